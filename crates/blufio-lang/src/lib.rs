@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The `.agent` language: text in, checked program out, steps taken purely.
+//!
+//! `Source → ast::File → typed::Program → program::Program → machine::Machine`. Each stage is one public pure
+//! function that returns its result together with [`diagnostic::Diagnostics`]; a failed node becomes a recovery
+//! node, so one mistake gives one message and the rest is still checked. There is no I/O, clock, randomness or
+//! runtime in this crate.
+//!
+//! Modules in reading order.
+
+pub mod source;
+pub mod diagnostic;
+pub mod ast;
+pub mod value;
+pub mod typed;
+pub mod effect;
