@@ -1,2 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The nouns everybody shares and the ports between the crates.
+//! The nouns everybody shares and the ports (traits) between the crates. Nothing here knows SQLite, HTTP, a
+//! channel, a model provider or the language.
+
+pub mod clock;
+pub mod secret;
+pub mod message;
+pub mod channel;
+pub mod model;
+pub mod tool;
+pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A boxed future, so that ports stay usable as trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
