@@ -437,6 +437,10 @@ pub struct LaterStep {
     pub model_calls_max: u32,
     /// Whether the step can wait for an unbounded or long time (a person, another agent).
     pub waits: bool,
+    /// Whether it can fail without an arm of its own.
+    pub can_fail: bool,
+    /// Whether its outcome can be uncertain without an arm of its own.
+    pub can_be_uncertain: bool,
     /// Labelled arms.
     pub arms: Vec<(String, Vec<Step>)>,
     /// Whether a path goes on behind the step: none of the arms must be taken.
@@ -548,6 +552,9 @@ pub enum ExprKind {
     First(Box<Expr>),
     /// Wraps a plain value where an optional is expected.
     ToOptional(Box<Expr>),
+    /// Takes the value out of an optional that is proven to hold one here (must-analysis of `check`); a machine
+    /// that finds it empty all the same raises `failed(invalid)`.
+    Present(Box<Expr>),
     /// Converts to text: the value as it prints.
     Print(Box<Expr>),
     /// Stands where an error was reported, or where a construct does not run yet.

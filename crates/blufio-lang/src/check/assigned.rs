@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Definite assignment: a must-analysis over the graph. A slot without an initial value, and an optional used as a
+//! plain value, must hold something on every path that leads to the place of use.
+
+use std::collections::BTreeSet;
+
+use super::closed::{parts, step_expressions};
+use super::flow::{Flow, blocks};
+use super::{reach, report};
+use crate::diagnostic::Diagnostics;
+use crate::typed::{Expr, ExprKind, HandlerAction, Program, Step, StepKind, Type, Variable, VariableDef};
+
+/// Variables that certainly hold a value.
+type Held = BTreeSet<(bool, u32)>;
+
+fn key(variable: Variable) -> (bool, u32) {
+    match variable {
+        Variable::Slot(at) => (true, at),
+        Variable::Local(at) => (false, at),
+    }
+}
+
+struct Walk<'a> {
+    program: &'a Program,
+    locals: &'a [VariableDef],
+    /// What holds on entry to each state; `None` until some path was seen.
+    entries: Vec<Option<Held>>,
+    /// Set during the last pass only.
+    diagnostics: Option<&'a mut Diagnostics>,
+}
+
+/// Reports uses of variables that may be empty.
+pub(super) fn check(program: &Program, flow: &Flow, diagnostics: &mut Diagnostics) {
+    let mut entries: Vec<Option<Held>> = vec![None; program.states.len()];
+    entries[program.start.0 as usize] = Some(initially_held(program));
+    let reachable = reach::reachable(program, flow);
+    loop {
+        let before = entries.clone();
+        for &at in &reachable {
+            entries = visit(program, at, entries, None);
+        }
+        if entries == before {
+            break;
+        }
+    }
+    for &at in &reachable {
+        entries = visit(program, at, entries, Some(diagnostics));
+    }
+}
+
+fn initially_held(program: &Program) -> Held {
+    let held = |slot: &VariableDef| match (&slot.ty, &slot.initial) {
+        (Type::Optional(_), Some(initial)) => !matches!(initial.kind, ExprKind::None),
+        (Type::Optional(_), None) => false,
+        (Type::List(..) | Type::Map(..) | Type::SoFar(_) | Type::Unknown, _) => true,
+        (_, initial) => initial.is_some(),
+    };
+    program.slots.iter().enumerate().filter(|(_, s)| held(s)).map(|(at, _)| (true, at as u32)).collect()
+}
+
+fn visit(program: &Program, at: usize, entries: Vec<Option<Held>>, diagnostics: Option<&mut Diagnostics>) -> Vec<Option<Held>> {
+    let state = &program.states[at];
+    let Some(entry) = entries[at].clone() else { return entries };
+    if let Some(cap) = state.cap {
+        let mut walk = Walk { program, locals: &state.locals, entries, diagnostics: None };
+        walk.arrive(cap.otherwise.0 as usize, &entry);
+        return visit_blocks(program, at, entry, walk.entries, diagnostics);
+    }
+    visit_blocks(program, at, entry, entries, diagnostics)
+}
+
+fn visit_blocks(program: &Program, at: usize, entry: Held, entries: Vec<Option<Held>>, diagnostics: Option<&mut Diagnostics>) -> Vec<Option<Held>> {
+    let state = &program.states[at];
+    let mut walk = Walk { program, locals: &state.locals, entries, diagnostics };
+    let mut before_wait = entry.clone();
+    for step in state.body.iter().take_while(|s| !waits(s)) {
+        walk.effect_of(step, &mut before_wait);
+    }
+    let mut body = entry;
+    walk.steps(&state.body, &mut body);
+    for timer in &state.timers {
+        walk.expr(&timer.after, &before_wait);
+        walk.steps(&timer.steps, &mut before_wait.clone());
+    }
+    let own = state.handlers.iter().map(|h| (h, false));
+    let inherited = program.anywhere.iter().filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger)).map(|h| (h, true));
+    for (handler, from_anywhere) in own.chain(inherited) {
+        let HandlerAction::Run { binder, steps } = &handler.action else { continue };
+        let mut held = before_wait.clone();
+        if from_anywhere {
+            held.retain(|(is_slot, _)| *is_slot);
+            walk.locals = &program.anywhere_locals;
+        } else {
+            walk.locals = &state.locals;
+        }
+        held.extend(binder.map(key));
+        walk.steps(steps, &mut held);
+    }
+    walk.entries
+}
+
+/// Whether the session may stop at a step, so that handlers may run before what follows.
+fn waits(step: &Step) -> bool {
+    matches!(
+        step.kind,
+        StepKind::PickArms { .. } | StepKind::PickValue { .. } | StepKind::Write { .. } | StepKind::Turn { .. } | StepKind::Run(_) | StepKind::Later(_)
+    ) || blocks(step).into_iter().flatten().any(waits)
+}
+
+impl Walk<'_> {
+    fn arrive(&mut self, state: usize, held: &Held) {
+        let slots: Held = held.iter().filter(|(is_slot, _)| *is_slot).copied().collect();
+        if let Some(entry) = self.entries.get_mut(state) {
+            *entry = Some(match entry.take() {
+                Some(already) => already.intersection(&slots).copied().collect(),
+                None => slots,
+            });
+        }
+    }
+
+    /// Walks a block; `held` becomes what holds at its end. Returns whether the end is reached.
+    fn steps(&mut self, steps: &[Step], held: &mut Held) -> bool {
+        for step in steps {
+            for expr in step_expressions(step) {
+                self.expr(expr, held);
+            }
+            if !self.step(step, held) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn step(&mut self, step: &Step, held: &mut Held) -> bool {
+        match &step.kind {
+            StepKind::Go(to) => {
+                self.arrive(to.0 as usize, held);
+                return false;
+            }
+            StepKind::Done(_) | StepKind::Error => return !matches!(step.kind, StepKind::Done(_)),
+            _ => {}
+        }
+        let mut bound: Vec<Vec<Variable>> = match &step.kind {
+            StepKind::PickArms { arms, .. } | StepKind::Match { arms, .. } => arms.iter().map(|a| a.binders.clone()).collect(),
+            StepKind::IfSome { binder, .. } => vec![binder.iter().copied().collect()],
+            StepKind::Turn { says, calls, refuses, .. } => {
+                vec![says.0.into_iter().collect(), refuses.0.into_iter().collect(), calls.iter().filter_map(|c| c.0).collect()]
+            }
+            _ => Vec::new(),
+        };
+        self.effect_of(step, held);
+        let inner = blocks(step);
+        if inner.is_empty() {
+            return true;
+        }
+        bound.resize(inner.len(), Vec::new());
+        let mut ends: Vec<Held> = Vec::new();
+        for (at, (block, binders)) in inner.into_iter().zip(bound).enumerate() {
+            let mut branch = held.clone();
+            branch.extend(binders.into_iter().map(key));
+            if at == 0
+                && let StepKind::IfSome { subject: Expr { kind: ExprKind::Variable(variable), .. }, .. } = &step.kind
+            {
+                branch.insert(key(*variable));
+            }
+            // Payload names of steps that do not run yet are not recorded: take every local as held there.
+            if matches!(step.kind, StepKind::Later(_)) {
+                branch.extend((0..self.locals.len() as u32).map(|at| (false, at)));
+            }
+            if self.steps(block, &mut branch) {
+                ends.push(branch);
+            }
+        }
+        if matches!(&step.kind, StepKind::Later(later) if later.falls_through) {
+            ends.push(held.clone());
+        }
+        let Some(first) = ends.pop() else { return false };
+        *held = ends.into_iter().fold(first, |a, b| a.intersection(&b).copied().collect());
+        true
+    }
+
+    /// What a step by itself assigns.
+    fn effect_of(&mut self, step: &Step, held: &mut Held) {
+        match &step.kind {
+            StepKind::Assign(variable, value) => {
+                let empties = matches!(value.kind, ExprKind::None) || (matches!(value.ty, Type::Optional(_)) && !matches!(value.kind, ExprKind::ToOptional(_)));
+                let is_optional = match variable {
+                    Variable::Slot(at) => self.program.slots.get(*at as usize).is_some_and(|s| matches!(s.ty, Type::Optional(_))),
+                    Variable::Local(at) => self.locals.get(*at as usize).is_some_and(|l| matches!(l.ty, Type::Optional(_))),
+                };
+                if is_optional && empties {
+                    held.remove(&key(*variable));
+                } else {
+                    held.insert(key(*variable));
+                }
+            }
+            StepKind::PickValue { into, .. } | StepKind::Write { into, .. } => {
+                held.insert(key(*into));
+            }
+            _ => {}
+        }
+    }
+
+    fn expr(&mut self, expr: &Expr, held: &Held) {
+        match &expr.kind {
+            ExprKind::Variable(variable) => {
+                let (name, ty) = self.describe(*variable);
+                if !matches!(ty, Type::Optional(_)) && !held.contains(&key(*variable)) {
+                    self.report(&name, expr, "no value was assigned on some path to here");
+                }
+            }
+            ExprKind::Present(inner) => {
+                if let ExprKind::Variable(variable) = inner.kind
+                    && !held.contains(&key(variable))
+                {
+                    let (name, _) = self.describe(variable);
+                    self.report(&name, expr, "it is optional, and some path to here leaves it empty");
+                }
+            }
+            _ => {
+                for part in parts(expr) {
+                    self.expr(part, held);
+                }
+            }
+        }
+    }
+
+    fn describe(&self, variable: Variable) -> (String, Type) {
+        let def = match variable {
+            Variable::Slot(at) => self.program.slots.get(at as usize),
+            Variable::Local(at) => self.locals.get(at as usize),
+        };
+        def.map_or_else(|| (String::new(), Type::Unknown), |d| (d.name.clone(), d.ty.clone()))
+    }
+
+    fn report(&mut self, name: &str, expr: &Expr, why: &str) {
+        if let Some(diagnostics) = &mut self.diagnostics {
+            diagnostics.push(report::unassigned::report(name, expr.span, why));
+        }
+    }
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every loop is bounded, and the worst case of model calls per event fits the budget.
+//!
+//! The bound is linear: in a strongly connected component with visit caps, a walk visits capped states at most "sum of
+//! caps" times, and between two such visits it follows the acyclic rest. So a component costs at most the capped
+//! visits plus one longest cap-free segment for each of them. Multiplying counters out exactly would explode.
+
+use super::flow::{Cause, Flow, blocks, failure_targets};
+use super::{Facts, report};
+use crate::diagnostic::Diagnostics;
+use crate::source::Span;
+use crate::typed::{Program, Step, StepKind};
+
+/// Most model calls on one way through steps.
+pub(super) fn calls_of(steps: &[Step]) -> u32 {
+    let Some((step, rest)) = steps.split_first() else { return 0 };
+    let own = match &step.kind {
+        StepKind::PickArms { model, .. } | StepKind::PickValue { model, .. } | StepKind::Write { model, .. } | StepKind::Turn { model, .. } => {
+            model.retries.saturating_add(1)
+        }
+        StepKind::Later(later) => later.model_calls_max,
+        StepKind::Go(_) | StepKind::Done(_) => return 0,
+        _ => 0,
+    };
+    let behind = calls_of(rest);
+    let inner = blocks(step);
+    let leaves = super::steps::always_leaves(step);
+    let through = inner
+        .into_iter()
+        .map(|block| calls_of(block).saturating_add(if block.iter().any(super::steps::always_leaves) { 0 } else { behind }))
+        .max()
+        .unwrap_or(0);
+    own.saturating_add(if leaves { through } else { through.max(behind) })
+}
+
+/// Reports unbounded loops and exceeded budgets; returns the bound.
+pub(super) fn check(program: &Program, flow: &Flow, budget: Option<(u32, Span)>, diagnostics: &mut Diagnostics) -> Facts {
+    let mut bounded = true;
+    for path in unbounded_loops(program, flow) {
+        bounded = false;
+        let Some(first) = path.first() else { continue };
+        let names: Vec<&str> = path.iter().chain(Some(first)).map(|at| program.states[*at].name.as_str()).collect();
+        diagnostics.push(report::unbounded_loop::report(&names.join(" → "), program.states[*first].span));
+    }
+    if !bounded {
+        return Facts::default();
+    }
+    let (calls, path) = worst_case(program, flow);
+    let names: Vec<String> = path.iter().map(|at| program.states[*at].name.clone()).collect();
+    match budget {
+        Some((allowed, span)) if calls > allowed => diagnostics.push(report::over_budget::report(calls, allowed, &names.join(" → "), span)),
+        None if calls > 0 => {
+            if let Some(span) = first_model_step(program) {
+                diagnostics.push(report::no_budget::report(span, calls));
+            }
+        }
+        _ => {}
+    }
+    Facts { calls_per_event: Some(calls), worst_path: names }
+}
+
+fn first_model_step(program: &Program) -> Option<Span> {
+    let asks = |steps: &[Step]| steps.iter().find(|s| calls_of(std::slice::from_ref(s)) > 0).map(|s| s.span);
+    let handler_steps = |h: &crate::typed::Handler| match &h.action {
+        crate::typed::HandlerAction::Run { steps, .. } => asks(steps),
+        _ => None,
+    };
+    program.states.iter().find_map(|s| asks(&s.body).or_else(|| s.handlers.iter().find_map(handler_steps)).or_else(|| s.timers.iter().find_map(|t| asks(&t.steps)))).or_else(|| program.anywhere.iter().find_map(handler_steps))
+}
+
+/// One cycle of uncapped states per component that has one.
+fn unbounded_loops(program: &Program, flow: &Flow) -> Vec<Vec<usize>> {
+    let capped = |at: usize| program.states[at].cap.is_some();
+    let mut out: Vec<Vec<usize>> = Vec::new();
+    for with_timers in [false, true] {
+        let successors: Vec<Vec<usize>> = (0..program.states.len())
+            .map(|at| {
+                flow.from(at)
+                    .filter(|e| matches!(e.cause, Cause::Body | Cause::Failure) || (with_timers && e.cause == Cause::Timer))
+                    .map(|e| e.to)
+                    .filter(|to| !capped(*to) && !capped(at))
+                    .collect()
+            })
+            .collect();
+        for component in components(&successors) {
+            let is_cycle = component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
+            let harmless = with_timers && !component.iter().any(|at| flow.states[*at].has_effect);
+            let known = out.iter().any(|path| path.iter().any(|at| component.contains(at)));
+            if is_cycle && !harmless && !known {
+                out.push(cycle_in(&component, &successors));
+            }
+        }
+    }
+    out
+}
+
+/// A cycle through the first state (in source order) of a component.
+fn cycle_in(component: &[usize], successors: &[Vec<usize>]) -> Vec<usize> {
+    let Some(&first) = component.iter().min() else { return Vec::new() };
+    let mut previous = vec![None; successors.len()];
+    let mut queue = std::collections::VecDeque::from([first]);
+    while let Some(at) = queue.pop_front() {
+        for &to in &successors[at] {
+            if to == first {
+                let mut path = vec![at];
+                while let Some(before) = path.last().and_then(|last| previous[*last]) {
+                    path.push(before);
+                }
+                path.reverse();
+                return path;
+            }
+            if component.contains(&to) && previous[to].is_none() {
+                previous[to] = Some(at);
+                queue.push_back(to);
+            }
+        }
+    }
+    vec![first]
+}
+
+/// Strongly connected components in reverse topological order (Tarjan 1972, without recursion).
+fn components(successors: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let count = successors.len();
+    let (mut index, mut low, mut on_stack) = (vec![usize::MAX; count], vec![0; count], vec![false; count]);
+    let (mut stack, mut out, mut next) = (Vec::new(), Vec::new(), 0);
+    for root in 0..count {
+        if index[root] != usize::MAX {
+            continue;
+        }
+        let mut work = vec![(root, 0)];
+        while let Some((at, edge)) = work.pop() {
+            if edge == 0 {
+                index[at] = next;
+                low[at] = next;
+                next += 1;
+                stack.push(at);
+                on_stack[at] = true;
+            }
+            if let Some(&to) = successors[at].get(edge) {
+                work.push((at, edge + 1));
+                if index[to] == usize::MAX {
+                    work.push((to, 0));
+                } else if on_stack[to] {
+                    low[at] = low[at].min(index[to]);
+                }
+                continue;
+            }
+            if low[at] == index[at] {
+                let mut component = Vec::new();
+                while let Some(member) = stack.pop() {
+                    on_stack[member] = false;
+                    component.push(member);
+                    if member == at {
+                        break;
+                    }
+                }
+                out.push(component);
+            }
+            if let Some((parent, _)) = work.last() {
+                low[*parent] = low[*parent].min(low[at]);
+            }
+        }
+    }
+    out
+}
+
+/// The bound, and the states of a path that explains it.
+fn worst_case(program: &Program, flow: &Flow) -> (u32, Vec<usize>) {
+    let count = program.states.len();
+    let parking = failure_targets(program);
+    let weight: Vec<u32> = (0..count)
+        .map(|at| {
+            let beside = flow.from(at).filter(|e| matches!(e.cause, Cause::Timer | Cause::Failure)).map(|e| e.calls).max().unwrap_or(0);
+            let once = flow.states[at].body_calls.saturating_add(beside);
+            // A target of the failure handlers may run once on its own and once more for its own failure.
+            if parking.contains(&at) { once.saturating_mul(2) } else { once }
+        })
+        .collect();
+    let successors: Vec<Vec<usize>> =
+        (0..count).map(|at| flow.from(at).filter(|e| e.cause != Cause::Event).map(|e| e.to).collect()).collect();
+    let components = components(&successors);
+    let mut component_of = vec![0; count];
+    for (id, component) in components.iter().enumerate() {
+        for at in component {
+            component_of[*at] = id;
+        }
+    }
+    let (mut cost, mut then): (Vec<u32>, Vec<Option<usize>>) = (vec![0; components.len()], vec![None; components.len()]);
+    for (id, component) in components.iter().enumerate() {
+        let own = component_cost(program, flow, component, &weight, &successors);
+        let best = component
+            .iter()
+            .flat_map(|at| &successors[*at])
+            .map(|to| component_of[*to])
+            .filter(|next| *next != id)
+            .max_by_key(|next| cost[*next]);
+        cost[id] = own.saturating_add(best.map_or(0, |next| cost[next]));
+        then[id] = best;
+    }
+    let from = |at: usize| cost[component_of[at]];
+    let mut worst = (from(program.start.0 as usize), Some(program.start.0 as usize));
+    for edge in flow.edges.iter().filter(|e| e.cause == Cause::Event) {
+        let total = edge.calls.saturating_add(from(edge.to));
+        if total > worst.0 {
+            worst = (total, Some(edge.to));
+        }
+    }
+    for (at, state) in flow.states.iter().enumerate() {
+        let after = flow.from(at).filter(|e| e.cause == Cause::Timer).map(|e| e.calls.saturating_add(from(e.to))).max().unwrap_or(0);
+        let total = state.event_calls.saturating_add(after);
+        if total > worst.0 {
+            worst = (total, Some(at));
+        }
+    }
+    let mut path = Vec::new();
+    let mut at = worst.1.map(|state| component_of[state]);
+    while let Some(id) = at {
+        path.extend(components[id].iter().rev().copied());
+        at = then[id];
+    }
+    (worst.0, path)
+}
+
+fn component_cost(program: &Program, flow: &Flow, component: &[usize], weight: &[u32], successors: &[Vec<usize>]) -> u32 {
+    let is_cycle = component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
+    if !is_cycle {
+        return component.first().map_or(0, |at| weight[*at]);
+    }
+    let (capped, free): (Vec<usize>, Vec<usize>) = component.iter().partition(|at| program.states[**at].cap.is_some());
+    let cap = |at: usize| program.states[at].cap.map_or(1, |c| c.visits_max);
+    let visits = capped.iter().fold(0u32, |sum, at| sum.saturating_add(cap(*at)));
+    let capped_cost = capped.iter().fold(0u32, |sum, at| sum.saturating_add(cap(*at).saturating_mul(weight[*at])));
+    let entered_free = free.iter().any(|at| {
+        program.start.0 as usize == *at || flow.edges.iter().any(|e| e.to == *at && (e.cause == Cause::Event || !component.contains(&e.from)))
+    });
+    let segments = visits.saturating_add(u32::from(entered_free));
+    capped_cost.saturating_add(segments.saturating_mul(longest_free_path(&free, weight, successors)))
+}
+
+/// Heaviest path through the uncapped states of a component, which are acyclic once `unbounded_loops` found nothing.
+fn longest_free_path(free: &[usize], weight: &[u32], successors: &[Vec<usize>]) -> u32 {
+    // Tarjan's order is reverse topological: successors of a state come before it.
+    let position: std::collections::HashMap<usize, usize> = free.iter().enumerate().map(|(i, at)| (*at, i)).collect();
+    let restricted: Vec<Vec<usize>> =
+        free.iter().map(|at| successors[*at].iter().filter_map(|to| position.get(to).copied()).collect()).collect();
+    let mut best = vec![0u32; free.len()];
+    for component in components(&restricted) {
+        for at in component {
+            let behind = restricted[at].iter().filter(|to| **to != at).map(|to| best[*to]).max().unwrap_or(0);
+            best[at] = weight[free[at]].saturating_add(behind);
+        }
+    }
+    best.into_iter().max().unwrap_or(0)
+}

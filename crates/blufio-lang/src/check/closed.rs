@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Failure and uncertainty are closed: every step that can fail has somebody who takes the failure.
+
+use super::flow::blocks;
+use super::{Environment, report};
+use crate::diagnostic::Diagnostics;
+use crate::source::Span;
+use crate::typed::{Expr, ExprKind, HandlerAction, Program, Step, StepKind, TextPart, Trigger};
+
+/// Reports failures and uncertain outcomes that nobody handles, and handlers for what never happens.
+pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &mut Diagnostics) {
+    let handles = |state: usize, trigger: &Trigger| {
+        program.states[state].handlers.iter().chain(&program.anywhere).any(|h| h.trigger == *trigger && matches!(h.action, HandlerAction::Run { .. }))
+    };
+    let runs_once = program.tools.iter().any(|grant| environment.tools.iter().any(|t| t.name == grant.tool && t.once));
+    let (mut any_failure, mut any_uncertain) = (false, false);
+    for (at, state) in program.states.iter().enumerate() {
+        let blocks = all_blocks(program, at);
+        if let Some((what, span)) = blocks.iter().find_map(|steps| first_failure(steps)) {
+            any_failure = true;
+            if !handles(at, &Trigger::Failed) {
+                diagnostics.push(report::failure_open::report(&what, &state.name, span));
+            }
+        }
+        if let Some((what, span)) = blocks.iter().find_map(|steps| first_uncertain(steps, runs_once)) {
+            any_uncertain = true;
+            if !handles(at, &Trigger::Uncertain) {
+                diagnostics.push(report::uncertain_open::report(&what, &state.name, span));
+            }
+        }
+    }
+    for handler in program.anywhere.iter().chain(program.states.iter().flat_map(|s| &s.handlers)) {
+        let never = match handler.trigger {
+            Trigger::Failed => !any_failure,
+            Trigger::Uncertain => !any_uncertain && !runs_once && program.tools.is_empty(),
+            _ => false,
+        };
+        if never {
+            diagnostics.push(report::dead_handler::report(&super::agent::trigger_text(&handler.trigger), handler.span));
+        }
+    }
+}
+
+/// Every block of a state that can fail while the session is in it: body, handlers (its own and `anywhere`'s), deadlines.
+fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
+    let state = &program.states[state];
+    let handlers = state.handlers.iter().chain(&program.anywhere).filter_map(|h| match &h.action {
+        HandlerAction::Run { steps, .. } if !matches!(h.trigger, Trigger::Failed | Trigger::Uncertain) => Some(steps.as_slice()),
+        _ => None,
+    });
+    std::iter::once(state.body.as_slice()).chain(handlers).chain(state.timers.iter().map(|t| t.steps.as_slice())).collect()
+}
+
+/// Whether anything that runs in a state can fail without an arm of its own.
+pub(super) fn can_fail(program: &Program, state: usize) -> bool {
+    all_blocks(program, state).iter().any(|steps| first_failure(steps).is_some())
+}
+
+/// Whether a step among these can have an uncertain outcome without an arm of its own.
+pub(super) fn can_be_uncertain(steps: &[Step]) -> bool {
+    first_uncertain(steps, true).is_some()
+}
+
+fn first_failure(steps: &[Step]) -> Option<(String, Span)> {
+    steps.iter().find_map(|step| {
+        let own = match &step.kind {
+            StepKind::PickArms { .. } | StepKind::PickValue { .. } => Some("`pick`".to_string()),
+            StepKind::Write { .. } => Some("`write`".into()),
+            StepKind::Turn { .. } => Some("`turn`".into()),
+            StepKind::Later(later) if later.can_fail => Some(later.what.clone()),
+            _ => step_expressions(step).into_iter().any(can_overflow).then(|| "arithmetic".to_string()),
+        };
+        own.map(|what| (what, step.span)).or_else(|| blocks(step).into_iter().find_map(first_failure))
+    })
+}
+
+fn first_uncertain(steps: &[Step], runs_once: bool) -> Option<(String, Span)> {
+    steps.iter().find_map(|step| {
+        let own = match &step.kind {
+            StepKind::Run(_) if runs_once => Some("`run`".to_string()),
+            StepKind::Later(later) if later.can_be_uncertain => Some(later.what.clone()),
+            _ => None,
+        };
+        own.map(|what| (what, step.span)).or_else(|| blocks(step).into_iter().find_map(|steps| first_uncertain(steps, runs_once)))
+    })
+}
+
+/// Expressions directly in a step (not those of its blocks).
+pub(super) fn step_expressions(step: &Step) -> Vec<&Expr> {
+    match &step.kind {
+        StepKind::Assign(_, e) | StepKind::Append(_, e) | StepKind::Run(e) | StepKind::Reply(e) | StepKind::SendOwner(e) => vec![e],
+        StepKind::Done(e) => e.iter().collect(),
+        StepKind::PutEntry { key, value, .. } => vec![key, value],
+        StepKind::If { condition, .. } => vec![condition],
+        StepKind::Match { subject, .. } | StepKind::Switch { subject, .. } | StepKind::IfSome { subject, .. } => vec![subject],
+        StepKind::PickArms { model, .. } | StepKind::PickValue { model, .. } | StepKind::Write { model, .. } | StepKind::Turn { model, .. } => {
+            let values = model.instruction.iter().filter_map(|part| match part {
+                TextPart::Value(e) => Some(e),
+                TextPart::Literal(_) => None,
+            });
+            model.from.iter().map(|(_, e)| e).chain(values).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Direct parts of an expression.
+pub(super) fn parts(expr: &Expr) -> Vec<&Expr> {
+    match &expr.kind {
+        ExprKind::Text(parts) => parts
+            .iter()
+            .filter_map(|part| match part {
+                TextPart::Value(e) => Some(e),
+                TextPart::Literal(_) => None,
+            })
+            .collect(),
+        ExprKind::Field(a, _) | ExprKind::Property(a, _) | ExprKind::Not(a) | ExprKind::Negate(a) | ExprKind::Length(a) | ExprKind::First(a) => vec![a],
+        ExprKind::ToOptional(a) | ExprKind::Present(a) | ExprKind::Print(a) => vec![a],
+        ExprKind::Index(a, b) | ExprKind::Arithmetic(_, a, b) | ExprKind::Compare(_, a, b) | ExprKind::Contains(a, b) => vec![a, b],
+        ExprKind::And(a, b) | ExprKind::Or(a, b) | ExprKind::Default(a, b) => vec![a, b],
+        ExprKind::Record(_, items) | ExprKind::Variant(_, _, items) | ExprKind::List(items) => items.iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn can_overflow(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_)) || parts(expr).into_iter().any(can_overflow)
+}

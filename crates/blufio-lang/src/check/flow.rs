@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The graph of an agent as the proofs read it: one edge per way from state to state, with its cause and cost.
+
+use std::collections::BTreeSet;
+
+use super::bounds::calls_of;
+use super::closed;
+use crate::typed::{Handler, HandlerAction, Program, StateId, Step, StepKind, Trigger};
+
+/// Why a session goes from one state to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The state's own steps: nothing is waited for.
+    Body,
+    /// A step failed (or is uncertain), and a handler took it: nothing is waited for.
+    Failure,
+    /// A deadline: no new event, so counters go on.
+    Timer,
+    /// A new event: counters begin again.
+    Event,
+}
+
+/// An edge.
+#[derive(Debug, Clone)]
+pub(super) struct Edge {
+    pub from: usize,
+    pub to: usize,
+    pub cause: Cause,
+    /// Model calls of the steps between leaving the wait and the arrow.
+    pub calls: u32,
+}
+
+/// What the proofs need to know of a state.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StateFacts {
+    /// Most model calls on one way through the body.
+    pub body_calls: u32,
+    /// Whether the body may end without an arrow, so that the session waits here.
+    pub may_wait: bool,
+    /// Whether the body (or a handler of the state that runs without waiting for an event) asks a model or sends.
+    pub has_effect: bool,
+    /// Whether the body has a model step that reads the history, on every way to its end.
+    pub reads_history: bool,
+    /// Handlers in force: the state's own, then `anywhere`'s for other triggers.
+    pub handlers: Vec<Handler>,
+    /// Calls of handlers of events, which begin a new count.
+    pub event_calls: u32,
+}
+
+/// The graph.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Flow {
+    pub states: Vec<StateFacts>,
+    pub edges: Vec<Edge>,
+}
+
+impl Flow {
+    pub fn from(&self, state: usize) -> impl Iterator<Item = &Edge> {
+        self.edges.iter().filter(move |edge| edge.from == state)
+    }
+}
+
+/// Builds the graph.
+pub(super) fn flow(program: &Program) -> Flow {
+    let mut flow = Flow::default();
+    for (at, state) in program.states.iter().enumerate() {
+        let mut facts = StateFacts {
+            body_calls: calls_of(&state.body),
+            may_wait: may_end(&state.body),
+            has_effect: has_effect(&state.body),
+            reads_history: always_reads_history(&state.body),
+            handlers: handlers_in_force(program, at),
+            event_calls: 0,
+        };
+        let mut edges = Vec::new();
+        let mut push = |steps: &[Step], cause: Cause, calls: u32| {
+            for to in targets(steps) {
+                edges.push(Edge { from: at, to: to.0 as usize, cause, calls });
+            }
+        };
+        push(&state.body, Cause::Body, facts.body_calls);
+        if let Some(cap) = state.cap {
+            edges.push(Edge { from: at, to: cap.otherwise.0 as usize, cause: Cause::Body, calls: 0 });
+        }
+        for timer in &state.timers {
+            let mut out: Vec<StateId> = targets(&timer.steps).into_iter().collect();
+            out.dedup();
+            let calls = calls_of(&timer.steps);
+            edges.extend(out.into_iter().map(|to| Edge { from: at, to: to.0 as usize, cause: Cause::Timer, calls }));
+            facts.has_effect |= has_effect(&timer.steps);
+        }
+        for handler in &facts.handlers {
+            let HandlerAction::Run { steps, .. } = &handler.action else { continue };
+            let calls = calls_of(steps);
+            let cause = match handler.trigger {
+                Trigger::Failed if closed::can_fail(program, at) => Cause::Failure,
+                Trigger::Uncertain if closed::can_be_uncertain(&program.states[at].body) => Cause::Failure,
+                Trigger::Failed | Trigger::Uncertain => continue,
+                Trigger::Later(ref what) if what == "over_budget" => Cause::Failure,
+                _ => {
+                    facts.event_calls = facts.event_calls.max(calls);
+                    Cause::Event
+                }
+            };
+            edges.extend(targets(steps).into_iter().map(|to| Edge { from: at, to: to.0 as usize, cause, calls }));
+        }
+        flow.states.push(facts);
+        flow.edges.extend(edges);
+    }
+    // Ruling 8: a failure inside the target of `anywhere on failed` parks the session, it leads nowhere.
+    let parking = failure_targets(program);
+    flow.edges.retain(|edge| edge.to < program.states.len() && (edge.cause != Cause::Failure || !parking.contains(&edge.from)));
+    flow
+}
+
+/// States that `anywhere`'s failure handlers lead to.
+pub(super) fn failure_targets(program: &Program) -> BTreeSet<usize> {
+    let is_failure = |trigger: &Trigger| matches!(trigger, Trigger::Failed | Trigger::Uncertain) || matches!(trigger, Trigger::Later(w) if w == "over_budget");
+    let mut out = BTreeSet::new();
+    for handler in program.anywhere.iter().filter(|h| is_failure(&h.trigger)) {
+        if let HandlerAction::Run { steps, .. } = &handler.action {
+            out.extend(targets(steps).into_iter().map(|id| id.0 as usize));
+        }
+    }
+    out
+}
+
+fn handlers_in_force(program: &Program, state: usize) -> Vec<Handler> {
+    let own = &program.states[state].handlers;
+    let inherited = program.anywhere.iter().filter(|h| !own.iter().any(|o| o.trigger == h.trigger));
+    own.iter().chain(inherited).cloned().collect()
+}
+
+/// Blocks directly inside a step.
+pub(super) fn blocks(step: &Step) -> Vec<&[Step]> {
+    match &step.kind {
+        StepKind::If { yes, no, .. } => vec![yes, no],
+        StepKind::Match { arms, otherwise, .. } => {
+            arms.iter().map(|a| a.steps.as_slice()).chain(otherwise.as_deref()).collect()
+        }
+        StepKind::Switch { arms, otherwise, .. } => arms.iter().map(|(_, s)| s.as_slice()).chain([otherwise.as_slice()]).collect(),
+        StepKind::IfSome { some, none, .. } => vec![some, none],
+        StepKind::PickArms { arms, .. } => arms.iter().map(|a| a.steps.as_slice()).collect(),
+        StepKind::Turn { says, calls, refuses, .. } => {
+            let mut out = vec![says.1.as_slice(), refuses.1.as_slice()];
+            out.extend(calls.as_ref().map(|c| c.1.as_slice()));
+            out
+        }
+        StepKind::Later(later) => later.arms.iter().map(|(_, s)| s.as_slice()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// States that steps can lead to.
+pub(super) fn targets(steps: &[Step]) -> BTreeSet<StateId> {
+    let mut out = BTreeSet::new();
+    let mut stack = vec![steps];
+    while let Some(steps) = stack.pop() {
+        for step in steps {
+            if let StepKind::Go(to) = step.kind {
+                out.insert(to);
+            }
+            stack.extend(blocks(step));
+        }
+    }
+    out
+}
+
+/// Whether steps can end without an arrow and without `done`.
+pub(super) fn may_end(steps: &[Step]) -> bool {
+    !steps.iter().any(super::steps::always_leaves) && !steps.iter().any(|s| matches!(s.kind, StepKind::Error))
+}
+
+/// Whether any step asks a model, runs a tool or sends something.
+pub(super) fn has_effect(steps: &[Step]) -> bool {
+    steps.iter().any(|step| {
+        matches!(
+            step.kind,
+            StepKind::PickArms { .. } | StepKind::PickValue { .. } | StepKind::Write { .. } | StepKind::Turn { .. } | StepKind::Run(_) | StepKind::Reply(_) | StepKind::SendOwner(_)
+        ) || matches!(&step.kind, StepKind::Later(l) if l.what != "when")
+            || blocks(step).into_iter().any(has_effect)
+    })
+}
+
+/// Whether every way through steps meets a model step that reads the history.
+fn always_reads_history(steps: &[Step]) -> bool {
+    steps.iter().any(|step| match &step.kind {
+        StepKind::Turn { .. } => true,
+        StepKind::PickArms { model, .. } | StepKind::PickValue { model, .. } | StepKind::Write { model, .. } => model.history,
+        StepKind::Later(later) if later.what.contains("fill") => true,
+        _ => {
+            let inner = blocks(step);
+            !inner.is_empty() && inner.into_iter().all(always_reads_history)
+        }
+    })
+}

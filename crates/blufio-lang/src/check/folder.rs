@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What lies above a single agent: names of the folder, shared declarations, routes.
+
+use std::collections::BTreeMap;
+
+use super::report;
+use super::{Checked, Environment, agent, routes};
+use crate::ast;
+use crate::diagnostic::Diagnostics;
+use crate::source::Span;
+
+/// Names that every file of the folder sees.
+#[derive(Debug, Default)]
+pub(super) struct FolderNames<'a> {
+    /// Agents: place of the name, file.
+    pub agents: BTreeMap<&'a str, (Span, &'a ast::File)>,
+    /// Names of people and groups.
+    pub people: BTreeMap<&'a str, Span>,
+    /// Declarations of all `shared` files.
+    pub shared: Vec<&'a ast::Item>,
+    /// Whether any file lost declarations to recovery.
+    pub recovered: bool,
+}
+
+/// Checks all files.
+pub(super) fn check_folder(files: &[ast::File], environment: &Environment, diagnostics: &mut Diagnostics) -> Checked {
+    let names = collect(files, diagnostics);
+    let mut checked = Checked::default();
+    for file in files {
+        if let ast::FileKind::Agent { name, version, parameters, gives } = &file.kind {
+            let header = agent::Header { name, version, parameters, gives: gives.as_ref() };
+            checked.agents.push(agent::check_agent(file, header, &names, environment, diagnostics));
+        }
+    }
+    checked.agents.sort_by(|a, b| a.program.name.cmp(&b.program.name));
+    let routes_files: Vec<&ast::File> = files.iter().filter(|f| matches!(f.kind, ast::FileKind::Routes)).collect();
+    if let [first, second, ..] = routes_files.as_slice() {
+        diagnostics.push(report::duplicate::report("file", "routes", second.kind_span, first.kind_span));
+    }
+    checked.routes = routes_files.first().map(|file| routes::check_routes(file, &names, environment, diagnostics));
+    if checked.routes.is_none() && !names.recovered {
+        let talkable: Vec<_> = checked.agents.iter().filter(|a| !is_askable(&names, &a.program.name)).collect();
+        if let [first, second, ..] = talkable.as_slice() {
+            diagnostics.push(report::no_routes::report(second.span, &first.program.name));
+        }
+    }
+    checked
+}
+
+fn is_askable(names: &FolderNames<'_>, agent: &str) -> bool {
+    names.agents.get(agent).is_some_and(|(_, file)| match &file.kind {
+        ast::FileKind::Agent { parameters, gives, .. } => !parameters.is_empty() || gives.is_some(),
+        _ => false,
+    })
+}
+
+fn collect<'a>(files: &'a [ast::File], diagnostics: &mut Diagnostics) -> FolderNames<'a> {
+    let mut names = FolderNames::default();
+    let mut shared_names: BTreeMap<&str, Span> = BTreeMap::new();
+    for file in files {
+        names.recovered |= file.recovered;
+        match &file.kind {
+            ast::FileKind::Agent { name, .. } => {
+                if let Some((first, _)) = names.agents.get(name.node.as_str()) {
+                    diagnostics.push(report::same_agent::report(&name.node, name.span, *first));
+                } else {
+                    names.agents.insert(&name.node, (name.span, file));
+                }
+            }
+            ast::FileKind::Shared { name } => {
+                if let Some(first) = shared_names.insert(&name.node, name.span) {
+                    diagnostics.push(report::same_agent::report(&name.node, name.span, first));
+                }
+                names.shared.extend(&file.items);
+            }
+            ast::FileKind::Routes => {
+                for item in &file.items {
+                    if let ast::ItemKind::People(people) = &item.kind {
+                        names.people.extend(people.iter().map(|p| (p.name.node.as_str(), p.name.span)));
+                    }
+                }
+            }
+        }
+    }
+    names
+}

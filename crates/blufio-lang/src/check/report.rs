@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One file per diagnostic: its meaning, its page and its construction. Codes are stable.
+
+pub mod bad_bounds;
+pub mod bad_path;
+pub mod bad_route;
+pub mod cap_without_else;
+pub mod code_after_arrow;
+pub mod dead_arm;
+pub mod dead_end;
+pub mod dead_handler;
+pub mod duplicate;
+pub mod failure_open;
+pub mod infinite_type;
+pub mod message_lost;
+pub mod missing_part;
+pub mod no_budget;
+pub mod no_field;
+pub mod no_routes;
+pub mod not_assignable;
+pub mod not_exhaustive;
+pub mod not_yet;
+pub mod over_budget;
+pub mod same_agent;
+pub mod shadowed_route;
+pub mod start_state;
+pub mod type_mismatch;
+pub mod unassigned;
+pub mod unbounded_loop;
+pub mod uncertain_open;
+pub mod uncovered;
+pub mod unknown_agent;
+pub mod unknown_model;
+pub mod unknown_name;
+pub mod unknown_state;
+pub mod unknown_tool;
+pub mod unknown_type;
+pub mod unknown_zone;
+pub mod unreachable;
+pub mod wrong_count;
+
+/// What `blufio explain CODE` prints.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// Stable code.
+    pub code: &'static str,
+    /// One line.
+    pub title: &'static str,
+    /// Markdown: what it means, a program that is refused, one that is accepted.
+    pub text: &'static str,
+}
+
+/// Pages of the checker, by code.
+pub const PAGES: &[Page] = &[
+    unknown_name::PAGE,
+    duplicate::PAGE,
+    unknown_state::PAGE,
+    unknown_type::PAGE,
+    unknown_model::PAGE,
+    unknown_tool::PAGE,
+    start_state::PAGE,
+    same_agent::PAGE,
+    unknown_agent::PAGE,
+    missing_part::PAGE,
+    bad_path::PAGE,
+    unknown_zone::PAGE,
+    type_mismatch::PAGE,
+    no_field::PAGE,
+    not_exhaustive::PAGE,
+    dead_arm::PAGE,
+    wrong_count::PAGE,
+    unassigned::PAGE,
+    infinite_type::PAGE,
+    bad_bounds::PAGE,
+    not_assignable::PAGE,
+    code_after_arrow::PAGE,
+    unreachable::PAGE,
+    dead_end::PAGE,
+    unbounded_loop::PAGE,
+    cap_without_else::PAGE,
+    failure_open::PAGE,
+    uncertain_open::PAGE,
+    message_lost::PAGE,
+    dead_handler::PAGE,
+    over_budget::PAGE,
+    no_budget::PAGE,
+    bad_route::PAGE,
+    shadowed_route::PAGE,
+    no_routes::PAGE,
+    uncovered::PAGE,
+    not_yet::PAGE,
+];
+
+/// "did you mean" where a near name is known, general advice otherwise.
+fn near_hint(near: Option<&str>, otherwise: &str) -> Option<String> {
+    Some(near.map_or_else(|| otherwise.to_string(), |near| format!("did you mean `{near}`?")))
+}
+
+/// The candidate nearest to a name, close enough to be a typing error.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + name.len().max(candidate.len()) / 4 && *distance < name.len())
+        .min()
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! E0105: a model name that `models` does not declare.
+
+use super::Page;
+use crate::diagnostic::Diagnostic;
+use crate::source::Span;
+
+/// The page of `blufio explain E0105`.
+pub const PAGE: Page = Page {
+    code: "E0105",
+    title: "a model name that `models` does not declare",
+    text: r##"After `using` stands a name from `models { … }` of the agent or of a `shared` file.
+
+Refused:
+
+    write x using fats "Hi"
+
+Accepted:
+
+    write x using fast "Hi"
+"##,
+};
+
+/// Builds the diagnostic.
+pub fn report(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("there is no model `{name}`"), "not in `models { … }`".to_string());
+    diagnostic.hint = super::near_hint(near, "declare it: models { fast = \"anthropic/claude-haiku-5-5\" }");
+    diagnostic
+}

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The routes file: people, and an ordered list of rules of which the first that fits takes a message.
+
+use super::expressions::literal;
+use super::folder::FolderNames;
+use super::{Environment, report};
+use crate::ast::{self, PersonIdentity, RouteSource, RouteTarget};
+use crate::diagnostic::Diagnostics;
+use crate::source::Span;
+
+/// Checked routes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routes {
+    /// People by name.
+    pub people: Vec<Person>,
+    /// Rules in order.
+    pub rules: Vec<Rule>,
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Name.
+    pub name: String,
+    /// (channel, numeric id) pairs; empty for the owner, whose ids come from pairing.
+    pub identities: Vec<(String, String)>,
+    /// Time zone.
+    pub zone: Option<String>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Channel; `None` for `otherwise`.
+    pub channel: Option<String>,
+    /// Whose messages.
+    pub from: From,
+    /// What happens to them.
+    pub to: To,
+    /// Place.
+    pub span: Span,
+}
+
+/// Whose messages a rule takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// Everybody's.
+    Anyone,
+    /// The owner's.
+    Owner,
+    /// These people's, by name.
+    People(Vec<String>),
+}
+
+/// Where messages go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    /// To an agent, one session per key.
+    Agent {
+        /// Agent.
+        agent: String,
+        /// Key.
+        per: Per,
+    },
+    /// Nowhere, perhaps with an answer.
+    Drop(Option<String>),
+}
+
+/// What a session belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Per {
+    /// A person (the same on every channel).
+    Person,
+    /// A chat.
+    Chat,
+}
+
+/// Checks the routes file.
+pub(super) fn check_routes(file: &ast::File, names: &FolderNames<'_>, environment: &Environment, diagnostics: &mut Diagnostics) -> Routes {
+    let mut checker = RoutesChecker { names, environment, diagnostics, routes: Routes::default(), groups: Vec::new() };
+    for item in &file.items {
+        match &item.kind {
+            ast::ItemKind::People(people) => checker.people(people),
+            ast::ItemKind::Route(_) => {}
+            _ => {
+                let report = report::bad_route::report("a routes file holds people and routes", item.span, "move this to an agent or a shared file");
+                checker.diagnostics.push(report);
+            }
+        }
+    }
+    let mut last = file.kind_span;
+    for item in &file.items {
+        if let ast::ItemKind::Route(route) = &item.kind {
+            checker.route(route);
+            last = route.span;
+        }
+    }
+    if !file.recovered {
+        checker.covered(last);
+    }
+    checker.routes
+}
+
+struct RoutesChecker<'a, 'b> {
+    names: &'a FolderNames<'a>,
+    environment: &'a Environment,
+    diagnostics: &'b mut Diagnostics,
+    routes: Routes,
+    /// Aliases: name → names of people.
+    groups: Vec<(String, Vec<String>)>,
+}
+
+impl RoutesChecker<'_, '_> {
+    fn later(&mut self, what: &str, span: Span) {
+        self.diagnostics.push(report::not_yet::report(what, span));
+    }
+
+    fn people(&mut self, people: &[ast::PersonDecl]) {
+        for (at, person) in people.iter().enumerate() {
+            if let Some(first) = people[..at].iter().find(|p| p.name.node == person.name.node) {
+                self.diagnostics.push(report::duplicate::report("person", &person.name.node, person.name.span, first.name.span));
+                continue;
+            }
+            let zone = person.zone.as_ref().and_then(|zone| {
+                let name = literal(zone).unwrap_or_default();
+                if (self.environment.zone_exists)(&name) {
+                    return Some(name);
+                }
+                self.diagnostics.push(report::unknown_zone::report(&name, zone.span));
+                None
+            });
+            let mut identities = Vec::new();
+            match &person.identity {
+                None if person.name.node == "owner" => {}
+                None => {
+                    let title = format!("`{}` has no identity", person.name.node);
+                    self.diagnostics.push(report::bad_route::report(&title, person.name.span, "write `NAME = telegram 12345`; only the owner comes from pairing"));
+                }
+                Some(_) if person.name.node == "owner" => {
+                    self.diagnostics.push(report::bad_route::report("the owner comes from pairing", person.span, "delete `= …`; send `/start CODE` to the bot, or set `telegram.owner` in the configuration"));
+                }
+                Some(PersonIdentity::Channel { channel, id }) => {
+                    self.channel(channel);
+                    if id.node <= 0 {
+                        self.diagnostics.push(report::bad_route::report("a person's id is a positive number", id.span, "ask the person for their numeric id; negative ids are groups"));
+                    }
+                    identities.push((channel.node.clone(), id.node.to_string()));
+                }
+                Some(PersonIdentity::Group { .. }) => self.later("a group as a person", person.span),
+                Some(PersonIdentity::Tool(_)) => self.later("a person from a tool", person.span),
+                Some(PersonIdentity::People(members)) => {
+                    self.group(&person.name.node, members);
+                    continue;
+                }
+            }
+            self.routes.people.push(Person { name: person.name.node.clone(), identities, zone });
+        }
+    }
+
+    fn group(&mut self, name: &str, members: &[ast::Ident]) {
+        for member in members {
+            if member.node != "owner" && !self.names.people.contains_key(member.node.as_str()) {
+                let near = report::nearest(&member.node, self.names.people.keys().copied());
+                self.diagnostics.push(report::unknown_agent::report("person", &member.node, member.span, near));
+            }
+        }
+        self.groups.push((name.to_string(), members.iter().map(|m| m.node.clone()).collect()));
+    }
+
+    fn channel(&mut self, channel: &ast::Ident) {
+        if self.environment.channels.contains(&channel.node) {
+            return;
+        }
+        if channel.node == "gateway" {
+            self.later("the gateway", channel.span);
+            return;
+        }
+        let near = report::nearest(&channel.node, self.environment.channels.iter().map(String::as_str)).map(str::to_string);
+        let hint = near.map_or_else(|| format!("channels are {}", self.environment.channels.join(", ")), |near| format!("did you mean `{near}`?"));
+        self.diagnostics.push(report::bad_route::report(&format!("there is no channel `{}`", channel.node), channel.span, &hint));
+    }
+
+    fn route(&mut self, route: &ast::RouteDecl) {
+        let Some(to) = self.target(&route.to) else { return };
+        if route.from.is_empty() {
+            self.add(Rule { channel: None, from: From::Anyone, to, span: route.span });
+            return;
+        }
+        for source in &route.from {
+            match source {
+                RouteSource::Webhook { path, .. } => self.later("a webhook", path.span),
+                RouteSource::Channel { channel, from, group } => {
+                    self.channel(channel);
+                    if let Some(group) = group {
+                        self.later("a route for a group", group.span);
+                        continue;
+                    }
+                    // The shell and the gateway are the operator's own.
+                    let from = if channel.node == "telegram" { self.from(from.as_ref(), channel) } else { From::Anyone };
+                    self.add(Rule { channel: Some(channel.node.clone()), from, to: to.clone(), span: route.span });
+                }
+            }
+        }
+    }
+
+    fn from(&mut self, from: Option<&ast::Ident>, channel: &ast::Ident) -> From {
+        let Some(name) = from else {
+            let hint = format!("write `{0} from owner` or `{0} from anyone`", channel.node);
+            self.diagnostics.push(report::bad_route::report("this route does not say whose messages it takes", channel.span, &hint));
+            return From::People(Vec::new());
+        };
+        match name.node.as_str() {
+            "anyone" => From::Anyone,
+            "owner" => From::Owner,
+            other => {
+                if let Some((_, members)) = self.groups.iter().find(|(group, _)| group == other) {
+                    return From::People(members.clone());
+                }
+                if !self.names.people.contains_key(other) {
+                    let near = report::nearest(other, self.names.people.keys().copied().chain(["owner", "anyone"]));
+                    self.diagnostics.push(report::unknown_agent::report("person", other, name.span, near));
+                }
+                From::People(vec![other.to_string()])
+            }
+        }
+    }
+
+    fn target(&mut self, to: &RouteTarget) -> Option<To> {
+        match to {
+            RouteTarget::Drop(text) => Some(To::Drop(text.as_ref().and_then(literal))),
+            RouteTarget::Agent { agent, per } => {
+                match self.names.agents.get(agent.node.as_str()) {
+                    None => {
+                        let near = report::nearest(&agent.node, self.names.agents.keys().copied());
+                        if !self.names.recovered {
+                            self.diagnostics.push(report::unknown_agent::report("agent", &agent.node, agent.span, near));
+                        }
+                        return None;
+                    }
+                    Some((_, file)) => {
+                        if let ast::FileKind::Agent { parameters, .. } = &file.kind
+                            && !parameters.is_empty()
+                        {
+                            let title = format!("`{}` has parameters: only other agents can ask it", agent.node);
+                            self.diagnostics.push(report::bad_route::report(&title, agent.span, "route messages to an agent without parameters"));
+                        }
+                    }
+                }
+                let per = match per.as_ref().map(|e| (&e.kind, e.span)) {
+                    None => Per::Person,
+                    Some((ast::ExprKind::Name(name), _)) if name == "person" => Per::Person,
+                    Some((ast::ExprKind::Name(name), _)) if name == "chat" => Per::Chat,
+                    Some((_, span)) => {
+                        self.later("a session key other than person or chat", span);
+                        Per::Person
+                    }
+                };
+                Some(To::Agent { agent: agent.node.clone(), per })
+            }
+        }
+    }
+
+    fn add(&mut self, rule: Rule) {
+        let hidden_by = self.routes.rules.iter().find(|earlier| {
+            let same_channel = earlier.channel.is_none() || earlier.channel == rule.channel;
+            let wider = earlier.from == From::Anyone || earlier.from == rule.from;
+            same_channel && wider
+        });
+        if let Some(earlier) = hidden_by {
+            self.diagnostics.push(report::shadowed_route::report(rule.span, earlier.span));
+        }
+        self.routes.rules.push(rule);
+    }
+
+    fn covered(&mut self, last: Span) {
+        let open = self.environment.channels.iter().find(|channel| {
+            let takes_all = |rule: &Rule| rule.from == From::Anyone && rule.channel.as_ref().is_none_or(|c| c == *channel);
+            channel.as_str() != "shell" && !self.routes.rules.iter().any(takes_all)
+        });
+        if let Some(channel) = open {
+            let channel = channel.clone();
+            self.diagnostics.push(report::uncovered::report(&channel, last));
+        }
+    }
+}
