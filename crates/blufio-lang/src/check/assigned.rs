@@ -25,26 +25,24 @@ struct Walk<'a> {
     locals: &'a [VariableDef],
     /// What holds on entry to each state; `None` until some path was seen.
     entries: Vec<Option<Held>>,
+    /// States whose entry became smaller: they must be visited (again).
+    changed: Vec<usize>,
     /// Set during the last pass only.
     diagnostics: Option<&'a mut Diagnostics>,
 }
 
 /// Reports uses of variables that may be empty.
-pub(super) fn check(program: &Program, flow: &Flow, diagnostics: &mut Diagnostics) {
+pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagnostics) {
     let mut entries: Vec<Option<Held>> = vec![None; program.states.len()];
     entries[program.start.0 as usize] = Some(initially_held(program));
-    let reachable = reach::reachable(program, flow);
-    loop {
-        let before = entries.clone();
-        for &at in &reachable {
-            entries = visit(program, at, entries, None);
-        }
-        if entries == before {
-            break;
-        }
+    let mut waiting = BTreeSet::from([program.start.0 as usize]);
+    while let Some(at) = waiting.pop_first() {
+        let (next, changed) = visit(program, at, entries, None);
+        entries = next;
+        waiting.extend(changed);
     }
-    for &at in &reachable {
-        entries = visit(program, at, entries, Some(diagnostics));
+    for at in reach::reachable(program, flow) {
+        entries = visit(program, at, entries, Some(diagnostics)).0;
     }
 }
 
@@ -58,20 +56,18 @@ fn initially_held(program: &Program) -> Held {
     program.slots.iter().enumerate().filter(|(_, s)| held(s)).map(|(at, _)| (true, at as u32)).collect()
 }
 
-fn visit(program: &Program, at: usize, entries: Vec<Option<Held>>, diagnostics: Option<&mut Diagnostics>) -> Vec<Option<Held>> {
+fn visit(
+    program: &Program,
+    at: usize,
+    entries: Vec<Option<Held>>,
+    diagnostics: Option<&mut Diagnostics>,
+) -> (Vec<Option<Held>>, Vec<usize>) {
     let state = &program.states[at];
-    let Some(entry) = entries[at].clone() else { return entries };
+    let Some(entry) = entries[at].clone() else { return (entries, Vec::new()) };
+    let mut walk = Walk { program, locals: &state.locals, entries, changed: Vec::new(), diagnostics };
     if let Some(cap) = state.cap {
-        let mut walk = Walk { program, locals: &state.locals, entries, diagnostics: None };
         walk.arrive(cap.otherwise.0 as usize, &entry);
-        return visit_blocks(program, at, entry, walk.entries, diagnostics);
     }
-    visit_blocks(program, at, entry, entries, diagnostics)
-}
-
-fn visit_blocks(program: &Program, at: usize, entry: Held, entries: Vec<Option<Held>>, diagnostics: Option<&mut Diagnostics>) -> Vec<Option<Held>> {
-    let state = &program.states[at];
-    let mut walk = Walk { program, locals: &state.locals, entries, diagnostics };
     let mut before_wait = entry.clone();
     for step in state.body.iter().take_while(|s| !waits(s)) {
         walk.effect_of(step, &mut before_wait);
@@ -96,7 +92,7 @@ fn visit_blocks(program: &Program, at: usize, entry: Held, entries: Vec<Option<H
         held.extend(binder.map(key));
         walk.steps(steps, &mut held);
     }
-    walk.entries
+    (walk.entries, walk.changed)
 }
 
 /// Whether the session may stop at a step, so that handlers may run before what follows.
@@ -110,11 +106,17 @@ fn waits(step: &Step) -> bool {
 impl Walk<'_> {
     fn arrive(&mut self, state: usize, held: &Held) {
         let slots: Held = held.iter().filter(|(is_slot, _)| *is_slot).copied().collect();
-        if let Some(entry) = self.entries.get_mut(state) {
-            *entry = Some(match entry.take() {
-                Some(already) => already.intersection(&slots).copied().collect(),
-                None => slots,
-            });
+        let Some(entry) = self.entries.get_mut(state) else { return };
+        match entry {
+            Some(already) if already.is_subset(&slots) => {}
+            Some(already) => {
+                already.retain(|held| slots.contains(held));
+                self.changed.push(state);
+            }
+            None => {
+                *entry = Some(slots);
+                self.changed.push(state);
+            }
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn calls_of(steps: &[Step]) -> u32 {
 }
 
 /// Reports unbounded loops and exceeded budgets; returns the bound.
-pub(super) fn check(program: &Program, flow: &Flow, budget: Option<(u32, Span)>, diagnostics: &mut Diagnostics) -> Facts {
+pub(super) fn check(program: &Program, flow: &Flow<'_>, budget: Option<(u32, Span)>, diagnostics: &mut Diagnostics) -> Facts {
     let mut bounded = true;
     for path in unbounded_loops(program, flow) {
         bounded = false;
@@ -69,9 +69,9 @@ fn first_model_step(program: &Program) -> Option<Span> {
 }
 
 /// One cycle of uncapped states per component that has one.
-fn unbounded_loops(program: &Program, flow: &Flow) -> Vec<Vec<usize>> {
+fn unbounded_loops(program: &Program, flow: &Flow<'_>) -> Vec<Vec<usize>> {
     let capped = |at: usize| program.states[at].cap.is_some();
-    let mut out: Vec<Vec<usize>> = Vec::new();
+    let (mut out, mut known) = (Vec::new(), std::collections::HashSet::<usize>::new());
     for with_timers in [false, true] {
         let successors: Vec<Vec<usize>> = (0..program.states.len())
             .map(|at| {
@@ -85,8 +85,8 @@ fn unbounded_loops(program: &Program, flow: &Flow) -> Vec<Vec<usize>> {
         for component in components(&successors) {
             let is_cycle = component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
             let harmless = with_timers && !component.iter().any(|at| flow.states[*at].has_effect);
-            let known = out.iter().any(|path| path.iter().any(|at| component.contains(at)));
-            if is_cycle && !harmless && !known {
+            if is_cycle && !harmless && !component.iter().any(|at| known.contains(at)) {
+                known.extend(&component);
                 out.push(cycle_in(&component, &successors));
             }
         }
@@ -97,6 +97,7 @@ fn unbounded_loops(program: &Program, flow: &Flow) -> Vec<Vec<usize>> {
 /// A cycle through the first state (in source order) of a component.
 fn cycle_in(component: &[usize], successors: &[Vec<usize>]) -> Vec<usize> {
     let Some(&first) = component.iter().min() else { return Vec::new() };
+    let members: std::collections::HashSet<usize> = component.iter().copied().collect();
     let mut previous = vec![None; successors.len()];
     let mut queue = std::collections::VecDeque::from([first]);
     while let Some(at) = queue.pop_front() {
@@ -109,7 +110,7 @@ fn cycle_in(component: &[usize], successors: &[Vec<usize>]) -> Vec<usize> {
                 path.reverse();
                 return path;
             }
-            if component.contains(&to) && previous[to].is_none() {
+            if members.contains(&to) && previous[to].is_none() {
                 previous[to] = Some(at);
                 queue.push_back(to);
             }
@@ -165,7 +166,7 @@ fn components(successors: &[Vec<usize>]) -> Vec<Vec<usize>> {
 }
 
 /// The bound, and the states of a path that explains it.
-fn worst_case(program: &Program, flow: &Flow) -> (u32, Vec<usize>) {
+fn worst_case(program: &Program, flow: &Flow<'_>) -> (u32, Vec<usize>) {
     let count = program.states.len();
     let parking = failure_targets(program);
     let weight: Vec<u32> = (0..count)
@@ -185,9 +186,14 @@ fn worst_case(program: &Program, flow: &Flow) -> (u32, Vec<usize>) {
             component_of[*at] = id;
         }
     }
+    let mut entered = vec![false; count];
+    entered[program.start.0 as usize] = true;
+    for edge in &flow.edges {
+        entered[edge.to] |= edge.cause == Cause::Event || component_of[edge.from] != component_of[edge.to];
+    }
     let (mut cost, mut then): (Vec<u32>, Vec<Option<usize>>) = (vec![0; components.len()], vec![None; components.len()]);
     for (id, component) in components.iter().enumerate() {
-        let own = component_cost(program, flow, component, &weight, &successors);
+        let own = component_cost(program, &entered, component, &weight, &successors);
         let best = component
             .iter()
             .flat_map(|at| &successors[*at])
@@ -221,7 +227,8 @@ fn worst_case(program: &Program, flow: &Flow) -> (u32, Vec<usize>) {
     (worst.0, path)
 }
 
-fn component_cost(program: &Program, flow: &Flow, component: &[usize], weight: &[u32], successors: &[Vec<usize>]) -> u32 {
+/// `entered`: states that a walk may enter from outside of their component, or by a new event.
+fn component_cost(program: &Program, entered: &[bool], component: &[usize], weight: &[u32], successors: &[Vec<usize>]) -> u32 {
     let is_cycle = component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
     if !is_cycle {
         return component.first().map_or(0, |at| weight[*at]);
@@ -230,10 +237,7 @@ fn component_cost(program: &Program, flow: &Flow, component: &[usize], weight: &
     let cap = |at: usize| program.states[at].cap.map_or(1, |c| c.visits_max);
     let visits = capped.iter().fold(0u32, |sum, at| sum.saturating_add(cap(*at)));
     let capped_cost = capped.iter().fold(0u32, |sum, at| sum.saturating_add(cap(*at).saturating_mul(weight[*at])));
-    let entered_free = free.iter().any(|at| {
-        program.start.0 as usize == *at || flow.edges.iter().any(|e| e.to == *at && (e.cause == Cause::Event || !component.contains(&e.from)))
-    });
-    let segments = visits.saturating_add(u32::from(entered_free));
+    let segments = visits.saturating_add(u32::from(free.iter().any(|at| entered[*at])));
     capped_cost.saturating_add(segments.saturating_mul(longest_free_path(&free, weight, successors)))
 }
 

@@ -31,8 +31,8 @@ pub(super) struct Edge {
 }
 
 /// What the proofs need to know of a state.
-#[derive(Debug, Clone, Default)]
-pub(super) struct StateFacts {
+#[derive(Debug, Default)]
+pub(super) struct StateFacts<'p> {
     /// Most model calls on one way through the body.
     pub body_calls: u32,
     /// Whether the body may end without an arrow, so that the session waits here.
@@ -42,26 +42,42 @@ pub(super) struct StateFacts {
     /// Whether the body has a model step that reads the history, on every way to its end.
     pub reads_history: bool,
     /// Handlers in force: the state's own, then `anywhere`'s for other triggers.
-    pub handlers: Vec<Handler>,
+    pub handlers: Vec<&'p Handler>,
     /// Calls of handlers of events, which begin a new count.
     pub event_calls: u32,
 }
 
 /// The graph.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Flow {
-    pub states: Vec<StateFacts>,
+#[derive(Debug, Default)]
+pub(super) struct Flow<'p> {
+    pub states: Vec<StateFacts<'p>>,
+    /// Edges, grouped by the state they leave.
     pub edges: Vec<Edge>,
+    /// Index of each state's first edge, and one past the last edge at the end.
+    starts: Vec<usize>,
 }
 
-impl Flow {
-    pub fn from(&self, state: usize) -> impl Iterator<Item = &Edge> {
-        self.edges.iter().filter(move |edge| edge.from == state)
+impl Flow<'_> {
+    /// Edges that leave a state.
+    pub fn from(&self, state: usize) -> std::slice::Iter<'_, Edge> {
+        match (self.starts.get(state), self.starts.get(state + 1)) {
+            (Some(&first), Some(&end)) => self.edges[first..end].iter(),
+            _ => [].iter(),
+        }
+    }
+
+    /// For each state the states with an edge to it.
+    pub fn predecessors(&self) -> Vec<Vec<usize>> {
+        let mut out = vec![Vec::new(); self.states.len()];
+        for edge in &self.edges {
+            out[edge.to].push(edge.from);
+        }
+        out
     }
 }
 
 /// Builds the graph.
-pub(super) fn flow(program: &Program) -> Flow {
+pub(super) fn flow(program: &Program) -> Flow<'_> {
     let mut flow = Flow::default();
     for (at, state) in program.states.iter().enumerate() {
         let mut facts = StateFacts {
@@ -110,6 +126,7 @@ pub(super) fn flow(program: &Program) -> Flow {
     // Ruling 8: a failure inside the target of `anywhere on failed` parks the session, it leads nowhere.
     let parking = failure_targets(program);
     flow.edges.retain(|edge| edge.to < program.states.len() && (edge.cause != Cause::Failure || !parking.contains(&edge.from)));
+    flow.starts = (0..=program.states.len()).map(|at| flow.edges.partition_point(|edge| edge.from < at)).collect();
     flow
 }
 
@@ -125,10 +142,10 @@ pub(super) fn failure_targets(program: &Program) -> BTreeSet<usize> {
     out
 }
 
-fn handlers_in_force(program: &Program, state: usize) -> Vec<Handler> {
+fn handlers_in_force(program: &Program, state: usize) -> Vec<&Handler> {
     let own = &program.states[state].handlers;
     let inherited = program.anywhere.iter().filter(|h| !own.iter().any(|o| o.trigger == h.trigger));
-    own.iter().chain(inherited).cloned().collect()
+    own.iter().chain(inherited).collect()
 }
 
 /// Blocks directly inside a step.

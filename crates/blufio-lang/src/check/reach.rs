@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostics;
 use crate::typed::{HandlerAction, Program, Trigger};
 
 /// States that a session can reach.
-pub(super) fn reachable(program: &Program, flow: &Flow) -> BTreeSet<usize> {
+pub(super) fn reachable(program: &Program, flow: &Flow<'_>) -> BTreeSet<usize> {
     let mut seen = BTreeSet::from([program.start.0 as usize]);
     let mut stack = vec![program.start.0 as usize];
     while let Some(at) = stack.pop() {
@@ -23,7 +23,7 @@ pub(super) fn reachable(program: &Program, flow: &Flow) -> BTreeSet<usize> {
 }
 
 /// Reports unreachable states and states that can only wait for ever.
-pub(super) fn check(program: &Program, flow: &Flow, diagnostics: &mut Diagnostics) {
+pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagnostics) {
     let seen = reachable(program, flow);
     for (at, state) in program.states.iter().enumerate() {
         if !seen.contains(&at) {
@@ -34,7 +34,7 @@ pub(super) fn check(program: &Program, flow: &Flow, diagnostics: &mut Diagnostic
     }
 }
 
-fn can_be_woken(flow: &Flow, state: usize) -> bool {
+fn can_be_woken(flow: &Flow<'_>, state: usize) -> bool {
     flow.states[state].handlers.iter().any(|handler| {
         matches!(handler.action, HandlerAction::Run { .. })
             && !matches!(&handler.trigger, Trigger::Failed | Trigger::Uncertain)

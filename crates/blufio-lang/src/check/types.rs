@@ -248,7 +248,7 @@ impl Checker<'_> {
                             stack.push(*inner);
                         }
                     }
-                    Type::Optional(inner) => next.push(inner),
+                    Type::Optional(inner) | Type::List(inner, _) | Type::Map(inner, _) => next.push(inner),
                     _ => {}
                 }
             }

@@ -9,7 +9,8 @@ use crate::source::Span;
 pub const PAGE: Page = Page {
     code: "E0207",
     title: "a type that contains itself",
-    text: r##"Records and cases hold their fields by value.
+    text: r##"Records and cases hold their fields by value, and a model can only be asked for values of a finite shape, so no type
+contains itself, not even inside a list.
 
 Refused:
 
@@ -24,6 +25,6 @@ Accepted:
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span) -> Diagnostic {
     let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("type `{name}` contains itself"), "its values would have no end".to_string());
-    diagnostic.hint = Some("break the circle with `list of` or remove the field".to_string());
+    diagnostic.hint = Some("remove the field that closes the circle".to_string());
     diagnostic
 }
