@@ -14,3 +14,4 @@ pub mod ast;
 pub mod value;
 pub mod typed;
 pub mod effect;
+pub mod graph;
