@@ -14,4 +14,8 @@ pub mod ast;
 pub mod value;
 pub mod typed;
 pub mod effect;
+pub mod program;
+pub mod schema;
+pub mod compile;
+pub mod machine;
 pub mod graph;

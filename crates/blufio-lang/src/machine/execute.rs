@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The dispatch loop: scalars and jumps here, values in `objects`. Every stop is a value. Code is verified, so every
+//! register and target exists; fuel is taken at backward jumps, since code without one ends by itself.
+
+use super::objects;
+use crate::effect::{Action, FUEL_PER_STEP};
+use crate::program::Program;
+use crate::program::instruction::Instruction as I;
+use crate::program::operand::{Object, Scalar, Target};
+use crate::typed::CompareOperator as C;
+use crate::value::Value;
+
+/// What a step works with besides the machine.
+pub(super) struct Context<'p> {
+    pub program: &'p Program,
+    pub now_ms: i64,
+    pub actions: Vec<Action>,
+    pub fuel: u64,
+    pub transitions: u32,
+}
+
+impl<'p> Context<'p> {
+    pub fn new(program: &'p Program, now_ms: i64) -> Self {
+        Self { program, now_ms, actions: Vec::new(), fuel: FUEL_PER_STEP, transitions: 0 }
+    }
+}
+
+/// Why the loop stopped.
+#[derive(Debug)]
+pub(super) enum Exit {
+    End,
+    Go(u16),
+    Await(u16),
+    Done(Option<Value>),
+    Trap(Trap),
+}
+
+/// What went wrong in an instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trap {
+    /// `failed(arithmetic)`.
+    Arithmetic(&'static str),
+    /// `failed(invalid)`.
+    Invalid(&'static str),
+    /// A register holds what its type forbids.
+    Corrupt(&'static str),
+    OutOfFuel,
+}
+
+const OVERFLOW: Trap = Trap::Arithmetic("the result is too large");
+const ZERO: Trap = Trap::Arithmetic("division by zero");
+
+macro_rules! attempt {
+    ($result:expr, $trap:expr) => {
+        match $result {
+            Some(value) => value,
+            None => return Exit::Trap($trap),
+        }
+    };
+}
+
+/// Runs code from `pc` on.
+pub(super) fn execute(context: &mut Context<'_>, visit: u64, scalars: &mut [i64], objects: &mut [Value], entry: u16) -> Exit {
+    let code: &[I] = &context.program.code;
+    let mut pc = usize::from(entry);
+    macro_rules! s {
+        ($register:expr) => {
+            scalars[usize::from($register.0)]
+        };
+    }
+    macro_rules! jump_when {
+        ($condition:expr, $target:expr) => {
+            if $condition {
+                attempt!(land(&mut pc, &mut context.fuel, $target), Trap::OutOfFuel);
+            }
+        };
+    }
+    loop {
+        let Some(&instruction) = code.get(pc) else { return Exit::Trap(Trap::Corrupt("ran off the code")) };
+        pc += 1;
+        match instruction {
+            I::LoadInt(to, value) => s!(to) = i64::from(value.0),
+            I::Move(to, from) => s!(to) = s!(from),
+            I::Add(to, a, b) => s!(to) = attempt!(s!(a).checked_add(s!(b)), OVERFLOW),
+            I::AddK(to, a, k) => s!(to) = attempt!(s!(a).checked_add(i64::from(k.0)), OVERFLOW),
+            I::Subtract(to, a, b) => s!(to) = attempt!(s!(a).checked_sub(s!(b)), OVERFLOW),
+            I::Multiply(to, a, b) => s!(to) = attempt!(s!(a).checked_mul(s!(b)), OVERFLOW),
+            I::Divide(to, a, b) => s!(to) = attempt!(s!(a).checked_div(s!(b)), divisor(s!(b))),
+            I::Remainder(to, a, b) => s!(to) = attempt!(s!(a).checked_rem(s!(b)), divisor(s!(b))),
+            I::RemainderK(to, a, k) => s!(to) = attempt!(remainder(s!(a), k.0), divisor(i64::from(k.0))),
+            I::Negate(to, a) => s!(to) = attempt!(s!(a).checked_neg(), OVERFLOW),
+            I::Not(to, a) => s!(to) = i64::from(s!(a) == 0),
+            I::Compare(operator, to, a, b) => s!(to) = i64::from(compare(operator, s!(a), s!(b))),
+            I::Now(to) => s!(to) = context.now_ms,
+            I::LoadScalar(to, constant) => s!(to) = context.program.scalar_constants[usize::from(constant.0)],
+            I::Jump(target) => jump_when!(true, target),
+            I::JumpIf(a, target) => jump_when!(s!(a) != 0, target),
+            I::JumpUnless(a, target) => jump_when!(s!(a) == 0, target),
+            I::JumpEqual(a, b, target) => jump_when!(s!(a) == s!(b), target),
+            I::JumpNotEqual(a, b, target) => jump_when!(s!(a) != s!(b), target),
+            I::JumpLess(a, b, target) => jump_when!(s!(a) < s!(b), target),
+            I::JumpNotLess(a, b, target) => jump_when!(s!(a) >= s!(b), target),
+            I::JumpEqualK(a, k, target) => jump_when!(s!(a) == i64::from(k.0), target),
+            I::JumpNotEqualK(a, k, target) => jump_when!(s!(a) != i64::from(k.0), target),
+            I::JumpLessK(a, k, target) => jump_when!(s!(a) < i64::from(k.0), target),
+            I::JumpNotLessK(a, k, target) => jump_when!(s!(a) >= i64::from(k.0), target),
+            I::JumpGreaterK(a, k, target) => jump_when!(s!(a) > i64::from(k.0), target),
+            I::JumpNotGreaterK(a, k, target) => jump_when!(s!(a) <= i64::from(k.0), target),
+            I::JumpNone(Object(a), target) => jump_when!(objects[usize::from(a)] == Value::None, target),
+            I::JumpSome(Object(a), target) => jump_when!(objects[usize::from(a)] != Value::None, target),
+            I::Await(site) => return Exit::Await(site.0),
+            I::Go(state) => return Exit::Go(state.0),
+            I::Done(Object(value)) => return Exit::Done(Some(objects[usize::from(value)].clone())),
+            I::DoneEmpty() => return Exit::Done(None),
+            I::End() => return Exit::End,
+            I::Reply(_) | I::SendOwner(_) | I::SetTimer(..) => {
+                if let Err(trap) = act(context, visit, scalars, objects, instruction) {
+                    return Exit::Trap(trap);
+                }
+            }
+            _ => {
+                if let Err(trap) = objects::apply(context.program, scalars, objects, instruction) {
+                    return Exit::Trap(trap);
+                }
+            }
+        }
+    }
+}
+
+/// Goes to a target; a backward jump costs what it repeats. `None` when the fuel is used up.
+#[inline(always)]
+fn land(pc: &mut usize, fuel: &mut u64, target: Target) -> Option<()> {
+    let target = usize::from(target.0);
+    if target < *pc {
+        *fuel = fuel.checked_sub((*pc - target) as u64)?;
+    }
+    *pc = target;
+    Some(())
+}
+
+/// The trap of a division that gave nothing: by zero, or of the least number by −1.
+fn divisor(value: i64) -> Trap {
+    if value == 0 { ZERO } else { OVERFLOW }
+}
+
+#[inline(always)]
+fn remainder(a: i64, k: i16) -> Option<i64> {
+    // Dividing 32-bit numbers takes half as long on many processors.
+    match (u32::try_from(a), u32::try_from(k)) {
+        (Ok(a), Ok(k)) => a.checked_rem(k).map(i64::from),
+        _ => a.checked_rem(i64::from(k)),
+    }
+}
+
+fn compare(operator: C, a: i64, b: i64) -> bool {
+    match operator {
+        C::Equal => a == b,
+        C::NotEqual => a != b,
+        C::Less => a < b,
+        C::LessOrEqual => a <= b,
+        C::Greater => a > b,
+        C::GreaterOrEqual => a >= b,
+    }
+}
+
+/// Instructions that decide something for the outside.
+fn act(context: &mut Context<'_>, visit: u64, scalars: &[i64], objects: &[Value], instruction: I) -> Result<(), Trap> {
+    let action = match instruction {
+        I::Reply(Object(text)) => Action::Reply(objects::text(&objects[usize::from(text)])?.clone()),
+        I::SendOwner(Object(text)) => Action::SendOwner(objects::text(&objects[usize::from(text)])?.clone()),
+        I::SetTimer(timer, Scalar(after)) => {
+            let due_ms = context.now_ms.checked_add(scalars[usize::from(after)].max(0)).ok_or(OVERFLOW)?;
+            Action::SetTimer { visit, timer: u32::from(timer.0), due_ms }
+        }
+        _ => return Err(Trap::Corrupt("not an action")),
+    };
+    context.actions.push(action);
+    Ok(())
+}
