@@ -11,8 +11,10 @@
 pub mod source;
 pub mod diagnostic;
 pub mod ast;
+pub mod parse;
 pub mod value;
 pub mod typed;
+pub mod check;
 pub mod effect;
 pub mod program;
 pub mod schema;

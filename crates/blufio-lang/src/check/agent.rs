@@ -338,7 +338,12 @@ impl Checker<'_> {
                 self.push(report::not_assignable::report(&field.name.node, field.name.span, "a family of tools has this name"));
             }
             let ty = self.resolve_type(&field.ty);
-            let initial = initial.map(|e| self.expect(e, &ty));
+            let is_parameter = header.parameters.iter().any(|p| p.name.span == field.name.span);
+            let initial = match initial {
+                Some(written) => Some(self.expect(written, &ty)),
+                // A parameter always holds what the asking agent gave.
+                None => is_parameter.then(|| typed::Expr { ty: ty.clone(), kind: typed::ExprKind::Error, span: field.name.span }),
+            };
             self.slot_ids.insert(field.name.node.clone(), self.slots.len() as u32);
             self.slots.push(VariableDef { name: field.name.node.clone(), ty, initial, span: field.name.span });
         }

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::closed::{parts, step_expressions};
-use super::flow::{Flow, blocks};
+use super::closed::{can_raise, parts, step_expressions};
+use super::flow::{Flow, blocks, is_failure};
 use super::{reach, report};
 use crate::diagnostic::Diagnostics;
 use crate::typed::{Expr, ExprKind, HandlerAction, Program, Step, StepKind, Type, Variable, VariableDef};
@@ -82,6 +82,9 @@ fn visit(
     let inherited = program.anywhere.iter().filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger)).map(|h| (h, true));
     for (handler, from_anywhere) in own.chain(inherited) {
         let HandlerAction::Run { binder, steps } = &handler.action else { continue };
+        if is_failure(&handler.trigger) && !can_raise(program, at, &handler.trigger) {
+            continue;
+        }
         let mut held = before_wait.clone();
         if from_anywhere {
             held.retain(|(is_slot, _)| *is_slot);

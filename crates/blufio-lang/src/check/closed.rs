@@ -29,13 +29,16 @@ pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &
             }
         }
     }
-    for handler in program.anywhere.iter().chain(program.states.iter().flat_map(|s| &s.handlers)) {
-        let never = match handler.trigger {
-            Trigger::Failed => !any_failure,
-            Trigger::Uncertain => !any_uncertain && !runs_once && program.tools.is_empty(),
-            _ => false,
-        };
-        if never {
+    let never = |trigger: &Trigger| match trigger {
+        Trigger::Failed => !any_failure,
+        Trigger::Uncertain => !any_uncertain && program.tools.is_empty(),
+        _ => false,
+    };
+    let handlers: Vec<_> = program.anywhere.iter().chain(program.states.iter().flat_map(|s| &s.handlers)).collect();
+    for handler in &handlers {
+        // `on failed or uncertain` is one handler: it is dead only if all of its triggers are.
+        let is_dead = handlers.iter().filter(|h| h.span == handler.span).all(|h| never(&h.trigger));
+        if is_dead {
             diagnostics.push(report::dead_handler::report(&super::agent::trigger_text(&handler.trigger), handler.span));
         }
     }
@@ -51,14 +54,13 @@ fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
     std::iter::once(state.body.as_slice()).chain(handlers).chain(state.timers.iter().map(|t| t.steps.as_slice())).collect()
 }
 
-/// Whether anything that runs in a state can fail without an arm of its own.
-pub(super) fn can_fail(program: &Program, state: usize) -> bool {
-    all_blocks(program, state).iter().any(|steps| first_failure(steps).is_some())
-}
-
-/// Whether a step among these can have an uncertain outcome without an arm of its own.
-pub(super) fn can_be_uncertain(steps: &[Step]) -> bool {
-    first_uncertain(steps, true).is_some()
+/// Whether anything that runs in a state can raise `failed`, `uncertain` or `over_budget` without an arm of its own.
+pub(super) fn can_raise(program: &Program, state: usize, trigger: &Trigger) -> bool {
+    all_blocks(program, state).iter().any(|steps| match trigger {
+        Trigger::Failed => first_failure(steps).is_some(),
+        Trigger::Uncertain => first_uncertain(steps, true).is_some(),
+        _ => super::bounds::calls_of(steps) > 0,
+    })
 }
 
 fn first_failure(steps: &[Step]) -> Option<(String, Span)> {

@@ -109,10 +109,12 @@ pub(super) fn flow(program: &Program) -> Flow<'_> {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
             let calls = calls_of(steps);
             let cause = match handler.trigger {
-                Trigger::Failed if closed::can_fail(program, at) => Cause::Failure,
-                Trigger::Uncertain if closed::can_be_uncertain(&program.states[at].body) => Cause::Failure,
-                Trigger::Failed | Trigger::Uncertain => continue,
-                Trigger::Later(ref what) if what == "over_budget" => Cause::Failure,
+                ref trigger if is_failure(trigger) => {
+                    if !closed::can_raise(program, at, trigger) {
+                        continue;
+                    }
+                    Cause::Failure
+                }
                 _ => {
                     facts.event_calls = facts.event_calls.max(calls);
                     Cause::Event
@@ -130,9 +132,17 @@ pub(super) fn flow(program: &Program) -> Flow<'_> {
     flow
 }
 
+/// Whether a trigger is raised by the program's own steps rather than by the world.
+pub(super) fn is_failure(trigger: &Trigger) -> bool {
+    match trigger {
+        Trigger::Failed | Trigger::Uncertain => true,
+        Trigger::Later(what) => what == "over_budget",
+        _ => false,
+    }
+}
+
 /// States that `anywhere`'s failure handlers lead to.
 pub(super) fn failure_targets(program: &Program) -> BTreeSet<usize> {
-    let is_failure = |trigger: &Trigger| matches!(trigger, Trigger::Failed | Trigger::Uncertain) || matches!(trigger, Trigger::Later(w) if w == "over_budget");
     let mut out = BTreeSet::new();
     for handler in program.anywhere.iter().filter(|h| is_failure(&h.trigger)) {
         if let HandlerAction::Run { steps, .. } = &handler.action {

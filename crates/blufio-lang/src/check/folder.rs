@@ -40,7 +40,9 @@ pub(super) fn check_folder(files: &[ast::File], environment: &Environment, diagn
     checked.routes = routes_files.first().map(|file| routes::check_routes(file, &names, environment, diagnostics));
     if checked.routes.is_none() && !names.recovered {
         let talkable: Vec<_> = checked.agents.iter().filter(|a| !is_askable(&names, &a.program.name)).collect();
-        if let [first, second, ..] = talkable.as_slice() {
+        if let [first, second, ..] = talkable.as_slice()
+            && first.program.name != second.program.name
+        {
             diagnostics.push(report::no_routes::report(second.span, &first.program.name));
         }
     }

@@ -87,7 +87,11 @@ impl Checker<'_> {
         out.push(Step { kind, span });
         let (variable, pass_on) = self.value_target(target, &gives);
         match pass_on {
-            Some(pass_on) => pass_on.kind,
+            Some(pass_on) => {
+                let value = Expr { ty: gives, kind: ExprKind::Error, span };
+                out.push(Step { kind: StepKind::Assign(variable, value), span });
+                pass_on.kind
+            }
             None => StepKind::Assign(variable, Expr { ty: gives, kind: ExprKind::Error, span }),
         }
     }

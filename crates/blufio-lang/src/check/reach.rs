@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::flow::Flow;
+use super::flow::{Flow, is_failure};
 use super::report;
 use crate::diagnostic::Diagnostics;
-use crate::typed::{HandlerAction, Program, Trigger};
+use crate::typed::{HandlerAction, Program};
 
 /// States that a session can reach.
 pub(super) fn reachable(program: &Program, flow: &Flow<'_>) -> BTreeSet<usize> {
@@ -25,8 +25,13 @@ pub(super) fn reachable(program: &Program, flow: &Flow<'_>) -> BTreeSet<usize> {
 /// Reports unreachable states and states that can only wait for ever.
 pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagnostics) {
     let seen = reachable(program, flow);
+    let mut names = BTreeSet::new();
     for (at, state) in program.states.iter().enumerate() {
+        let is_second = !names.insert(state.name.as_str());
         if !seen.contains(&at) {
+            if is_second {
+                continue; // a duplicate name was reported
+            }
             diagnostics.push(report::unreachable::report(&state.name, state.span));
         } else if flow.states[at].may_wait && state.timers.is_empty() && !can_be_woken(flow, at) {
             diagnostics.push(report::dead_end::report(&state.name, state.span));
@@ -36,8 +41,6 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagno
 
 fn can_be_woken(flow: &Flow<'_>, state: usize) -> bool {
     flow.states[state].handlers.iter().any(|handler| {
-        matches!(handler.action, HandlerAction::Run { .. })
-            && !matches!(&handler.trigger, Trigger::Failed | Trigger::Uncertain)
-            && !matches!(&handler.trigger, Trigger::Later(what) if what == "over_budget")
+        matches!(handler.action, HandlerAction::Run { .. }) && !is_failure(&handler.trigger)
     })
 }

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The one integration-test binary of this crate.
+#![allow(missing_docs, reason = "tests")]
+
+mod examples;
+mod litmus;
+mod mutants;
