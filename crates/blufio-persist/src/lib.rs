@@ -1,2 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Keeps sessions, journal, inbox, outbox and timers in one SQLite file.
+//! The durable store in one SQLite file: sessions, journal, transcripts, inbox, outbox, timers, ledger, programs.
+//!
+//! One thread owns the only writing connection and commits whatever queued while the last commit was syncing (natural
+//! group commit); readers are `query_only` connections on their own threads. Nothing else in the process opens the
+//! file: closing a foreign descriptor would drop SQLite's locks.
+
+mod schema;
+mod open;
+mod writer;
+mod apply;
+mod reader;
+mod rows;
+mod store;
+
+pub use open::{OpenError, Options};
+pub use store::SqliteStore;

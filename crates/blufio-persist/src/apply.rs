@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every change, as it runs inside the writer's transaction.
+
+use blufio_core::message::UnixMs;
+use blufio_core::store::{
+    Committed, InboxBatch, LedgerRow, NewOutbox, OutboxUpdate, SessionStatus, StepCommit, StoreError,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::rows::{outbox_number, status_number, to_json};
+use crate::writer::store_error;
+
+fn run(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
+    connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters)).map_err(|e| store_error(&e))
+}
+
+pub(crate) fn accept(connection: &Connection, batch: &InboxBatch) -> Result<Vec<String>, StoreError> {
+    let mut keys = Vec::new();
+    for new in &batch.messages {
+        let message = to_json(&new.message)?;
+        let consumed = new.key.is_none();
+        let inserted = run(
+            connection,
+            "INSERT INTO inbox (channel, source_id, key, message, received_ms, joined, consumed) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6)
+             ON CONFLICT (channel, source_id) DO NOTHING",
+            params![batch.channel, new.message.source_id, new.key, message, batch.now_ms, consumed],
+        )?;
+        if inserted == 0 {
+            continue;
+        }
+        insert_outbox(connection, None, &new.answers, batch.now_ms)?;
+        if let Some(key) = &new.key
+            && !keys.contains(key)
+        {
+            keys.push(key.clone());
+        }
+    }
+    for (key, value) in &batch.settings {
+        set_setting(connection, key, value)?;
+    }
+    if let Some(cursor) = &batch.cursor {
+        set_setting(connection, &cursor_key(&batch.channel), cursor)?;
+    }
+    Ok(keys)
+}
+
+/// Setting that holds a channel's cursor.
+pub(crate) fn cursor_key(channel: &str) -> String {
+    format!("{channel}/cursor")
+}
+
+pub(crate) fn set_setting(connection: &Connection, key: &str, value: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO settings VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    run(connection, sql, params![key, value]).map(|_| ())
+}
+
+fn insert_outbox(connection: &Connection, session: Option<i64>, messages: &[NewOutbox], now_ms: UnixMs) -> Result<Vec<i64>, StoreError> {
+    let mut ids = Vec::with_capacity(messages.len());
+    for new in messages {
+        let sql = "INSERT INTO outbox (session, address, text, state, attempts, not_before_ms, created_ms) VALUES (?1, ?2, ?3, 0, 0, 0, ?4)";
+        run(connection, sql, params![session, to_json(&new.address)?, new.text, now_ms])?;
+        ids.push(connection.last_insert_rowid());
+    }
+    Ok(ids)
+}
+
+pub(crate) fn post(connection: &Connection, messages: &[NewOutbox], now_ms: UnixMs) -> Result<Vec<i64>, StoreError> {
+    insert_outbox(connection, None, messages, now_ms)
+}
+
+struct Counters {
+    step: i64,
+    journal_next: i64,
+    transcript_next: i64,
+}
+
+fn counters(connection: &Connection, session: i64) -> Result<Counters, StoreError> {
+    let found = connection
+        .prepare_cached("SELECT step, journal_next, transcript_next FROM sessions WHERE id = ?1 AND status <> 1")
+        .and_then(|mut s| {
+            s.query_row([session], |row| Ok(Counters { step: row.get(0)?, journal_next: row.get(1)?, transcript_next: row.get(2)? })).optional()
+        })
+        .map_err(|e| store_error(&e))?;
+    found.ok_or_else(|| StoreError::Refused(format!("session {session} does not exist or has ended")))
+}
+
+pub(crate) fn commit(connection: &Connection, c: &StepCommit) -> Result<Committed, StoreError> {
+    let address = c.address.as_ref().map(to_json).transpose()?;
+    let (session, counters) = match c.session {
+        Some(session) => {
+            let counters = counters(connection, session)?;
+            if counters.step != c.expected_step {
+                return Err(StoreError::Conflict { session, expected: c.expected_step, actual: counters.step });
+            }
+            (session, counters)
+        }
+        None => {
+            run(
+                connection,
+                "INSERT INTO sessions (key, agent, program, step, state, state_name, status, pending, history_start, journal_next, transcript_next, created_ms, updated_ms)
+                 VALUES (?1, ?2, ?3, 0, x'', '', 0, 0, 0, 0, 0, ?4, ?4)",
+                params![c.key, c.agent, c.program, c.now_ms],
+            )?;
+            (connection.last_insert_rowid(), Counters { step: 0, journal_next: 0, transcript_next: 0 })
+        }
+    };
+    let step = counters.step + 1;
+    let pending = c.pending && c.status == SessionStatus::Live;
+    run(
+        connection,
+        "UPDATE sessions SET program = ?2, step = ?3, state = ?4, state_name = ?5, status = ?6, pending = ?7, address = ?8, history_start = ?9,
+         journal_next = ?10, transcript_next = ?11, updated_ms = ?12 WHERE id = ?1",
+        params![
+            session,
+            c.program,
+            step,
+            c.state,
+            c.state_name,
+            status_number(c.status),
+            pending,
+            address,
+            c.history_start,
+            counters.journal_next + c.journal.len() as i64,
+            counters.transcript_next + c.transcript.len() as i64,
+            c.now_ms
+        ],
+    )?;
+    for (at, record) in c.journal.iter().enumerate() {
+        let sql = "INSERT INTO journal (session, sequence, at_ms, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+        run(connection, sql, params![session, counters.journal_next + at as i64, c.now_ms, record.kind, record.body])?;
+    }
+    for (at, (turn, tokens)) in c.transcript.iter().enumerate() {
+        let sql = "INSERT INTO transcript (session, sequence, turn, tokens) VALUES (?1, ?2, ?3, ?4)";
+        run(connection, sql, params![session, counters.transcript_next + at as i64, to_json(turn)?, tokens])?;
+    }
+    mail(connection, c)?;
+    let outbox = insert_outbox(connection, Some(session), &c.outbox, c.now_ms)?;
+    for (id, text) in &c.close_streams {
+        close_stream(connection, *id, text)?;
+    }
+    timers(connection, session, c)?;
+    for row in &c.ledger {
+        record_attempt(connection, &LedgerRow { session: Some(session), ..row.clone() })?;
+    }
+    Ok(Committed { session, step, outbox })
+}
+
+fn mail(connection: &Connection, c: &StepCommit) -> Result<(), StoreError> {
+    for id in &c.consumed {
+        let changed = run(connection, "UPDATE inbox SET consumed = 1 WHERE id = ?1 AND key = ?2 AND consumed = 0", params![id, c.key])?;
+        if changed != 1 {
+            return Err(StoreError::Refused(format!("message {id} was consumed already")));
+        }
+    }
+    for id in &c.joined {
+        run(connection, "UPDATE inbox SET joined = 1 WHERE id = ?1", [id])?;
+    }
+    Ok(())
+}
+
+fn timers(connection: &Connection, session: i64, c: &StepCommit) -> Result<(), StoreError> {
+    if c.clear_timers || c.status != SessionStatus::Live {
+        run(connection, "DELETE FROM timers WHERE session = ?1", [session])?;
+    }
+    for id in &c.timers_fired {
+        run(connection, "DELETE FROM timers WHERE id = ?1", [id])?;
+    }
+    if c.status == SessionStatus::Live {
+        for (visit, timer, due_ms) in &c.timers {
+            let sql = "INSERT INTO timers (session, visit, timer, due_ms) VALUES (?1, ?2, ?3, ?4)";
+            run(connection, sql, params![session, visit, timer, due_ms])?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives an open stream its final text. An empty text withdraws it: nothing is sent where nothing was shown.
+fn close_stream(connection: &Connection, id: i64, text: &str) -> Result<(), StoreError> {
+    let sql = if text.is_empty() {
+        "UPDATE outbox SET text = '', state = CASE WHEN provider_id IS NULL THEN 3 ELSE state END WHERE id = ?1 AND text IS NULL"
+    } else {
+        "UPDATE outbox SET text = ?2 WHERE id = ?1 AND text IS NULL"
+    };
+    let changed = if text.is_empty() { run(connection, sql, [id])? } else { run(connection, sql, params![id, text])? };
+    if changed == 1 { Ok(()) } else { Err(StoreError::Refused(format!("outbox row {id} is not an open stream"))) }
+}
+
+pub(crate) fn drop_session(connection: &Connection, key: &str, now_ms: UnixMs) -> Result<bool, StoreError> {
+    let id: Option<i64> = connection
+        .query_row("SELECT id FROM sessions WHERE key = ?1 AND status <> 1", [key], |row| row.get(0))
+        .optional()
+        .map_err(|e| store_error(&e))?;
+    let mail = run(connection, "UPDATE inbox SET consumed = 1 WHERE key = ?1 AND consumed = 0", [key])?;
+    if let Some(id) = id {
+        run(connection, "UPDATE sessions SET status = 1, pending = 0, updated_ms = ?2 WHERE id = ?1", params![id, now_ms])?;
+        run(connection, "DELETE FROM timers WHERE session = ?1", [id])?;
+        run(connection, "UPDATE outbox SET text = '', state = 3 WHERE session = ?1 AND text IS NULL AND state < 3", [id])?;
+    }
+    Ok(id.is_some() || mail > 0)
+}
+
+pub(crate) fn outbox_update(connection: &Connection, u: &OutboxUpdate) -> Result<(), StoreError> {
+    let sql = "UPDATE outbox SET state = ?2, provider_id = coalesce(?3, provider_id), not_before_ms = coalesce(?4, not_before_ms),
+               error = ?5, attempts = attempts + ?6 WHERE id = ?1";
+    let changed = run(
+        connection,
+        sql,
+        params![u.id, outbox_number(u.state), u.provider_id, u.not_before_ms, u.error, i64::from(u.count_attempt)],
+    )?;
+    if changed == 1 { Ok(()) } else { Err(StoreError::Refused(format!("there is no outbox row {}", u.id))) }
+}
+
+pub(crate) fn put_program(connection: &Connection, hash: &[u8; 32], agent: &str, version: u32, bytes: &[u8], source: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO programs VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (hash) DO NOTHING";
+    run(connection, sql, params![hash, agent, version, bytes, source]).map(|_| ())
+}
+
+pub(crate) fn dead_letter(connection: &Connection, channel: &str, source_id: &str, raw: &str, reason: &str, now_ms: UnixMs) -> Result<(), StoreError> {
+    let sql = "INSERT INTO dead_letters (channel, source_id, raw, reason, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
+    run(connection, sql, params![channel, source_id, raw, reason, now_ms]).map(|_| ())
+}
+
+pub(crate) fn record_attempt(connection: &Connection, row: &LedgerRow) -> Result<(), StoreError> {
+    run(connection, "INSERT INTO ledger (session, at_ms, row) VALUES (?1, ?2, ?3)", params![row.session, row.at_ms, to_json(row)?]).map(|_| ())
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tables, and the checks that a file is ours and of this version.
+
+/// `PRAGMA application_id`: "Bluf".
+pub(crate) const APPLICATION_ID: i32 = 0x426C_7566;
+/// `PRAGMA user_version`.
+pub(crate) const SCHEMA_VERSION: i32 = 1;
+/// Oldest SQLite that is trusted: earlier ones have a WAL-reset race that can corrupt the file.
+pub(crate) const SQLITE_VERSION_MIN: i32 = 3_051_003;
+
+/// The whole schema. Values of enumerations are small integers, see `rows`.
+pub(crate) const SCHEMA: &str = "
+CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE programs (
+  hash BLOB PRIMARY KEY, agent TEXT NOT NULL, version INTEGER NOT NULL, bytes BLOB NOT NULL, source TEXT NOT NULL
+) STRICT;
+CREATE TABLE sessions (
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL, agent TEXT NOT NULL, program BLOB NOT NULL, step INTEGER NOT NULL,
+  state BLOB NOT NULL, state_name TEXT NOT NULL, status INTEGER NOT NULL, pending INTEGER NOT NULL, address TEXT,
+  history_start INTEGER NOT NULL, journal_next INTEGER NOT NULL, transcript_next INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX sessions_key ON sessions (key) WHERE status <> 1;
+CREATE INDEX sessions_pending ON sessions (id) WHERE pending = 1;
+CREATE TABLE inbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, source_id TEXT NOT NULL, key TEXT, message TEXT NOT NULL,
+  received_ms INTEGER NOT NULL, joined INTEGER NOT NULL, consumed INTEGER NOT NULL, UNIQUE (channel, source_id)
+) STRICT;
+CREATE INDEX inbox_waiting ON inbox (key, id) WHERE consumed = 0;
+CREATE TABLE journal (
+  session INTEGER NOT NULL, sequence INTEGER NOT NULL, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
+  PRIMARY KEY (session, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE transcript (
+  session INTEGER NOT NULL, sequence INTEGER NOT NULL, turn TEXT NOT NULL, tokens INTEGER NOT NULL,
+  PRIMARY KEY (session, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER, address TEXT NOT NULL, text TEXT, state INTEGER NOT NULL,
+  provider_id TEXT, attempts INTEGER NOT NULL, not_before_ms INTEGER NOT NULL, error TEXT, created_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX outbox_open ON outbox (id) WHERE state < 3;
+CREATE TABLE timers (
+  id INTEGER PRIMARY KEY, session INTEGER NOT NULL, visit INTEGER NOT NULL, timer INTEGER NOT NULL, due_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX timers_due ON timers (due_ms, id);
+CREATE INDEX timers_session ON timers (session, due_ms);
+CREATE TABLE ledger (
+  id INTEGER PRIMARY KEY, session INTEGER, at_ms INTEGER NOT NULL, row TEXT NOT NULL
+) STRICT;
+CREATE INDEX ledger_session ON ledger (session, id);
+CREATE TABLE dead_letters (
+  id INTEGER PRIMARY KEY, channel TEXT NOT NULL, source_id TEXT NOT NULL, raw TEXT NOT NULL, reason TEXT NOT NULL, at_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 0), clean INTEGER NOT NULL, schema_hash TEXT NOT NULL) STRICT;
+";

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The store as the rest of the program sees it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::Arc;
+
+use blufio_core::BoxFuture;
+use blufio_core::message::UnixMs;
+use blufio_core::store::{
+    Committed, InboxBatch, InboxRow, JournalRecord, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, SessionRow,
+    StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use tokio::sync::oneshot;
+
+use crate::open::{self, OpenError, Options};
+use crate::reader::Readers;
+use crate::rows;
+use crate::writer::{self, QUEUE_MAX, Request};
+
+/// The store in `DATA/blufio.db`.
+#[derive(Clone)]
+pub struct SqliteStore {
+    queue: Option<SyncSender<Request>>,
+    readers: Readers,
+    path: PathBuf,
+    /// Held as long as any clone of the store lives.
+    _lock: Arc<Option<std::fs::File>>,
+}
+
+impl SqliteStore {
+    /// Opens (or creates) the database of a data folder and takes the folder's lock.
+    pub fn open(folder: &Path, options: &Options) -> Result<Self, OpenError> {
+        let opened = open::open(folder, options)?;
+        let readers = Readers::start(&opened.path)?;
+        let (queue, receiver) = sync_channel(QUEUE_MAX);
+        let connection = opened.writer;
+        let thread = std::thread::Builder::new().name("blufio-write".into()).spawn(move || writer::run(connection, &receiver));
+        thread.map_err(|e| OpenError::Io { path: opened.path.display().to_string(), reason: e.to_string() })?;
+        Ok(Self { queue: Some(queue), readers, path: opened.path, _lock: Arc::new(opened.lock) })
+    }
+
+    /// Opens for reading where no daemon runs. Everything that writes is refused.
+    pub fn open_read_only(folder: &Path) -> Result<Self, OpenError> {
+        let opened = open::open_read_only(folder)?;
+        let readers = Readers::start(&opened.path)?;
+        Ok(Self { queue: None, readers, path: opened.path, _lock: Arc::new(None) })
+    }
+
+    /// Whether some process holds a data folder.
+    pub fn is_held(folder: &Path) -> bool {
+        open::is_locked(folder)
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    async fn write<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+        let queue = self.queue.as_ref().ok_or_else(|| StoreError::Refused("opened for reading only".into()))?;
+        let (request, receiver) = writer::request(work);
+        writer::send(queue, request).await?;
+        receiver.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn one<T: Send + 'static>(
+        &self,
+        sql: &'static str,
+        parameters: impl Params + Send + 'static,
+        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        self.readers.query(move |c| c.prepare_cached(sql)?.query_row(parameters, read).optional()).await
+    }
+
+    async fn many<T: Send + 'static>(
+        &self,
+        sql: String,
+        parameters: impl Params + Send + 'static,
+        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.readers.query(move |c| c.prepare_cached(&sql)?.query_map(parameters, read)?.collect()).await
+    }
+}
+
+impl Store for SqliteStore {
+    fn accept(&self, batch: InboxBatch) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        Box::pin(self.write(move |c| crate::apply::accept(c, &batch)))
+    }
+
+    fn commit(&self, commit: StepCommit) -> BoxFuture<'_, Result<Committed, StoreError>> {
+        Box::pin(self.write(move |c| crate::apply::commit(c, &commit)))
+    }
+
+    fn session<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<SessionRow>, StoreError>> {
+        let key = key.to_string();
+        Box::pin(async move {
+            let sql = format!("SELECT {} FROM sessions WHERE key = ?1 AND status <> 1", rows::SESSION);
+            Ok(self.many(sql, (key,), rows::session).await?.pop())
+        })
+    }
+
+    fn session_key(&self, id: i64) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
+        Box::pin(self.one("SELECT key FROM sessions WHERE id = ?1 AND status <> 1", (id,), |row| row.get(0)))
+    }
+
+    fn sessions(&self, ended_too: bool, limit: u32) -> BoxFuture<'_, Result<Vec<SessionRow>, StoreError>> {
+        let filter = if ended_too { "1" } else { "status <> 1" };
+        let sql = format!("SELECT {} FROM sessions WHERE {filter} ORDER BY updated_ms DESC, id DESC LIMIT ?1", rows::SESSION);
+        Box::pin(self.many(sql, (limit,), rows::session))
+    }
+
+    fn drop_session<'a>(&'a self, key: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let key = key.to_string();
+        Box::pin(self.write(move |c| crate::apply::drop_session(c, &key, now_ms)))
+    }
+
+    fn keys_with_work(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+        let sql = "SELECT key FROM sessions WHERE pending = 1 UNION SELECT key FROM inbox WHERE consumed = 0 AND key IS NOT NULL";
+        Box::pin(self.many(sql.to_string(), (), |row| row.get(0)))
+    }
+
+    fn mail<'a>(&'a self, key: &'a str, limit: u32) -> BoxFuture<'a, Result<Vec<InboxRow>, StoreError>> {
+        let key = key.to_string();
+        let sql = "SELECT id, key, message, received_ms, joined FROM inbox WHERE key = ?1 AND consumed = 0 ORDER BY id LIMIT ?2";
+        Box::pin(self.many(sql.to_string(), (key, limit), rows::inbox))
+    }
+
+    fn transcript(&self, session: i64, from: i64) -> BoxFuture<'_, Result<Vec<TranscriptRow>, StoreError>> {
+        let sql = "SELECT sequence, turn, tokens FROM transcript WHERE session = ?1 AND sequence >= ?2 ORDER BY sequence";
+        Box::pin(self.many(sql.to_string(), (session, from), |row| {
+            Ok(TranscriptRow { sequence: row.get(0)?, turn: rows::json(row, 1)?, tokens: row.get(2)? })
+        }))
+    }
+
+    fn journal(&self, session: i64, from: i64, limit: u32) -> BoxFuture<'_, Result<Vec<JournalRow>, StoreError>> {
+        let sql = "SELECT sequence, at_ms, kind, body FROM journal WHERE session = ?1 AND sequence >= ?2 ORDER BY sequence LIMIT ?3";
+        Box::pin(self.many(sql.to_string(), (session, from, limit), |row| {
+            Ok(JournalRow { sequence: row.get(0)?, at_ms: row.get(1)?, record: JournalRecord { kind: row.get(2)?, body: row.get(3)? } })
+        }))
+    }
+
+    fn timers_due(&self, now_ms: UnixMs, limit: u32) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>> {
+        let sql = "SELECT id, session, visit, timer, due_ms FROM timers WHERE due_ms <= ?1 ORDER BY due_ms, id LIMIT ?2";
+        Box::pin(self.many(sql.to_string(), (now_ms, limit), rows::timer))
+    }
+
+    fn next_timer_ms(&self) -> BoxFuture<'_, Result<Option<UnixMs>, StoreError>> {
+        Box::pin(async move { Ok(self.one("SELECT min(due_ms) FROM timers", (), |row| row.get::<_, Option<i64>>(0)).await?.flatten()) })
+    }
+
+    fn session_timers_due(&self, session: i64, now_ms: UnixMs) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>> {
+        let sql = "SELECT id, session, visit, timer, due_ms FROM timers WHERE session = ?1 AND due_ms <= ?2 ORDER BY due_ms, id";
+        Box::pin(self.many(sql.to_string(), (session, now_ms), rows::timer))
+    }
+
+    fn post(&self, messages: Vec<NewOutbox>, now_ms: UnixMs) -> BoxFuture<'_, Result<Vec<i64>, StoreError>> {
+        Box::pin(self.write(move |c| crate::apply::post(c, &messages, now_ms)))
+    }
+
+    fn outbox_open(&self, limit: u32) -> BoxFuture<'_, Result<Vec<OutboxRow>, StoreError>> {
+        let sql = format!("SELECT {} FROM outbox WHERE state < 3 ORDER BY id LIMIT ?1", rows::OUTBOX);
+        Box::pin(self.many(sql, (limit,), rows::outbox))
+    }
+
+    fn outbox_row(&self, id: i64) -> BoxFuture<'_, Result<Option<OutboxRow>, StoreError>> {
+        Box::pin(async move {
+            let sql = format!("SELECT {} FROM outbox WHERE id = ?1", rows::OUTBOX);
+            Ok(self.many(sql, (id,), rows::outbox).await?.pop())
+        })
+    }
+
+    fn outbox(&self, state: Option<OutboxState>, limit: u32) -> BoxFuture<'_, Result<Vec<OutboxRow>, StoreError>> {
+        let sql = format!("SELECT {} FROM outbox WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2", rows::OUTBOX);
+        Box::pin(self.many(sql, (state.map(rows::outbox_number), limit), rows::outbox))
+    }
+
+    fn outbox_update(&self, update: OutboxUpdate) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.write(move |c| crate::apply::outbox_update(c, &update)))
+    }
+
+    fn put_program<'a>(&'a self, hash: [u8; 32], agent: &'a str, version: u32, bytes: Vec<u8>, source: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (agent, source) = (agent.to_string(), source.to_string());
+        Box::pin(self.write(move |c| crate::apply::put_program(c, &hash, &agent, version, &bytes, &source)))
+    }
+
+    fn program(&self, hash: [u8; 32]) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(self.one("SELECT bytes FROM programs WHERE hash = ?1", (hash,), |row| row.get(0)))
+    }
+
+    fn setting<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        let key = key.to_string();
+        Box::pin(self.one("SELECT value FROM settings WHERE key = ?1", (key,), |row| row.get(0)))
+    }
+
+    fn set_setting<'a>(&'a self, key: &'a str, value: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (key, value) = (key.to_string(), value.to_string());
+        Box::pin(self.write(move |c| crate::apply::set_setting(c, &key, &value)))
+    }
+
+    fn dead_letter<'a>(&'a self, channel: &'a str, source_id: &'a str, raw: &'a str, reason: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (channel, source_id, raw, reason) = (channel.to_string(), source_id.to_string(), raw.to_string(), reason.to_string());
+        Box::pin(self.write(move |c| crate::apply::dead_letter(c, &channel, &source_id, &raw, &reason, now_ms)))
+    }
+
+    fn record_attempt(&self, row: LedgerRow) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.write(move |c| crate::apply::record_attempt(c, &row)))
+    }
+
+    fn ledger(&self, session: Option<i64>, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerRow>, StoreError>> {
+        let sql = "SELECT row FROM ledger WHERE ?1 IS NULL OR session = ?1 ORDER BY id DESC LIMIT ?2";
+        Box::pin(self.many(sql.to_string(), (session, limit), |row| rows::json(row, 0)))
+    }
+
+    fn totals(&self) -> BoxFuture<'_, Result<StoreTotals, StoreError>> {
+        Box::pin(self.readers.query(|c| {
+            let count = |sql: &str| c.query_row(sql, params![], |row| row.get::<_, i64>(0));
+            Ok(StoreTotals {
+                sessions_live: count("SELECT count(*) FROM sessions WHERE status = 0")?,
+                sessions_parked: count("SELECT count(*) FROM sessions WHERE status = 2")?,
+                inbox_waiting: count("SELECT count(*) FROM inbox WHERE consumed = 0")?,
+                outbox_waiting: count("SELECT count(*) FROM outbox WHERE state < 3")?,
+                outbox_uncertain: count("SELECT count(*) FROM outbox WHERE state = 5")?,
+                timers: count("SELECT count(*) FROM timers")?,
+                model_calls: count("SELECT count(*) FROM ledger")?,
+            })
+        }))
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let Some(queue) = &self.queue else { return Ok(()) };
+            let (done, closed) = oneshot::channel();
+            writer::send(queue, Request::Close { done }).await?;
+            closed.await.unwrap_or(Err(StoreError::Closed))
+        })
+    }
+}
