@@ -7,12 +7,14 @@
 //! register with each other, so that a handler can run while its state's body is suspended. Temporaries never live
 //! across a wait.
 
-mod emit;
-mod shapes;
-mod expression;
 mod condition;
-mod step;
+mod emit;
+mod expression;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod model;
+mod shapes;
+mod step;
 #[cfg(test)]
 mod tests;
 
@@ -106,7 +108,8 @@ impl<'a> Compiler<'a> {
         layout.effect_first = self.effect_first;
         layout.effect_objects = effect_objects(source);
         let object_end = self.effect_first.saturating_add(layout.effect_objects);
-        self.temporaries = Temporaries { scalar_next: scalar_end, object_next: object_end, scalar_end, object_end };
+        self.temporaries =
+            Temporaries { scalar_next: scalar_end, object_next: object_end, scalar_end, object_end };
         layout.initial = self.initial_values();
         let states = self.states(frames, &mut layout);
         self.locals = self.anywhere.clone();
@@ -141,7 +144,12 @@ impl<'a> Compiler<'a> {
     }
 
     /// Gives each variable a register, from these on.
-    fn frame(&mut self, variables: &[VariableDef], scalar_first: u16, object_first: u16) -> (Frame, Vec<Register>) {
+    fn frame(
+        &mut self,
+        variables: &[VariableDef],
+        scalar_first: u16,
+        object_first: u16,
+    ) -> (Frame, Vec<Register>) {
         let mut frame = Frame { scalar_first, object_first, ..Frame::default() };
         let mut registers = Vec::with_capacity(variables.len());
         for variable in variables {
@@ -199,7 +207,9 @@ impl<'a> Compiler<'a> {
             Type::List(..) => Some(Value::List([].into())),
             Type::Map(..) => Some(Value::Map([].into())),
             Type::SoFar(id) => match &self.source.types.get(id.0 as usize)?.shape {
-                typed::TypeShape::Record(fields) => Some(Value::Record(vec![Value::None; fields.len()].into())),
+                typed::TypeShape::Record(fields) => {
+                    Some(Value::Record(vec![Value::None; fields.len()].into()))
+                }
                 _ => None,
             },
             Type::Named(id) => match &self.source.types.get(id.0 as usize)?.shape {
@@ -237,7 +247,16 @@ impl<'a> Compiler<'a> {
                     span: timer.span,
                 })
                 .collect();
-            states.push(program::State { name: state.name.clone(), span: state.span, cap, frame, arm, body, handlers, timers });
+            states.push(program::State {
+                name: state.name.clone(),
+                span: state.span,
+                cap,
+                frame,
+                arm,
+                body,
+                handlers,
+                timers,
+            });
         }
         states
     }
@@ -286,7 +305,11 @@ impl<'a> Compiler<'a> {
             typed::HandlerAction::Drop => program::HandlerAction::Drop,
             typed::HandlerAction::Run { binder, steps } => {
                 let binder = binder.map(|binder| self.object_register(binder, handler.span));
-                program::HandlerAction::Run { entry: self.block(handler.span, steps), binder, quick: !waits(steps) }
+                program::HandlerAction::Run {
+                    entry: self.block(handler.span, steps),
+                    binder,
+                    quick: !waits(steps),
+                }
             }
         };
         program::Handler { trigger, action, span: handler.span }
@@ -294,7 +317,12 @@ impl<'a> Compiler<'a> {
 
     /// A node that must not reach the compiler: `check` refuses it.
     fn later(&mut self, span: Span, what: &str) {
-        self.diagnostics.push(Diagnostic::error("E0901", span, format!("{what} does not run yet"), "needs a later version"));
+        self.diagnostics.push(Diagnostic::error(
+            "E0901",
+            span,
+            format!("{what} does not run yet"),
+            "needs a later version",
+        ));
     }
 
     fn emit(&mut self, instruction: Instruction) {
@@ -402,7 +430,9 @@ fn for_each_step(steps: &[Step], see: &mut impl FnMut(&Step)) {
         see(step);
         match &step.kind {
             StepKind::If { yes, no, .. } => [yes, no].into_iter().for_each(|s| for_each_step(s, see)),
-            StepKind::IfSome { some, none, .. } => [some, none].into_iter().for_each(|s| for_each_step(s, see)),
+            StepKind::IfSome { some, none, .. } => {
+                [some, none].into_iter().for_each(|s| for_each_step(s, see))
+            }
             StepKind::Match { arms, otherwise, .. } => {
                 arms.iter().for_each(|arm| for_each_step(&arm.steps, see));
                 otherwise.iter().for_each(|s| for_each_step(s, see));

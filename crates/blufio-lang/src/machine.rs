@@ -6,13 +6,13 @@
 //! to its end, its arrow or the next wait. A segment that fails is taken back whole (ruling 6), then the failure
 //! handlers are asked.
 
+mod codec;
+mod effects;
 mod execute;
 mod objects;
-mod transition;
-mod effects;
-mod codec;
 #[cfg(test)]
 mod tests;
+mod transition;
 
 pub use codec::DecodeError;
 
@@ -147,7 +147,9 @@ impl Machine {
             return self.result(context, Stop::Fault(Fault::Corrupt("stepped with another program")));
         }
         let stop = match (self.meet(program, &event), event) {
-            (Ok(Taken::Handler(handler)), Event::Message(message)) => self.take_message(&mut context, handler, message),
+            (Ok(Taken::Handler(handler)), Event::Message(message)) => {
+                self.take_message(&mut context, handler, message)
+            }
             (Ok(Taken::Timer(entry)), Event::Timer { timer, .. }) => {
                 self.fired |= 1 << timer.min(63);
                 self.failure_visit = 0;
@@ -237,7 +239,8 @@ impl Machine {
             (Event::Message(_), None) => Err(Disposition::Hold),
             (_, None) => Err(Disposition::Stale),
             (Event::Resolved { effect, .. }, Some(_)) => {
-                let expected = self.pending.map(|pending| EffectId { visit: self.visit, number: pending.number });
+                let expected =
+                    self.pending.map(|pending| EffectId { visit: self.visit, number: pending.number });
                 if expected == Some(*effect) { Ok(Taken::Outcome) } else { Err(Disposition::Stale) }
             }
             (Event::Timer { visit, timer }, Some(state)) => {
@@ -245,7 +248,11 @@ impl Machine {
                 if *visit != self.visit || self.fired >> timer & 1 == 1 {
                     return Err(Disposition::Stale);
                 }
-                if self.pending.is_some() && !found.quick { Err(Disposition::Hold) } else { Ok(Taken::Timer(found.entry)) }
+                if self.pending.is_some() && !found.quick {
+                    Err(Disposition::Hold)
+                } else {
+                    Ok(Taken::Timer(found.entry))
+                }
             }
             (Event::Message(message), Some(_)) => match self.message_handler(program, message) {
                 None => Err(Disposition::Drop),
@@ -254,7 +261,9 @@ impl Machine {
                     HandlerAction::Join => Err(Disposition::Join),
                     HandlerAction::Drop => Err(Disposition::Drop),
                     // Ruling 1: while a step is pending, a handler that would wait itself waits its turn.
-                    HandlerAction::Run { quick: false, .. } if self.pending.is_some() => Err(Disposition::Hold),
+                    HandlerAction::Run { quick: false, .. } if self.pending.is_some() => {
+                        Err(Disposition::Hold)
+                    }
                     HandlerAction::Run { .. } => Ok(Taken::Handler(handler)),
                 },
             },
@@ -270,13 +279,25 @@ impl Machine {
     }
 
     /// The handler of a trigger, and whether it is one of `anywhere`.
-    fn handler<'p>(&self, program: &'p Program, trigger: impl Fn(&Trigger) -> bool) -> Option<(&'p Handler, bool)> {
+    fn handler<'p>(
+        &self,
+        program: &'p Program,
+        trigger: impl Fn(&Trigger) -> bool,
+    ) -> Option<(&'p Handler, bool)> {
         let state = program.states.get(self.state as usize)?;
-        let own = state.handlers.iter().find(|handler| trigger(&handler.trigger)).map(|handler| (handler, false));
-        own.or_else(|| program.anywhere.iter().find(|handler| trigger(&handler.trigger)).map(|handler| (handler, true)))
+        let own =
+            state.handlers.iter().find(|handler| trigger(&handler.trigger)).map(|handler| (handler, false));
+        own.or_else(|| {
+            program.anywhere.iter().find(|handler| trigger(&handler.trigger)).map(|handler| (handler, true))
+        })
     }
 
-    fn take_message(&mut self, context: &mut Context<'_>, handler: &Handler, message: std::sync::Arc<Message>) -> Stop {
+    fn take_message(
+        &mut self,
+        context: &mut Context<'_>,
+        handler: &Handler,
+        message: std::sync::Arc<Message>,
+    ) -> Stop {
         // Ruling 10: counters per event reset at messages.
         self.calls = 0;
         self.failure_visit = 0;
@@ -285,14 +306,18 @@ impl Machine {
                 *counter = 0;
             }
         }
-        let HandlerAction::Run { entry, binder, .. } = handler.action else { return self.rest(context.program) };
+        let HandlerAction::Run { entry, binder, .. } = handler.action else {
+            return self.rest(context.program);
+        };
         let bind = binder.map(|register| (register, Value::Message(message)));
         self.drive(context, Segment { entry, bind, origin: Origin::Plain })
     }
 
     fn cancel_pending(&mut self, context: &mut Context<'_>) {
         if let Some(pending) = self.pending.take() {
-            context.actions.push(Action::CancelEffect(EffectId { visit: self.visit, number: pending.number }));
+            context
+                .actions
+                .push(Action::CancelEffect(EffectId { visit: self.visit, number: pending.number }));
         }
     }
 }

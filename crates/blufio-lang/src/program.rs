@@ -3,20 +3,20 @@
 //! plain data, has an identity (the SHA-256 of its content) and survives as bytes; bytes from outside are verified
 //! before they become a program.
 
-pub mod bytes;
-pub mod shape;
-pub mod operand;
-pub mod instruction;
-pub mod civil;
-mod print;
 pub mod assemble;
+pub mod bytes;
+pub mod civil;
 mod codec;
-mod verify;
+pub mod instruction;
+pub mod operand;
+mod print;
+pub mod shape;
 #[cfg(test)]
 mod tests;
+mod verify;
 
-pub use print::NOTHING;
 pub use codec::{FORMAT_VERSION, ProgramError};
+pub use print::NOTHING;
 pub use verify::{VerifyError, verify};
 
 use sha2::{Digest, Sha256};

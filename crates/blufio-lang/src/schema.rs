@@ -18,17 +18,17 @@
 //! | map | a list of `{"key": …, "value": …}` |
 //! | anything else at the root | `{"value": …}` |
 
-mod validate;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 pub use validate::Violation;
 
 use serde_json::{Map, Value as Json, json};
 
 use crate::program::Program;
-use crate::program::shape::{Field, Named, Shape, ShapeId};
 use crate::program::shape::Case;
+use crate::program::shape::{Field, Named, Shape, ShapeId};
 use crate::value::CURRENCIES;
 
 /// JSON Schemas of all entries of the program's schema table.
@@ -59,7 +59,8 @@ pub(crate) fn is_recursive(shapes: &[Shape], shape: ShapeId) -> bool {
             return false;
         }
         open.push(shape);
-        let found = shapes.get(at).is_some_and(|s| s.names().into_iter().any(|of| visit(shapes, of, open, closed)));
+        let found =
+            shapes.get(at).is_some_and(|s| s.names().into_iter().any(|of| visit(shapes, of, open, closed)));
         open.pop();
         if let Some(done) = closed.get_mut(at) {
             *done = true;
@@ -105,14 +106,19 @@ fn with_doc(mut schema: Json, doc: &str) -> Json {
 }
 
 fn fields_object(shapes: &[Shape], fields: &[Field], doc: &str) -> Json {
-    let describe_field = |field: &Field| (field.name.clone(), with_doc(describe(shapes, field.shape), &field.doc));
+    let describe_field =
+        |field: &Field| (field.name.clone(), with_doc(describe(shapes, field.shape), &field.doc));
     object(fields.iter().map(describe_field).collect(), doc)
 }
 
 fn labels(union: &Named<Case>) -> Json {
     let labels: Vec<&str> = union.members.iter().map(|case| case.name.as_str()).collect();
-    let documented: Vec<String> =
-        union.members.iter().filter(|case| !case.doc.is_empty()).map(|case| format!("{}: {}", case.name, case.doc)).collect();
+    let documented: Vec<String> = union
+        .members
+        .iter()
+        .filter(|case| !case.doc.is_empty())
+        .map(|case| format!("{}: {}", case.name, case.doc))
+        .collect();
     with_doc(json!({ "type": "string", "enum": labels }), &documented.join("; "))
 }
 
@@ -151,8 +157,12 @@ fn describe(shapes: &[Shape], id: ShapeId) -> Json {
             object(properties, "")
         }
         Shape::Duration => text("a duration such as 1d 4h 30m or 90s"),
-        Shape::Moment => json!({ "type": "string", "format": "date-time", "description": "RFC 3339 with offset, such as 2026-11-21T08:30:00+01:00" }),
-        Shape::Date => json!({ "type": "string", "format": "date", "description": "a date such as 2026-11-21" }),
+        Shape::Moment => {
+            json!({ "type": "string", "format": "date-time", "description": "RFC 3339 with offset, such as 2026-11-21T08:30:00+01:00" })
+        }
+        Shape::Date => {
+            json!({ "type": "string", "format": "date", "description": "a date such as 2026-11-21" })
+        }
         Shape::Time => text("a time of day such as 08:30"),
         Shape::Json => text("one JSON document as a text"),
         Shape::List(of, max) => {

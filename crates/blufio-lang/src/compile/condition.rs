@@ -36,7 +36,8 @@ impl Compiler<'_> {
             E::Compare(operator, left, right) => self.compare(*operator, left, right, when, label),
             _ => {
                 let truth = Scalar(self.scalar(condition, None));
-                self.emitter.jump(label, |t| if when { I::JumpIf(truth, t) } else { I::JumpUnless(truth, t) });
+                self.emitter
+                    .jump(label, |t| if when { I::JumpIf(truth, t) } else { I::JumpUnless(truth, t) });
             }
         }
         self.release(mark);

@@ -90,7 +90,9 @@ impl Emitter {
     /// All code with every jump resolved.
     pub fn finish(&mut self, diagnostics: &mut Diagnostics) -> (Box<[Instruction]>, Box<[Span]>) {
         let mut code = std::mem::take(&mut self.code);
-        if code.len() > INSTRUCTIONS_MAX || self.value_constants.len().max(self.scalar_constants.len()) > u16::MAX as usize {
+        if code.len() > INSTRUCTIONS_MAX
+            || self.value_constants.len().max(self.scalar_constants.len()) > u16::MAX as usize
+        {
             let what = format!("{} instructions, {INSTRUCTIONS_MAX} are the limit", code.len());
             diagnostics.push(super::too_large(self.span, &what));
         }

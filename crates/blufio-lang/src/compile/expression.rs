@@ -4,11 +4,11 @@
 //! that register, else wherever it is cheapest (a variable stays in its own).
 
 use super::Compiler;
+use crate::program::Register;
 use crate::program::instruction::Instruction as I;
 use crate::program::operand::{
     CaseIndex, Count, Immediate, Object, Position, Scalar, ScalarConstant, Small, TextProperty, ValueConstant,
 };
-use crate::program::Register;
 use crate::typed::{ArithmeticOperator as A, Expr, ExprKind as E, Property, TextPart, Type};
 use crate::value::Value;
 
@@ -138,7 +138,9 @@ impl Compiler<'_> {
                 let (first, count) = self.row(fields);
                 self.emit(I::MakeRecord(Object(to), first, count));
             }
-            E::Variant(_, case, fields) if fields.is_empty() => self.load(to, Value::Variant(*case, [].into())),
+            E::Variant(_, case, fields) if fields.is_empty() => {
+                self.load(to, Value::Variant(*case, [].into()))
+            }
             E::Variant(_, case, fields) => {
                 let (first, count) = self.row(fields);
                 self.emit(I::MakeRecord(Object(to), first, count));

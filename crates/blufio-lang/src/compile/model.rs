@@ -43,7 +43,9 @@ impl Compiler<'_> {
         self.sites.push(Site {
             purpose,
             model: model.map_or(0, |model| model.model.0 as u16),
-            from: model.map(|model| model.from.iter().map(|(words, _)| words.clone()).collect()).unwrap_or_default(),
+            from: model
+                .map(|model| model.from.iter().map(|(words, _)| words.clone()).collect())
+                .unwrap_or_default(),
             history: model.is_some_and(|model| model.history),
             retries: model.map_or(0, |model| model.retries),
             span,
@@ -78,7 +80,13 @@ impl Compiler<'_> {
         into
     }
 
-    pub(super) fn pick_arms(&mut self, ty: TypeId, model: &ModelUse, arms: &[VariantArm], span: Span) -> bool {
+    pub(super) fn pick_arms(
+        &mut self,
+        ty: TypeId,
+        model: &ModelUse,
+        arms: &[VariantArm],
+        span: Span,
+    ) -> bool {
         let subject = match self.pick(&Type::Named(ty), model, span) {
             Register::Scalar(tag) => Subject { tag, payload: None },
             Register::Object(payload) => self.subject_in(payload),
@@ -99,7 +107,13 @@ impl Compiler<'_> {
     }
 
     /// `turn`: its arms in the order says, calls, refuses.
-    pub(super) fn turn(&mut self, stream: bool, model: &ModelUse, arms: [Option<&TurnArm>; 3], span: Span) -> bool {
+    pub(super) fn turn(
+        &mut self,
+        stream: bool,
+        model: &ModelUse,
+        arms: [Option<&TurnArm>; 3],
+        span: Span,
+    ) -> bool {
         self.ask(model);
         let nowhere = Landing { into: None, at: 0 };
         let purpose = Purpose::Turn { stream, says: nowhere, calls: None, refuses: nowhere };

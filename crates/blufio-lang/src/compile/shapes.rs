@@ -114,12 +114,18 @@ impl Compiler<'_> {
         let shape = self.shapes.add(Shape::Record(Named { name: name(), doc: doc(), members: Vec::new() }));
         self.shapes.named.insert(id, shape);
         let filled = match &definition.shape {
-            TypeShape::Record(fields) => Shape::Record(Named { name: name(), doc: doc(), members: self.fields(fields, span) }),
+            TypeShape::Record(fields) => {
+                Shape::Record(Named { name: name(), doc: doc(), members: self.fields(fields, span) })
+            }
             TypeShape::Union(cases) => {
                 let mut members = Vec::with_capacity(cases.len());
                 for case in cases {
                     let fields = self.fields(&case.fields, span);
-                    members.push(Case { name: case.name.clone(), doc: case.doc.clone().unwrap_or_default(), fields });
+                    members.push(Case {
+                        name: case.name.clone(),
+                        doc: case.doc.clone().unwrap_or_default(),
+                        fields,
+                    });
                 }
                 Shape::Union(Named { name: name(), doc: doc(), members })
             }
@@ -176,7 +182,9 @@ impl Compiler<'_> {
                 Type::Time => ScalarKind::Time,
                 Type::FailureKind => ScalarKind::Case,
                 Type::Named(id) => match &self.source.types.get(id.0 as usize)?.shape {
-                    TypeShape::Union(cases) if cases.iter().all(|case| case.fields.is_empty()) => ScalarKind::Case,
+                    TypeShape::Union(cases) if cases.iter().all(|case| case.fields.is_empty()) => {
+                        ScalarKind::Case
+                    }
                     TypeShape::Alias(target) => {
                         ty = target;
                         continue;

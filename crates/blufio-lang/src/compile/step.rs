@@ -7,7 +7,8 @@ use crate::program::Register;
 use crate::program::instruction::Instruction as I;
 use crate::program::operand::{LengthMax, Object, Position, Scalar, Small, StateIndex};
 use crate::typed::{
-    COLLECTION_DEFAULT_MAX, CompareOperator, Expr, Step, StepKind as S, SwitchValue, Type, TypeShape, Variable, VariantArm,
+    COLLECTION_DEFAULT_MAX, CompareOperator, Expr, Step, StepKind as S, SwitchValue, Type, TypeShape,
+    Variable, VariantArm,
 };
 use crate::value::Value;
 
@@ -65,7 +66,9 @@ impl Compiler<'_> {
                 let text = self.print(text, None);
                 self.emit(I::SendOwner(Object(text)));
             }
-            S::If { condition, yes, no } => return self.either(yes, no, |c, label| c.branch(condition, false, label)),
+            S::If { condition, yes, no } => {
+                return self.either(yes, no, |c, label| c.branch(condition, false, label));
+            }
             S::IfSome { subject, binder, some, none } => return self.if_some(subject, *binder, some, none),
             S::Match { subject, arms, otherwise } => {
                 let subject = self.subject(subject);
@@ -273,7 +276,12 @@ impl Compiler<'_> {
                 };
                 let (other, truth) = (self.object_temporary(), self.scalar_temporary());
                 self.load(other, constant);
-                self.emit(I::CompareValue(CompareOperator::Equal, Scalar(truth), Object(subject), Object(other)));
+                self.emit(I::CompareValue(
+                    CompareOperator::Equal,
+                    Scalar(truth),
+                    Object(subject),
+                    Object(other),
+                ));
                 self.emitter.jump(label, |t| I::JumpIf(Scalar(truth), t));
             }
             (SwitchValue::Text(_), true) => self.later(self.emitter.span(), "this label"),

@@ -5,9 +5,9 @@
 
 use super::effects::asked_with;
 use super::{Machine, Origin, Pending, Status, prefix};
+use crate::program::Program;
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::shape::conforms;
-use crate::program::Program;
 use crate::value::Value;
 
 /// Version of the format.
@@ -103,7 +103,8 @@ impl Machine {
     }
 
     fn read_registers(&mut self, program: &Program, r: &mut Reader<'_>) -> Result<(), DecodeError> {
-        let frames = [&program.layout.slots, &program.layout.anywhere, &program.states[self.state as usize].frame];
+        let frames =
+            [&program.layout.slots, &program.layout.anywhere, &program.states[self.state as usize].frame];
         for frame in frames {
             for (offset, shape) in frame.scalars.iter().enumerate() {
                 let value = r.signed()?;
@@ -136,7 +137,10 @@ impl Machine {
             pending.objects = asked;
         }
         if let Some(pending) = self.pending {
-            if self.effect(program, pending.site).is_none() || self.status != Status::Running || pending.number >= self.effects {
+            if self.effect(program, pending.site).is_none()
+                || self.status != Status::Running
+                || pending.number >= self.effects
+            {
                 return Err(DecodeError::Mismatch("the pending effect"));
             }
         }

@@ -68,20 +68,30 @@ impl Machine {
                 if self.accept(program, *schema, *into, value) {
                     Ok(Segment { entry: *resume, bind: None, origin })
                 } else {
-                    self.fail(context, failure(FailureKind::Invalid, "the answer does not fit the type"), origin)
+                    self.fail(
+                        context,
+                        failure(FailureKind::Invalid, "the answer does not fit the type"),
+                        origin,
+                    )
                 }
             }
             (Outcome::Wrote(text), Purpose::Write { into, resume }) => {
                 Ok(Segment { entry: *resume, bind: Some((*into, Value::Text(text))), origin })
             }
             (Outcome::Said(text), Purpose::Turn { says, .. }) => Ok(land(*says, Value::Text(text), origin)),
-            (Outcome::Refused(why), Purpose::Turn { refuses, .. }) => Ok(land(*refuses, Value::Text(why), origin)),
+            (Outcome::Refused(why), Purpose::Turn { refuses, .. }) => {
+                Ok(land(*refuses, Value::Text(why), origin))
+            }
             (Outcome::Called(calls), Purpose::Turn { calls: Some(landing), .. }) => {
                 Ok(land(*landing, Value::ToolCalls(calls), origin))
             }
             (Outcome::Ran, Purpose::Run { resume }) => Ok(Segment { entry: *resume, bind: None, origin }),
             (Outcome::Refused(why), _) => self.fail(context, failure(FailureKind::Refused, &why), origin),
-            _ => self.fail(context, failure(FailureKind::Invalid, "an outcome of another kind of step"), origin),
+            _ => self.fail(
+                context,
+                failure(FailureKind::Invalid, "an outcome of another kind of step"),
+                origin,
+            ),
         };
         match segment {
             Ok(segment) => self.drive(context, segment),
@@ -102,7 +112,10 @@ impl Machine {
             },
             Register::Scalar(index) => {
                 let kind = program.shape(schema.shape).map(objects::kind_of);
-                match (kind.and_then(|kind| objects::unwrap(kind, &value)), self.scalars.get_mut(usize::from(index))) {
+                match (
+                    kind.and_then(|kind| objects::unwrap(kind, &value)),
+                    self.scalars.get_mut(usize::from(index)),
+                ) {
                     (Some(scalar), Some(place)) => *place = scalar,
                     _ => return false,
                 }
@@ -115,7 +128,10 @@ impl Machine {
 /// How many value registers the effect of a site is asked with.
 pub(super) fn asked_with(program: &Program, site: u16) -> u16 {
     let site = program.sites.get(usize::from(site));
-    site.map_or(0, |site| if matches!(site.purpose, Purpose::Run { .. }) { 1 } else { site.from.len() as u16 + 1 })
+    site.map_or(
+        0,
+        |site| if matches!(site.purpose, Purpose::Run { .. }) { 1 } else { site.from.len() as u16 + 1 },
+    )
 }
 
 fn land(landing: Landing, value: Value, origin: Origin) -> Segment {

@@ -60,7 +60,13 @@ macro_rules! attempt {
 }
 
 /// Runs code from `pc` on.
-pub(super) fn execute(context: &mut Context<'_>, visit: u64, scalars: &mut [i64], objects: &mut [Value], entry: u16) -> Exit {
+pub(super) fn execute(
+    context: &mut Context<'_>,
+    visit: u64,
+    scalars: &mut [i64],
+    objects: &mut [Value],
+    entry: u16,
+) -> Exit {
     let code: &[I] = &context.program.code;
     let mut pc = usize::from(entry);
     macro_rules! s {
@@ -164,7 +170,13 @@ fn compare(operator: C, a: i64, b: i64) -> bool {
 }
 
 /// Instructions that decide something for the outside.
-fn act(context: &mut Context<'_>, visit: u64, scalars: &[i64], objects: &[Value], instruction: I) -> Result<(), Trap> {
+fn act(
+    context: &mut Context<'_>,
+    visit: u64,
+    scalars: &[i64],
+    objects: &[Value],
+    instruction: I,
+) -> Result<(), Trap> {
     let action = match instruction {
         I::Reply(Object(text)) => Action::Reply(objects::text(&objects[usize::from(text)])?.clone()),
         I::SendOwner(Object(text)) => Action::SendOwner(objects::text(&objects[usize::from(text)])?.clone()),

@@ -19,7 +19,12 @@ const MIXED: Trap = Trap::Arithmetic("mixed currencies");
 const ZERO: Trap = Trap::Arithmetic("division by zero");
 
 /// Executes one instruction that is not the dispatch loop's own.
-pub(super) fn apply(program: &Program, scalars: &mut [i64], objects: &mut [Value], instruction: I) -> Result<(), Trap> {
+pub(super) fn apply(
+    program: &Program,
+    scalars: &mut [i64],
+    objects: &mut [Value],
+    instruction: I,
+) -> Result<(), Trap> {
     let value = |register: Object| &objects[usize::from(register.0)];
     let (to, result) = match instruction {
         I::LoadValue(to, constant) => (to, program.value_constants[usize::from(constant.0)].clone()),
@@ -28,7 +33,9 @@ pub(super) fn apply(program: &Program, scalars: &mut [i64], objects: &mut [Value
         I::Calculate(operator, to, a, b) => (to, calculate(operator, value(a), value(b))?),
         I::NegateValue(to, a) => (to, negate(value(a))?),
         I::Print(to, a, shape) => (to, Value::Text(program.print(shape, value(a)).into())),
-        I::PrintForPrompt(to, a, shape) => (to, Value::Text(program.print_for_prompt(shape, value(a)).into())),
+        I::PrintForPrompt(to, a, shape) => {
+            (to, Value::Text(program.print_for_prompt(shape, value(a)).into()))
+        }
         I::Join(to, first, count) => (to, join(row(objects, first, count.0))?),
         I::MakeRecord(to, first, count) => (to, Value::Record(row(objects, first, count.0).into())),
         I::MakeList(to, first, count) => (to, Value::List(row(objects, first, count.0).into())),
@@ -70,7 +77,9 @@ pub(super) fn apply(program: &Program, scalars: &mut [i64], objects: &mut [Value
 fn to_scalar(scalars: &mut [i64], objects: &[Value], instruction: I) -> Result<(), Trap> {
     let value = |register: Object| &objects[usize::from(register.0)];
     let (to, result): (Scalar, i64) = match instruction {
-        I::Unwrap(kind, to, from) => (to, unwrap(kind, value(from)).ok_or(Trap::Invalid("a value is missing"))?),
+        I::Unwrap(kind, to, from) => {
+            (to, unwrap(kind, value(from)).ok_or(Trap::Invalid("a value is missing"))?)
+        }
         I::CompareValue(operator, to, a, b) => (to, i64::from(compare(operator, value(a), value(b))?)),
         I::Tag(to, from) => match value(from) {
             Value::Variant(case, _) => (to, i64::from(*case)),
@@ -84,7 +93,9 @@ fn to_scalar(scalars: &mut [i64], objects: &[Value], instruction: I) -> Result<(
         I::Contains(to, a, b) => (to, i64::from(contains(value(a), value(b))?)),
         I::Require(a) if *value(a) == Value::None => return Err(Trap::Invalid("a value is missing")),
         I::Require(_) => return Ok(()),
-        I::CheckLength(a, max) if length(value(a))? > max.0 as usize => return Err(Trap::Invalid("a list or map is full")),
+        I::CheckLength(a, max) if length(value(a))? > max.0 as usize => {
+            return Err(Trap::Invalid("a list or map is full"));
+        }
         I::CheckLength(..) => return Ok(()),
         _ => return Err(Trap::Corrupt("an instruction that nobody executes")),
     };
@@ -258,7 +269,9 @@ fn text_property(property: TextProperty, value: &Value) -> Result<Value, Trap> {
         (TextProperty::MessageText, Value::Message(message)) => Value::Text(message.text.clone()),
         (TextProperty::MessageSender, Value::Message(message)) => Value::Text(message.sender.clone()),
         (TextProperty::FailureDetail, Value::Failure(failure)) => Value::Text(failure.detail.clone()),
-        (TextProperty::FailureUntil, Value::Failure(failure)) => failure.until_ms.map_or(Value::None, Value::Moment),
+        (TextProperty::FailureUntil, Value::Failure(failure)) => {
+            failure.until_ms.map_or(Value::None, Value::Moment)
+        }
         _ => return Err(CONFUSED),
     })
 }

@@ -163,9 +163,11 @@ impl Machine {
             if context.transitions > TRANSITIONS_PER_STEP_MAX {
                 return Err(Fault::TooManyTransitions);
             }
-            let state = context.program.states.get(usize::from(target)).ok_or(Fault::Corrupt("no such state"))?;
+            let state =
+                context.program.states.get(usize::from(target)).ok_or(Fault::Corrupt("no such state"))?;
             let Some(cap) = state.cap else { return Ok(target) };
-            let counter = self.counters.get_mut(usize::from(cap.counter)).ok_or(Fault::Corrupt("no such counter"))?;
+            let counter =
+                self.counters.get_mut(usize::from(cap.counter)).ok_or(Fault::Corrupt("no such counter"))?;
             if *counter < cap.visits_max {
                 *counter += 1;
                 return Ok(target);
@@ -188,7 +190,12 @@ impl Machine {
 
     /// Who takes a failure: the state, then `anywhere`; a failure of the state's own handler goes to `anywhere`, a
     /// failure of that one parks the session.
-    pub(super) fn fail(&mut self, context: &mut Context<'_>, failure: Failure, origin: Origin) -> Result<Segment, Fault> {
+    pub(super) fn fail(
+        &mut self,
+        context: &mut Context<'_>,
+        failure: Failure,
+        origin: Origin,
+    ) -> Result<Segment, Fault> {
         let failure = Arc::new(failure);
         let bound = Value::Failure(failure.clone());
         let unhandled = Fault::Unhandled(failure.clone());
@@ -199,7 +206,13 @@ impl Machine {
     pub(super) fn uncertain(&mut self, context: &mut Context<'_>, origin: Origin) -> Result<Segment, Fault> {
         let twice = Arc::new(failure(FailureKind::Broken, "the outcome of a step is unknown"));
         let bound = Value::Failure(twice.clone());
-        self.raise(context, &Trigger::Uncertain, bound, origin, (Fault::FailedTwice(twice), Fault::UnhandledUncertain))
+        self.raise(
+            context,
+            &Trigger::Uncertain,
+            bound,
+            origin,
+            (Fault::FailedTwice(twice), Fault::UnhandledUncertain),
+        )
     }
 
     fn raise(
@@ -220,7 +233,9 @@ impl Machine {
         let own = own.and_then(|state| state.handlers.iter().find(|handler| handler.trigger == *trigger));
         let (handler, origin) = match own {
             Some(handler) => (handler, Origin::StateFailure),
-            None if origin == Origin::AnywhereFailure || self.failure_visit == self.visit => return Err(twice),
+            None if origin == Origin::AnywhereFailure || self.failure_visit == self.visit => {
+                return Err(twice);
+            }
             None => match program.anywhere.iter().find(|handler| handler.trigger == *trigger) {
                 Some(handler) => (handler, Origin::AnywhereFailure),
                 None => return Err(unhandled),

@@ -29,7 +29,10 @@ pub fn assemble(text: &str) -> Result<(Vec<Instruction>, Vec<i64>), AssembleErro
     let (mut code, mut constants) = (Vec::new(), Vec::new());
     for (number, whole) in text.lines().enumerate() {
         let line = whole.split(';').next().unwrap_or_default().trim();
-        let line = line.split_once(' ').filter(|(first, _)| first.bytes().all(|b| b.is_ascii_digit())).map_or(line, |(_, rest)| rest.trim());
+        let line = line
+            .split_once(' ')
+            .filter(|(first, _)| first.bytes().all(|b| b.is_ascii_digit()))
+            .map_or(line, |(_, rest)| rest.trim());
         let wrong = || AssembleError::Line { line: number + 1, text: whole.trim().to_string() };
         if line.is_empty() {
             continue;
@@ -77,7 +80,11 @@ pub fn program(text: &str, scalars: u16) -> Result<Program, AssembleError> {
         ..Program::default()
     };
     program.slots = (0..scalars)
-        .map(|index| super::Slot { name: format!("s{index}"), shape, register: super::Register::Scalar(index) })
+        .map(|index| super::Slot {
+            name: format!("s{index}"),
+            shape,
+            register: super::Register::Scalar(index),
+        })
         .collect();
     program.layout.scalars = scalar_count;
     program.layout.objects = object_count;
@@ -135,7 +142,9 @@ fn labels(program: &Program) -> Vec<(u16, String)> {
         labels.extend(state.arm.map(|arm| (arm, format!("state {} deadlines", state.name))));
         labels.push((state.body, format!("state {}", state.name)));
         labels.extend(state.handlers.iter().filter_map(|h| handler(&state.name, h)));
-        labels.extend(state.timers.iter().enumerate().map(|(n, t)| (t.entry, format!("{} after{n}", state.name))));
+        labels.extend(
+            state.timers.iter().enumerate().map(|(n, t)| (t.entry, format!("{} after{n}", state.name))),
+        );
     }
     labels.extend(program.anywhere.iter().filter_map(|h| handler("anywhere", h)));
     labels.into_iter().map(|(at, label)| (at, one_line(&label))).collect()

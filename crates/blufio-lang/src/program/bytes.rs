@@ -239,12 +239,18 @@ impl<'a> Reader<'a> {
     }
 
     /// What [`Writer::optional`] wrote.
-    pub fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, BytesError>) -> Result<Option<T>, BytesError> {
+    pub fn optional<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, BytesError>,
+    ) -> Result<Option<T>, BytesError> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
     /// What [`Writer::each`] wrote.
-    pub fn each<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T, BytesError>) -> Result<Vec<T>, BytesError> {
+    pub fn each<T>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<T, BytesError>,
+    ) -> Result<Vec<T>, BytesError> {
         let count = self.count()?;
         let mut items = Vec::with_capacity(count.min(1_024));
         for _ in 0..count {
@@ -313,8 +319,10 @@ impl<'a> Reader<'a> {
             }
             16 => Value::Failure(Arc::new(self.failure()?)),
             17 => Value::ToolCalls(
-                self.each(|r| Ok(ToolCall { id: r.text()?.into(), tool: r.text()?.into(), arguments: r.text()?.into() }))?
-                    .into(),
+                self.each(|r| {
+                    Ok(ToolCall { id: r.text()?.into(), tool: r.text()?.into(), arguments: r.text()?.into() })
+                })?
+                .into(),
             ),
             _ => return Err(BytesError::Unknown),
         })

@@ -159,7 +159,11 @@ pub fn parse_moment(text: &str) -> Option<i64> {
         None => matches!(rest, "Z" | "z").then_some(0)?,
         Some(offset) => {
             let (offset, end) = time_prefix(offset)?;
-            end.is_empty().then_some(if rest.starts_with('-') { -i64::from(offset) } else { i64::from(offset) })?
+            end.is_empty().then_some(if rest.starts_with('-') {
+                -i64::from(offset)
+            } else {
+                i64::from(offset)
+            })?
         }
     };
     let local_minutes = i64::from(days) * 1_440 + i64::from(minutes);

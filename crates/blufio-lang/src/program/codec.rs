@@ -5,8 +5,8 @@
 use sha2::{Digest, Sha256};
 
 use super::{
-    Cap, Frame, Handler, HandlerAction, Landing, Layout, Program, Purpose, Register, Schema, Site, Slot, State, Timer,
-    Trigger, VerifyError,
+    Cap, Frame, Handler, HandlerAction, Landing, Layout, Program, Purpose, Register, Schema, Site, Slot,
+    State, Timer, Trigger, VerifyError,
 };
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::instruction::Instruction;
@@ -125,7 +125,9 @@ fn read_program(r: &mut Reader<'_>) -> Result<Program, BytesError> {
     let goal = r.text()?.to_string();
     let states = r.each(read_state)?;
     let start = r.narrow()?;
-    let models = r.each(|r| Ok(Model { name: r.text()?.to_string(), chain: r.each(|r| r.text().map(str::to_string))? }))?;
+    let models = r.each(|r| {
+        Ok(Model { name: r.text()?.to_string(), chain: r.each(|r| r.text().map(str::to_string))? })
+    })?;
     let context = read_context(r)?;
     let tools = r.each(|r| {
         let tool = r.text()?.to_string();
@@ -288,7 +290,12 @@ fn read_state(r: &mut Reader<'_>) -> Result<State, BytesError> {
         name: r.text()?.to_string(),
         span: read_span(r)?,
         cap: r.optional(|r| {
-            Ok(Cap { counter: r.narrow()?, visits_max: r.narrow()?, per_event: r.flag()?, otherwise: r.narrow()? })
+            Ok(Cap {
+                counter: r.narrow()?,
+                visits_max: r.narrow()?,
+                per_event: r.flag()?,
+                otherwise: r.narrow()?,
+            })
         })?,
         frame: read_frame(r)?,
         arm: r.optional(Reader::narrow)?,

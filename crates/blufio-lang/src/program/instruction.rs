@@ -5,8 +5,8 @@
 
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::operand::{
-    CaseIndex, Count, Immediate, LengthMax, Object, Operand, Position, Role, Scalar, ScalarConstant, ScalarKind, SiteId,
-    Small, StateIndex, Target, TextProperty, TimerIndex, ValueConstant,
+    CaseIndex, Count, Immediate, LengthMax, Object, Operand, Position, Role, Scalar, ScalarConstant,
+    ScalarKind, SiteId, Small, StateIndex, Target, TextProperty, TimerIndex, ValueConstant,
 };
 use crate::program::shape::ShapeId;
 use crate::typed::{ArithmeticOperator, CompareOperator};
@@ -205,7 +205,10 @@ instructions! {
 impl Instruction {
     /// Whether control never reaches the next instruction.
     pub fn is_terminator(self) -> bool {
-        matches!(self, Self::Jump(_) | Self::Await(_) | Self::Go(_) | Self::Done(_) | Self::DoneEmpty() | Self::End())
+        matches!(
+            self,
+            Self::Jump(_) | Self::Await(_) | Self::Go(_) | Self::Done(_) | Self::DoneEmpty() | Self::End()
+        )
     }
 
     /// Whether the instruction can fail, so that what the running handler did must be taken back.
@@ -231,4 +234,4 @@ impl Instruction {
     }
 }
 
-const _: () = assert!(std::mem::size_of::<Instruction>() == 8);
+const _: () = assert!(size_of::<Instruction>() == 8);

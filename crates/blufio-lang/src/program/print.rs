@@ -23,7 +23,9 @@ impl Program {
     /// The value as a prompt holds it.
     pub fn print_for_prompt(&self, shape: ShapeId, value: &Value) -> String {
         match value {
-            Value::List(_) | Value::Map(_) | Value::Record(_) | Value::ToolCalls(_) => self.to_json(shape, value).to_string(),
+            Value::List(_) | Value::Map(_) | Value::Record(_) | Value::ToolCalls(_) => {
+                self.to_json(shape, value).to_string()
+            }
             Value::Variant(_, payload) if !payload.is_empty() => self.to_json(shape, value).to_string(),
             _ => self.print(shape, value),
         }
@@ -74,7 +76,9 @@ impl Program {
                     out.push_str(&failure.detail);
                 }
             }
-            Value::ToolCalls(calls) => separated(out, ", ", calls.iter(), |out, call| out.push_str(&call.tool)),
+            Value::ToolCalls(calls) => {
+                separated(out, ", ", calls.iter(), |out, call| out.push_str(&call.tool))
+            }
         }
     }
 
@@ -103,7 +107,11 @@ impl Program {
             }
             Value::Map(entries) => {
                 let of = self.inner(shape);
-                entries.iter().map(|(key, value)| (key.to_string(), self.to_json(of, value))).collect::<Map<_, _>>().into()
+                entries
+                    .iter()
+                    .map(|(key, value)| (key.to_string(), self.to_json(of, value)))
+                    .collect::<Map<_, _>>()
+                    .into()
             }
             Value::Record(values) => self.fields_to_json(self.fields(shape, None), values).into(),
             Value::Variant(case, payload) => {
@@ -120,21 +128,29 @@ impl Program {
     }
 
     fn fields_to_json(&self, fields: &[Field], values: &[Value]) -> Map<String, Json> {
-        fields.iter().zip(values).map(|(field, value)| (field.name.clone(), self.to_json(field.shape, value))).collect()
+        fields
+            .iter()
+            .zip(values)
+            .map(|(field, value)| (field.name.clone(), self.to_json(field.shape, value)))
+            .collect()
     }
 
     /// Shape of the items; of an optional, of what it holds.
     fn inner(&self, shape: ShapeId) -> ShapeId {
         match self.shape(shape) {
             Some(Shape::List(of, _) | Shape::Map(of, _)) => *of,
-            Some(Shape::Optional(of)) if !matches!(self.shape(*of), Some(Shape::Optional(_))) => self.inner(*of),
+            Some(Shape::Optional(of)) if !matches!(self.shape(*of), Some(Shape::Optional(_))) => {
+                self.inner(*of)
+            }
             _ => shape,
         }
     }
 
     fn fields(&self, shape: ShapeId, case: Option<u32>) -> &[Field] {
         match (self.shape(shape), case) {
-            (Some(Shape::Optional(of)), _) if !matches!(self.shape(*of), Some(Shape::Optional(_))) => self.fields(*of, case),
+            (Some(Shape::Optional(of)), _) if !matches!(self.shape(*of), Some(Shape::Optional(_))) => {
+                self.fields(*of, case)
+            }
             (Some(Shape::Record(record)), None) => &record.members,
             (Some(Shape::Union(union)), Some(case)) => {
                 union.members.get(case as usize).map_or(&[], |case| case.fields.as_slice())
@@ -145,15 +161,24 @@ impl Program {
 
     fn case_name(&self, shape: ShapeId, case: u32) -> &str {
         match self.shape(shape) {
-            Some(Shape::Optional(of)) if !matches!(self.shape(*of), Some(Shape::Optional(_))) => self.case_name(*of, case),
-            Some(Shape::Union(union)) => union.members.get(case as usize).map_or("?", |case| case.name.as_str()),
+            Some(Shape::Optional(of)) if !matches!(self.shape(*of), Some(Shape::Optional(_))) => {
+                self.case_name(*of, case)
+            }
+            Some(Shape::Union(union)) => {
+                union.members.get(case as usize).map_or("?", |case| case.name.as_str())
+            }
             Some(Shape::FailureKind) => FailureKind::ALL.get(case as usize).map_or("?", |kind| kind.word()),
             _ => "?",
         }
     }
 }
 
-fn separated<T>(out: &mut String, between: &str, items: impl Iterator<Item = T>, mut each: impl FnMut(&mut String, T)) {
+fn separated<T>(
+    out: &mut String,
+    between: &str,
+    items: impl Iterator<Item = T>,
+    mut each: impl FnMut(&mut String, T),
+) {
     for (index, item) in items.enumerate() {
         if index > 0 {
             out.push_str(between);

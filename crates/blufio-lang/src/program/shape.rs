@@ -88,7 +88,13 @@ impl Shape {
     /// Whether values of the shape live in the scalar file.
     pub fn is_scalar(&self) -> bool {
         match self {
-            Self::Int(..) | Self::YesNo | Self::Duration | Self::Moment | Self::Date | Self::Time | Self::FailureKind => true,
+            Self::Int(..)
+            | Self::YesNo
+            | Self::Duration
+            | Self::Moment
+            | Self::Date
+            | Self::Time
+            | Self::FailureKind => true,
             Self::Union(union) => union.members.iter().all(|case| case.fields.is_empty()),
             _ => false,
         }
@@ -112,7 +118,8 @@ impl Shape {
 pub fn conforms(shapes: &[Shape], shape: ShapeId, value: &Value) -> bool {
     let Some(shape) = shapes.get(usize::from(shape.0)) else { return false };
     let fields = |fields: &[Field], values: &[Value]| {
-        fields.len() == values.len() && fields.iter().zip(values).all(|(field, value)| conforms(shapes, field.shape, value))
+        fields.len() == values.len()
+            && fields.iter().zip(values).all(|(field, value)| conforms(shapes, field.shape, value))
     };
     match (shape, value) {
         (Shape::Optional(of), value) => *value == Value::None || conforms(shapes, *of, value),
@@ -129,7 +136,9 @@ pub fn conforms(shapes: &[Shape], shape: ShapeId, value: &Value) -> bool {
         | (Shape::Failure, Value::Failure(_))
         | (Shape::ToolCalls, Value::ToolCalls(_)) => true,
         (Shape::Money(wanted), Value::Money(_, currency)) => wanted.is_none_or(|wanted| wanted == *currency),
-        (Shape::FailureKind, Value::Variant(kind, payload)) => payload.is_empty() && (*kind as usize) < FailureKind::ALL.len(),
+        (Shape::FailureKind, Value::Variant(kind, payload)) => {
+            payload.is_empty() && (*kind as usize) < FailureKind::ALL.len()
+        }
         (Shape::List(of, max), Value::List(items)) => {
             items.len() <= *max as usize && items.iter().all(|item| conforms(shapes, *of, item))
         }
@@ -230,7 +239,11 @@ impl Shape {
                 name: input.text()?.to_string(),
                 doc: input.text()?.to_string(),
                 members: input.each(|r| {
-                    Ok(Case { name: r.text()?.to_string(), doc: r.text()?.to_string(), fields: r.each(read_field)? })
+                    Ok(Case {
+                        name: r.text()?.to_string(),
+                        doc: r.text()?.to_string(),
+                        fields: r.each(read_field)?,
+                    })
                 })?,
             }),
             16 => Self::Failure,
@@ -245,7 +258,9 @@ impl Shape {
         match self {
             Self::List(of, _) | Self::Map(of, _) | Self::Optional(of) => vec![*of],
             Self::Record(record) => record.members.iter().map(|field| field.shape).collect(),
-            Self::Union(union) => union.members.iter().flat_map(|case| &case.fields).map(|field| field.shape).collect(),
+            Self::Union(union) => {
+                union.members.iter().flat_map(|case| &case.fields).map(|field| field.shape).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -258,5 +273,9 @@ fn write_field(out: &mut Writer, field: &Field) {
 }
 
 fn read_field(input: &mut Reader<'_>) -> Result<Field, BytesError> {
-    Ok(Field { name: input.text()?.to_string(), doc: input.text()?.to_string(), shape: ShapeId(input.narrow()?) })
+    Ok(Field {
+        name: input.text()?.to_string(),
+        doc: input.text()?.to_string(),
+        shape: ShapeId(input.narrow()?),
+    })
 }

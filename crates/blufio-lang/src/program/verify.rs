@@ -4,8 +4,8 @@
 //! initialisation analysis: each one is defined from the start (0, or nothing).
 
 use super::{
-    Frame, Handler, HandlerAction, INSTRUCTIONS_MAX, Landing, Program, Purpose, REGISTERS_MAX, Register, State,
-    TIMERS_PER_STATE_MAX,
+    Frame, Handler, HandlerAction, INSTRUCTIONS_MAX, Landing, Program, Purpose, REGISTERS_MAX, Register,
+    State, TIMERS_PER_STATE_MAX,
 };
 use crate::program::instruction::Instruction;
 use crate::program::operand::{Count, Object, Role};
@@ -161,7 +161,11 @@ fn tables(program: &Program) -> Result<(), VerifyError> {
     }
     let effect_end = usize::from(layout.effect_first) + usize::from(layout.effect_objects);
     if effect_end > usize::from(layout.objects) {
-        return Err(VerifyError::Table { table: "the layout", what: "value register", index: effect_end as u32 });
+        return Err(VerifyError::Table {
+            table: "the layout",
+            what: "value register",
+            index: effect_end as u32,
+        });
     }
     frame(program, &layout.slots, (0, 0))?;
     frame(program, &layout.anywhere, layout.slots.ends())?;
@@ -178,8 +182,12 @@ fn tables(program: &Program) -> Result<(), VerifyError> {
 
 fn register(program: &Program, table: &'static str, register: Register) -> Result<(), VerifyError> {
     match register {
-        Register::Scalar(index) => exists(table, "scalar register", u32::from(index), usize::from(program.layout.scalars)),
-        Register::Object(index) => exists(table, "value register", u32::from(index), usize::from(program.layout.objects)),
+        Register::Scalar(index) => {
+            exists(table, "scalar register", u32::from(index), usize::from(program.layout.scalars))
+        }
+        Register::Object(index) => {
+            exists(table, "value register", u32::from(index), usize::from(program.layout.objects))
+        }
     }
 }
 
@@ -198,7 +206,9 @@ fn frame(program: &Program, frame: &Frame, begin: (u16, u16)) -> Result<(), Veri
         }
     }
     let scalar = |id: &ShapeId| program.shape(*id).map(Shape::is_scalar);
-    if frame.scalars.iter().any(|id| scalar(id) != Some(true)) || frame.objects.iter().any(|id| scalar(id) != Some(false)) {
+    if frame.scalars.iter().any(|id| scalar(id) != Some(true))
+        || frame.objects.iter().any(|id| scalar(id) != Some(false))
+    {
         return Err(VerifyError::Confused { table: "a frame" });
     }
     Ok(())
@@ -244,7 +254,8 @@ fn sites(program: &Program) -> Result<(), VerifyError> {
             Purpose::Pick { schema, into, resume } => {
                 exists("an effect site", "schema", u32::from(*schema), program.schemas.len())?;
                 register(program, "an effect site", *into)?;
-                let shape = program.schemas.get(usize::from(*schema)).and_then(|schema| program.shape(schema.shape));
+                let shape =
+                    program.schemas.get(usize::from(*schema)).and_then(|schema| program.shape(schema.shape));
                 if shape.is_some_and(Shape::is_scalar) != matches!(into, Register::Scalar(_)) {
                     return Err(VerifyError::Confused { table: "an effect site" });
                 }

@@ -95,8 +95,9 @@ impl Reader<'_> {
         };
         for other in union.members.iter().filter(with_payload).filter(|case| case.name != labels[at]) {
             if object.get(payload_key(&other.name)).is_some_and(|payload| !payload.is_null()) {
-                let _: Option<()> =
-                    self.under(payload_key(&other.name), |r| r.wrong(format!("must be null when choice is {}", labels[at])));
+                let _: Option<()> = self.under(payload_key(&other.name), |r| {
+                    r.wrong(format!("must be null when choice is {}", labels[at]))
+                });
             }
         }
         let case = &union.members[at];
@@ -141,13 +142,18 @@ impl Reader<'_> {
                 None => self.wrong("must be true or false"),
             },
             Shape::Money(currency) => self.money(*currency, json),
-            Shape::Duration => self.parsed(json, "a duration such as 1d 4h 30m", |t| parse_duration(t).map(Value::Duration)),
+            Shape::Duration => {
+                self.parsed(json, "a duration such as 1d 4h 30m", |t| parse_duration(t).map(Value::Duration))
+            }
             Shape::Moment => {
                 let expected = "a moment in RFC 3339 with offset, such as 2026-11-21T08:30:00+01:00";
                 self.parsed(json, expected, |t| parse_moment(t).map(Value::Moment))
             }
-            Shape::Date => self.parsed(json, "a date that exists, such as 2026-11-21", |t| parse_date(t).map(Value::Date)),
-            Shape::Time => self.parsed(json, "a time of day such as 08:30", |t| parse_time(t).map(Value::Time)),
+            Shape::Date => self
+                .parsed(json, "a date that exists, such as 2026-11-21", |t| parse_date(t).map(Value::Date)),
+            Shape::Time => {
+                self.parsed(json, "a time of day such as 08:30", |t| parse_time(t).map(Value::Time))
+            }
             Shape::Json => self.parsed(json, "a text that holds one JSON document", |t| {
                 serde_json::from_str::<serde::de::IgnoredAny>(t).ok().map(|_| Value::Json(t.into()))
             }),
@@ -165,7 +171,12 @@ impl Reader<'_> {
         }
     }
 
-    fn parsed(&mut self, json: &Json, expected: &str, parse: impl Fn(&str) -> Option<Value>) -> Option<Value> {
+    fn parsed(
+        &mut self,
+        json: &Json,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<Value>,
+    ) -> Option<Value> {
         match json.as_str().and_then(parse) {
             Some(value) => Some(value),
             None => self.wrong(format!("must be {expected}")),
@@ -183,7 +194,9 @@ impl Reader<'_> {
         let Some(text) = json.as_str() else { return self.wrong("must be a text") };
         let length = text.chars().count();
         match max {
-            Some(max) if length > max as usize => self.wrong(format!("must have at most {max} characters, has {length}")),
+            Some(max) if length > max as usize => {
+                self.wrong(format!("must have at most {max} characters, has {length}"))
+            }
             _ => Some(text.into()),
         }
     }
@@ -204,12 +217,18 @@ impl Reader<'_> {
         let currency = match (code.and_then(Currency::named), wanted) {
             (Some(found), None) => found,
             (Some(found), Some(wanted)) if found == wanted => found,
-            (_, Some(wanted)) => return self.under("currency", |r| r.wrong(format!("must be {}", wanted.code()))),
-            (None, None) => return self.under("currency", |r| r.wrong("must be a known currency code such as eur")),
+            (_, Some(wanted)) => {
+                return self.under("currency", |r| r.wrong(format!("must be {}", wanted.code())));
+            }
+            (None, None) => {
+                return self.under("currency", |r| r.wrong("must be a known currency code such as eur"));
+            }
         };
         match object.get("amount").and_then(Json::as_str).and_then(|amount| parse_amount(amount, currency)) {
             Some(minor) => Some(Value::Money(minor, currency)),
-            None => self.under("amount", |r| r.wrong("must be a text with a decimal number such as \"20.00\"")),
+            None => {
+                self.under("amount", |r| r.wrong("must be a text with a decimal number such as \"20.00\""))
+            }
         }
     }
 
@@ -237,7 +256,9 @@ impl Reader<'_> {
                 let Some(key) = object.get("key").and_then(Json::as_str) else {
                     return r.under("key", |r| r.wrong("must be a text"));
                 };
-                let Some(value) = object.get("value") else { return r.under("value", |r| r.wrong("is missing")) };
+                let Some(value) = object.get("value") else {
+                    return r.under("value", |r| r.wrong("is missing"));
+                };
                 r.under("value", |r| r.value(of, value)).map(|value| (Arc::from(key), value))
             });
             if let Some((key, _)) = &entry
