@@ -1,2 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Drives programs durably: journal, step, perform, journal.
+//!
+//! `channel → deliver → inbox row → session (load, step, commit, perform, commit …) → outbox row → channel`. A
+//! message is acknowledged when it is stored, an effect is performed when its intent is stored, a reply is sent when
+//! the step that decided it is stored. A process that dies anywhere resumes at the step where it stood.
+//!
+//! Modules in reading order.
+
+pub mod options;
+pub mod routes;
+pub mod runtime;
+mod deliver;
+mod shared;
+mod reload;
+mod supervise;
+mod timers;
+mod session;
+mod transcript;
+mod context;
+mod perform;
+mod outbox;
+mod journal;
+pub mod status;
+
+pub use options::{AgentProgram, Limits, Options};
+pub use runtime::{Handle, Runtime, RuntimeError};
+pub use session::envelope::{Envelope, EnvelopeError};

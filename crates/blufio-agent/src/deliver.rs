@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The front door: a channel's messages are authorised, routed and stored with the channel's cursor in one
+//! transaction; only then does the channel hear that they were taken.
+
+use std::sync::Arc;
+
+use blufio_core::BoxFuture;
+use blufio_core::channel::{ChannelHealth, InboundSink, SinkError};
+use blufio_core::message::{ChatKind, Inbound};
+use blufio_core::store::{InboxBatch, NewInbox, NewOutbox, StoreError};
+
+use crate::outbox::Outbox;
+use crate::routes::{Decision, LOCAL_CHANNEL};
+use crate::shared::{Shared, lock};
+use crate::supervise::{Reason, Supervisor};
+
+/// Setting that holds the owner's id on Telegram.
+pub(crate) const OWNER_SETTING: &str = "owner/telegram";
+/// The only channel where a code pairs the owner.
+const PAIRING_CHANNEL: &str = "telegram";
+
+/// The sink that channels write to.
+pub(crate) struct Sink(pub Arc<Shared>);
+
+fn refused(error: &StoreError) -> SinkError {
+    match error {
+        StoreError::Closed | StoreError::Fatal(_) => SinkError::Stopping,
+        _ => SinkError::Store(error.to_string()),
+    }
+}
+
+impl Sink {
+    fn fail(&self, error: StoreError) -> SinkError {
+        self.0.store_failed(&error);
+        refused(&error)
+    }
+
+    async fn accept(&self, channel: &str, batch: Vec<Inbound>, cursor: Option<String>) -> Result<(), SinkError> {
+        if self.0.is_stopping() {
+            return Err(SinkError::Stopping);
+        }
+        let mut settings = Vec::new();
+        let mut paired = None;
+        let mut messages = Vec::with_capacity(batch.len());
+        for message in batch {
+            messages.push(self.admit(message, &mut paired));
+        }
+        if let Some(id) = &paired {
+            settings.push((OWNER_SETTING.to_string(), id.clone()));
+        }
+        let answered = messages.iter().any(|message| !message.answers.is_empty());
+        let now_ms = self.0.clock.now_ms();
+        let stored = InboxBatch { channel: channel.to_string(), messages, cursor, settings, now_ms };
+        let keys = self.0.store.accept(stored).await.map_err(|error| self.fail(error))?;
+        if let Some(id) = &paired {
+            self.0.set_owner_id(id);
+        }
+        for key in keys {
+            Supervisor::wake(&self.0, &key, Reason::Mail);
+        }
+        if answered {
+            Outbox::rescan(&self.0).await.map_err(|error| self.fail(error))?;
+        }
+        Ok(())
+    }
+
+    /// Authorises and routes one message. Before an owner is paired nobody on Telegram gets anything but pairing.
+    fn admit(&self, message: Inbound, paired: &mut Option<String>) -> NewInbox {
+        let owner = if message.address.channel == PAIRING_CHANNEL {
+            paired.clone().or_else(|| self.0.owner_id())
+        } else {
+            None
+        };
+        if message.address.channel == PAIRING_CHANNEL && owner.is_none() {
+            let answers = if self.pairs(&message) {
+                *paired = Some(message.sender.id.clone());
+                vec![answer(&message, "Paired: you are my owner now.")]
+            } else {
+                Vec::new()
+            };
+            return NewInbox { message, key: None, answers };
+        }
+        match self.0.routes().decide(&message, owner.as_deref()) {
+            Decision::Session(key) => NewInbox { message, key: Some(key), answers: Vec::new() },
+            Decision::Drop(text) => {
+                // A group is not answered: every stranger's word would make the bot speak.
+                let private = message.chat == ChatKind::Private;
+                let answers = text.filter(|_| private).map(|text| answer(&message, &text)).into_iter().collect();
+                NewInbox { message, key: None, answers }
+            }
+        }
+    }
+
+    fn pairs(&self, message: &Inbound) -> bool {
+        let private = message.chat == ChatKind::Private && !message.sender.id.is_empty() && message.own_words;
+        let code = message.text.trim().strip_prefix("/start").map(str::trim).filter(|code| !code.is_empty());
+        let check = self.0.pairing.as_ref();
+        private && code.zip(check).is_some_and(|(code, check)| check(code, self.0.clock.now_ms()))
+    }
+}
+
+fn answer(message: &Inbound, text: &str) -> NewOutbox {
+    NewOutbox { address: message.address.clone(), text: Some(text.to_string()) }
+}
+
+impl InboundSink for Sink {
+    fn deliver<'a>(&'a self, channel: &'a str, batch: Vec<Inbound>, cursor: Option<String>) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(self.accept(channel, batch, cursor))
+    }
+
+    fn cursor<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Option<String>, SinkError>> {
+        Box::pin(async move {
+            self.0.store.setting(&format!("{channel}/cursor")).await.map_err(|error| self.fail(error))
+        })
+    }
+
+    fn remember<'a>(&'a self, channel: &'a str, key: &'a str, value: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move {
+            let key = format!("channel/{channel}/{key}");
+            self.0.store.set_setting(&key, value).await.map_err(|error| self.fail(error))
+        })
+    }
+
+    fn recall<'a>(&'a self, channel: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<String>, SinkError>> {
+        Box::pin(async move {
+            let key = format!("channel/{channel}/{key}");
+            self.0.store.setting(&key).await.map_err(|error| self.fail(error))
+        })
+    }
+
+    fn dead_letter<'a>(&'a self, channel: &'a str, source_id: &'a str, raw: &'a str, reason: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move {
+            let now_ms = self.0.clock.now_ms();
+            let put = self.0.store.dead_letter(channel, source_id, raw, reason, now_ms).await;
+            self.0.note(&format!("{channel}: a record was put aside: {reason}"));
+            put.map_err(|error| self.fail(error))
+        })
+    }
+
+    fn report(&self, channel: &str, health: ChannelHealth) {
+        let known = lock(&self.0.health).insert(channel.to_string(), health.clone());
+        if known.as_ref() == Some(&health) || channel == LOCAL_CHANNEL {
+            return;
+        }
+        match health {
+            ChannelHealth::Healthy => tracing::info!(channel, "healthy"),
+            ChannelHealth::Degraded(words) => tracing::warn!(channel, words),
+            ChannelHealth::Failed(words) => tracing::error!(channel, words),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Attempts of a model call: one after the other at one model, then at the next of the chain. Every attempt leaves a
+//! row in the ledger, also one that failed or was cancelled: it may have cost money.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use blufio_core::model::{ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, Usage};
+use blufio_core::store::{JournalRecord, LedgerRow};
+use blufio_lang::effect::Outcome;
+use blufio_lang::value::FailureKind;
+
+use super::{Origin, failed};
+use crate::journal;
+use crate::shared::{Shared, lock};
+
+/// First wait between two attempts, milliseconds.
+const BACKOFF_MS: u64 = 500;
+/// Longest wait that is chosen here; a provider may ask for longer.
+const BACKOFF_MS_MAX: u64 = 30_000;
+
+/// Everything that attempts of one step share.
+pub(super) struct Attempts<'a> {
+    pub shared: &'a Shared,
+    pub origin: &'a Origin,
+    pub purpose: &'static str,
+    pub stream: Option<i64>,
+    /// The row of the attempt under way, for when it is cancelled.
+    pub under_way: Arc<Mutex<Option<LedgerRow>>>,
+    /// Rows that land with the step's result.
+    pub ledger: Vec<LedgerRow>,
+    pub journal: Vec<JournalRecord>,
+}
+
+impl Attempts<'_> {
+    /// One answer from the first model of the chain that gives one; `chain_at` stays at that model.
+    pub async fn ask(&mut self, chain: &[String], chain_at: &mut usize, request: &mut ModelRequest) -> Result<ModelReply, Outcome> {
+        let mut last = failed(FailureKind::Broken, "the program names no model", None);
+        while let Some(name) = chain.get(*chain_at) {
+            let (provider, model) = name.split_once('/').unwrap_or(("", name));
+            request.model = model.to_string();
+            match self.shared.providers.get(provider) {
+                None => last = failed(FailureKind::Denied, &format!("no provider `{provider}` is configured"), None),
+                Some(provider) => match self.at_one_model(&**provider, name, request).await {
+                    Ok(reply) => return Ok(reply),
+                    Err(error) => last = self.outcome(&error),
+                },
+            }
+            *chain_at += 1;
+        }
+        Err(last)
+    }
+
+    async fn at_one_model(&mut self, provider: &dyn ModelProvider, name: &str, request: &ModelRequest) -> Result<ModelReply, ModelError> {
+        let mut attempt = 1;
+        loop {
+            let started_ms = self.shared.clock.now_ms();
+            *lock(&self.under_way) = Some(self.row(name, started_ms));
+            let result = self.stream(provider, request).await;
+            let row = lock(&self.under_way).take().unwrap_or_else(|| self.row(name, started_ms));
+            match result {
+                Ok(reply) => {
+                    self.succeeded(row, &reply).await;
+                    return Ok(reply);
+                }
+                Err(error) => {
+                    let kind = format!("{:?}", error.kind);
+                    self.journal.push(journal::attempt(self.origin.id, name, &kind, error.usage));
+                    self.record(self.finished(row, error.usage, &kind, name)).await;
+                    if !error.kind.is_retryable() || attempt >= self.shared.limits.attempts_max {
+                        return Err(error);
+                    }
+                    self.shared.clock.sleep(wait(&error, attempt, self.jitter(attempt))).await;
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    async fn stream(&self, provider: &dyn ModelProvider, request: &ModelRequest) -> Result<ModelReply, ModelError> {
+        let Some(row) = self.stream else { return provider.complete(request).await };
+        let hub = &self.shared.outbox;
+        let mut text = String::new();
+        let mut show = |delta| {
+            if let ModelDelta::Text(more) = delta {
+                text.push_str(&more);
+                hub.hub.write(row, &text);
+                if let Some(address) = &self.origin.address {
+                    hub.nudge(address);
+                }
+            }
+        };
+        provider.stream(request, &mut show).await
+    }
+
+    /// The last answer's row lands with the result; earlier ones of the same step are recorded when the next comes.
+    async fn succeeded(&mut self, row: LedgerRow, reply: &ModelReply) {
+        for earlier in std::mem::take(&mut self.ledger) {
+            self.record(earlier).await;
+        }
+        self.journal.push(journal::attempt(self.origin.id, &row.model_asked, "ok", reply.usage));
+        let row = self.finished(row, reply.usage, "ok", &reply.model);
+        self.ledger.push(row);
+    }
+
+    fn row(&self, name: &str, started_ms: i64) -> LedgerRow {
+        LedgerRow {
+            session: Some(self.origin.session),
+            agent: self.origin.program.program.name.clone(),
+            state: self.origin.state.clone(),
+            purpose: self.purpose.to_string(),
+            model_asked: name.to_string(),
+            model_used: String::new(),
+            usage: Usage::default(),
+            usage_known: false,
+            usd_micros: None,
+            latency_ms: 0,
+            outcome: "cancelled".to_string(),
+            at_ms: started_ms,
+        }
+    }
+
+    fn finished(&self, row: LedgerRow, usage: Option<Usage>, outcome: &str, model: &str) -> LedgerRow {
+        let now_ms = self.shared.clock.now_ms();
+        let price = |usage: &Usage| self.shared.price.as_ref().and_then(|price| price(model, usage));
+        LedgerRow {
+            model_used: model.to_string(),
+            usage: usage.unwrap_or_default(),
+            usage_known: usage.is_some(),
+            usd_micros: usage.as_ref().and_then(price),
+            latency_ms: now_ms.saturating_sub(row.at_ms),
+            outcome: outcome.to_string(),
+            at_ms: now_ms,
+            ..row
+        }
+    }
+
+    async fn record(&self, row: LedgerRow) {
+        if let Err(error) = self.shared.store.record_attempt(row).await {
+            self.shared.store_failed(&error);
+        }
+    }
+
+    /// Between 0 and 1, the same for the same attempt of the same session: many sessions spread, a replay does not.
+    fn jitter(&self, attempt: u32) -> f64 {
+        let mut bits = self.origin.session.cast_unsigned() ^ self.origin.id.visit.rotate_left(17) ^ u64::from(attempt) << 48;
+        bits = (bits ^ bits >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        bits = (bits ^ bits >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        (bits >> 40) as f64 / f64::from(1_u32 << 24)
+    }
+
+    fn outcome(&self, error: &ModelError) -> Outcome {
+        let now_ms = self.shared.clock.now_ms();
+        let until = error.retry_after_ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| now_ms.saturating_add(ms));
+        let kind = match error.kind {
+            ModelErrorKind::RateLimited => FailureKind::Limited,
+            ModelErrorKind::Authentication | ModelErrorKind::Billing => FailureKind::Denied,
+            ModelErrorKind::InvalidRequest
+            | ModelErrorKind::Overloaded
+            | ModelErrorKind::Unreachable
+            | ModelErrorKind::Incomplete
+            | ModelErrorKind::NotTheProvider => FailureKind::Broken,
+        };
+        failed(kind, &error.message, until.filter(|_| kind == FailureKind::Limited))
+    }
+}
+
+/// Capped exponential with jitter; what the provider asks for is honoured exactly.
+fn wait(error: &ModelError, attempt: u32, jitter: f64) -> Duration {
+    if let Some(asked) = error.retry_after_ms {
+        return Duration::from_millis(asked);
+    }
+    let ceiling = BACKOFF_MS.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MS_MAX);
+    Duration::from_millis(ceiling).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(retry_after_ms: Option<u64>) -> ModelError {
+        let kind = ModelErrorKind::Overloaded;
+        ModelError { kind, message: String::new(), retry_after_ms, usage: None, request_id: None }
+    }
+
+    #[test]
+    fn waits_grow_to_a_cap_and_the_provider_is_obeyed() {
+        assert_eq!(wait(&error(Some(12_345)), 1, 0.5), Duration::from_millis(12_345));
+        assert_eq!(wait(&error(None), 1, 1.0), Duration::from_millis(1_000));
+        assert_eq!(wait(&error(None), 1, 0.0), Duration::from_millis(500));
+        assert_eq!(wait(&error(None), 60, 1.0), Duration::from_millis(BACKOFF_MS_MAX));
+    }
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A model step: the request, the reading of the answer by purpose, and asking again when a `pick` does not fit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blufio_core::model::{Block, ModelReply, ModelRequest, Role, StopReason, Turn};
+use blufio_lang::effect::{ModelEffect, ModelPurpose, Outcome};
+use blufio_lang::value::{FailureKind, ToolCall};
+use tokio::sync::watch;
+
+use super::attempt::Attempts;
+use super::{Origin, Performed, failed};
+use crate::shared::{Shared, lock};
+use crate::transcript::text_turn;
+use crate::{context, journal};
+
+/// How often "an answer is on its way" is shown.
+const TYPING_EVERY: Duration = Duration::from_secs(4);
+/// Continuations of an answer that the provider paused.
+const PAUSES_MAX: u32 = 3;
+/// Violations that are listed when a `pick` is asked again.
+const VIOLATIONS_MAX: usize = 20;
+/// Why, when a model declines without words that may be shown (what came before is discarded, M-10).
+const DECLINED: &str = "the model declined";
+
+/// Performs a model step; `None` when it was cancelled.
+pub(super) async fn perform(
+    shared: &Arc<Shared>,
+    origin: &Origin,
+    effect: ModelEffect,
+    turns: Vec<Turn>,
+    stream: Option<i64>,
+    mut cancelled: watch::Receiver<bool>,
+) -> Option<Performed> {
+    let under_way = Arc::default();
+    let attempts = Attempts {
+        shared,
+        origin,
+        purpose: journal::purpose(&effect.purpose),
+        stream,
+        under_way: Arc::clone(&under_way),
+        ledger: Vec::new(),
+        journal: Vec::new(),
+    };
+    let timeout = shared.clock.sleep(Duration::from_millis(shared.limits.model_timeout_ms));
+    let performed = tokio::select! {
+        performed = Step { attempts, effect: &effect, chain_at: 0 }.run(turns) => return Some(performed),
+        () = typing(shared, origin) => None,
+        _ = cancelled.wait_for(|cancelled| *cancelled) => None,
+        () = timeout => Some(Performed::new(origin.id, failed(FailureKind::Timeout, "the model did not answer in time", None))),
+    };
+    let row = lock(&under_way).take();
+    if let Some(row) = row
+        && let Err(error) = shared.store.record_attempt(row).await
+    {
+        shared.store_failed(&error);
+    }
+    performed
+}
+
+/// Shows that an answer is on its way, for ever.
+async fn typing(shared: &Shared, origin: &Origin) {
+    let Some((address, channel)) = origin.address.as_ref().and_then(|a| shared.channel(a).map(|c| (a, c))) else {
+        return std::future::pending().await;
+    };
+    loop {
+        channel.typing(address).await;
+        shared.clock.sleep(TYPING_EVERY).await;
+    }
+}
+
+struct Step<'a> {
+    attempts: Attempts<'a>,
+    effect: &'a ModelEffect,
+    chain_at: usize,
+}
+
+impl Step<'_> {
+    async fn run(mut self, turns: Vec<Turn>) -> Performed {
+        let mut request = self.request(turns);
+        let (outcome, picked, turns) = match self.effect.purpose {
+            ModelPurpose::Pick { schema } => {
+                let (outcome, picked) = self.pick(&mut request, schema).await.unwrap_or_else(|failed| (failed, None));
+                (outcome, picked, Vec::new())
+            }
+            ModelPurpose::Write => (self.write(&mut request).await.unwrap_or_else(|failed| failed), None, Vec::new()),
+            ModelPurpose::Turn { .. } => {
+                let (outcome, turns) = self.turn(&mut request).await.unwrap_or_else(|failed| (failed, Vec::new()));
+                (outcome, None, turns)
+            }
+        };
+        let keeps = self.effect.history && self.attempts.origin.program.program.context.history.is_some();
+        let mut performed = Performed::new(self.attempts.origin.id, outcome);
+        performed.picked = picked;
+        performed.turns = if keeps { turns } else { Vec::new() };
+        performed.ledger = self.attempts.ledger;
+        performed.attempts = self.attempts.journal;
+        performed
+    }
+
+    fn request(&self, turns: Vec<Turn>) -> ModelRequest {
+        let loaded = &self.attempts.origin.program;
+        let limits = &self.attempts.shared.limits;
+        // A provider refuses a history with tool calls when no tools are declared.
+        let has_calls = turns.iter().flat_map(|turn| &turn.blocks).any(|block| matches!(block, Block::ToolUse { .. }));
+        let (tools, output_schema, output_tokens_max) = match &self.effect.purpose {
+            ModelPurpose::Turn { .. } => (true, None, limits.turn_tokens_max),
+            ModelPurpose::Write => (has_calls, None, limits.write_tokens_max),
+            ModelPurpose::Pick { schema } => {
+                (has_calls, Some(loaded.program.schema_json(*schema).to_string()), limits.pick_tokens_max)
+            }
+        };
+        let manifest = |tool: &str| self.attempts.shared.manifests.get(tool).cloned();
+        let tools = if tools { context::offers(&loaded.program, manifest) } else { Vec::new() };
+        let turns = if turns.is_empty() { vec![text_turn(Role::User, "Go on.")] } else { turns };
+        ModelRequest { model: String::new(), system: loaded.system.clone(), tools, turns, output_schema, output_tokens_max }
+    }
+
+    async fn ask(&mut self, request: &mut ModelRequest) -> Result<ModelReply, Outcome> {
+        let program = Arc::clone(&self.attempts.origin.program);
+        let chain = program.program.models.get(self.effect.model as usize).map_or(&[][..], |model| &model.chain);
+        self.attempts.ask(chain, &mut self.chain_at, request).await
+    }
+
+    async fn pick(&mut self, request: &mut ModelRequest, schema: u32) -> Result<(Outcome, Option<serde_json::Value>), Outcome> {
+        let mut wrong = String::new();
+        for _ in 0..=self.effect.retries {
+            let reply = self.ask(request).await?;
+            if reply.stop == StopReason::Refusal {
+                return Ok((failed(FailureKind::Refused, DECLINED, None), None));
+            }
+            let text = text_of(&reply.turn);
+            match self.read(schema, &text) {
+                Ok((value, json)) => return Ok((Outcome::Picked(value), Some(json))),
+                Err(violations) => wrong = violations,
+            }
+            let said = if text.trim().is_empty() { "(no answer)" } else { text.as_str() };
+            request.turns.push(text_turn(Role::Assistant, said));
+            let again = format!("That does not fit:\n{wrong}\nAnswer again with one JSON object that fits the schema.");
+            request.turns.push(text_turn(Role::User, &again));
+        }
+        Ok((failed(FailureKind::Invalid, &wrong, None), None))
+    }
+
+    fn read(&self, schema: u32, text: &str) -> Result<(blufio_lang::value::Value, serde_json::Value), String> {
+        let json: serde_json::Value = serde_json::from_str(text.trim()).map_err(|error| format!("- answer: not JSON: {error}"))?;
+        let program = &self.attempts.origin.program.program;
+        match program.value_from_json(schema, &json) {
+            Ok(value) => Ok((value, json)),
+            Err(violations) => {
+                let lines = violations.iter().take(VIOLATIONS_MAX).map(|v| format!("- {}: {}", v.path, v.message));
+                Err(lines.collect::<Vec<_>>().join("\n"))
+            }
+        }
+    }
+
+    async fn write(&mut self, request: &mut ModelRequest) -> Result<Outcome, Outcome> {
+        let reply = self.ask(request).await?;
+        let text = text_of(&reply.turn);
+        Ok(match reply.stop {
+            StopReason::Refusal => failed(FailureKind::Refused, DECLINED, None),
+            StopReason::MaxTokens if !text.is_empty() => Outcome::Wrote(format!("{text}{}", context::CUT).into()),
+            _ if text.trim().is_empty() => failed(FailureKind::Broken, "the model wrote nothing", None),
+            _ => Outcome::Wrote(text.into()),
+        })
+    }
+
+    async fn turn(&mut self, request: &mut ModelRequest) -> Result<(Outcome, Vec<Turn>), Outcome> {
+        let mut kept = Vec::new();
+        let mut pauses = 0;
+        let mut nudged = false;
+        loop {
+            let reply = self.ask(request).await?;
+            let text = text_of(&reply.turn);
+            match reply.stop {
+                StopReason::Refusal => return Ok((Outcome::Refused(DECLINED.into()), Vec::new())),
+                StopReason::PauseTurn if pauses < PAUSES_MAX => {
+                    pauses += 1;
+                    request.turns.push(reply.turn.clone());
+                    kept.push(reply.turn);
+                    continue;
+                }
+                StopReason::ToolUse => {
+                    let calls = self.calls(&reply.turn)?;
+                    if !calls.is_empty() {
+                        kept.push(reply.turn);
+                        return Ok((Outcome::Called(calls.into()), kept));
+                    }
+                }
+                StopReason::ContextWindowExceeded => {
+                    return Err(failed(FailureKind::Broken, "the model's context window is full", None));
+                }
+                _ => {}
+            }
+            if text.trim().is_empty() && !nudged {
+                nudged = true;
+                request.turns.push(text_turn(Role::User, "Please answer in words."));
+                continue;
+            }
+            let cut = reply.stop == StopReason::MaxTokens;
+            let text = if cut { format!("{text}{}", context::CUT) } else { text };
+            if !reply.turn.blocks.is_empty() {
+                kept.push(reply.turn);
+            }
+            return Ok((Outcome::Said(text.into()), kept));
+        }
+    }
+
+    /// The calls of an answer; two with one id cannot both be answered, so nothing of it is used (M-18).
+    fn calls(&self, turn: &Turn) -> Result<Vec<ToolCall>, Outcome> {
+        let program = &self.attempts.origin.program.program;
+        let mut calls: Vec<ToolCall> = Vec::new();
+        for block in &turn.blocks {
+            let Block::ToolUse { id, name, input } = block else { continue };
+            if calls.iter().any(|call| *call.id == **id) {
+                return Err(failed(FailureKind::Broken, "the model gave two calls the same id", None));
+            }
+            let tool = context::granted_name(program, name).into();
+            calls.push(ToolCall { id: id.as_str().into(), tool, arguments: input.as_str().into() });
+        }
+        Ok(calls)
+    }
+}
+
+fn text_of(turn: &Turn) -> String {
+    let text = |block: &Block| match block {
+        Block::Text { text } => Some(text.clone()),
+        _ => None,
+    };
+    turn.blocks.iter().filter_map(text).collect()
+}

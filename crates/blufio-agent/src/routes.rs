@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The routing table: an ordered list of rules of which the first that fits takes a message. A session's key begins
+//! with its agent's name, so that the agent of stored mail is known without the table that routed it.
+
+use blufio_core::message::{ChatKind, Inbound};
+
+/// The channel whose user is the operator at the machine itself: whoever writes there is the owner.
+pub const LOCAL_CHANNEL: &str = "shell";
+
+/// The table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routes {
+    /// Rules in order.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Channel; `None` takes every channel.
+    pub channel: Option<String>,
+    /// Whose messages.
+    pub from: From,
+    /// Only in the group with this title.
+    pub group: Option<String>,
+    /// What happens to them.
+    pub to: Target,
+}
+
+/// Whose messages a rule takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// Everybody's.
+    Anyone,
+    /// The owner's.
+    Owner,
+    /// These people's.
+    People(Vec<Person>),
+}
+
+/// Somebody with fixed identities. The name `owner` stands for whoever is paired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Name in the routes file.
+    pub name: String,
+    /// (channel, id) pairs.
+    pub identities: Vec<(String, String)>,
+}
+
+/// Where messages go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// To an agent.
+    Agent {
+        /// Its name.
+        agent: String,
+        /// What a session belongs to.
+        key: KeyPer,
+    },
+    /// Nowhere, perhaps with an answer.
+    Drop(Option<String>),
+}
+
+/// What a session belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPer {
+    /// A person, the same on every channel.
+    Person,
+    /// A chat, with its thread.
+    Chat,
+    /// Everybody shares one.
+    One,
+}
+
+/// What the table says about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It belongs to this session.
+    Session(String),
+    /// It is dropped, perhaps with an answer.
+    Drop(Option<String>),
+}
+
+impl Routes {
+    /// Every message of the owner goes to one agent, everybody else's is dropped.
+    pub fn owner_only(agent: &str) -> Self {
+        let to = Target::Agent { agent: agent.to_string(), key: KeyPer::Person };
+        let owner = Rule { channel: None, from: From::Owner, group: None, to };
+        let others = Rule { channel: None, from: From::Anyone, group: None, to: Target::Drop(None) };
+        Self { rules: vec![owner, others] }
+    }
+
+    /// Decides about a message; `owner` is the owner's id on the message's channel. A message that no rule takes is
+    /// dropped without an answer.
+    pub fn decide(&self, message: &Inbound, owner: Option<&str>) -> Decision {
+        let is_owner = is_owner(message, owner);
+        for rule in &self.rules {
+            let here = rule.channel.as_ref().is_none_or(|channel| *channel == message.address.channel);
+            let group = rule.group.as_ref().is_none_or(|title| message.chat == ChatKind::Group(title.clone()));
+            if !here || !group {
+                continue;
+            }
+            let Some(who) = rule.from.matches(message, is_owner) else { continue };
+            return match &rule.to {
+                Target::Drop(answer) => Decision::Drop(answer.clone()),
+                Target::Agent { agent, key } => match session_key(agent, *key, message, &who) {
+                    Some(key) => Decision::Session(key),
+                    None => Decision::Drop(None),
+                },
+            };
+        }
+        Decision::Drop(None)
+    }
+}
+
+/// Whether the owner wrote a message. Names never count, ids do.
+pub fn is_owner(message: &Inbound, owner: Option<&str>) -> bool {
+    let paired = owner.is_some_and(|id| !message.sender.id.is_empty() && id == message.sender.id);
+    paired || message.address.channel == LOCAL_CHANNEL
+}
+
+impl From {
+    /// The name under which the sender is known, when the rule takes the sender's messages.
+    fn matches(&self, message: &Inbound, is_owner: bool) -> Option<String> {
+        let stranger = || if is_owner { "owner".to_string() } else { String::new() };
+        match self {
+            Self::Anyone => Some(stranger()),
+            Self::Owner => is_owner.then(|| "owner".to_string()),
+            Self::People(people) => people.iter().find(|p| p.is_sender(message, is_owner)).map(|p| p.name.clone()),
+        }
+    }
+}
+
+impl Person {
+    fn is_sender(&self, message: &Inbound, is_owner: bool) -> bool {
+        let known = |(channel, id): &(String, String)| {
+            *channel == message.address.channel && !id.is_empty() && *id == message.sender.id
+        };
+        (self.name == "owner" && is_owner) || self.identities.iter().any(known)
+    }
+}
+
+/// The key of a session; `None` for anonymous senders where the session would belong to a person.
+fn session_key(agent: &str, per: KeyPer, message: &Inbound, who: &str) -> Option<String> {
+    let address = &message.address;
+    match per {
+        KeyPer::One => Some(format!("{agent}/one")),
+        KeyPer::Chat => {
+            let thread = address.thread.as_ref().map(|thread| format!(":{thread}")).unwrap_or_default();
+            Some(format!("{agent}/{}:chat:{}{thread}", address.channel, address.chat))
+        }
+        KeyPer::Person if !who.is_empty() => Some(format!("{agent}/{who}")),
+        KeyPer::Person if message.sender.id.is_empty() => None,
+        KeyPer::Person => Some(format!("{agent}/{}:{}", address.channel, message.sender.id)),
+    }
+}
+
+/// The agent that a key belongs to.
+pub fn agent_of(key: &str) -> &str {
+    key.split('/').next().unwrap_or(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use blufio_core::message::{Address, Sender};
+
+    use super::*;
+
+    fn message(channel: &str, sender: &str) -> Inbound {
+        Inbound {
+            source_id: "update:1".into(),
+            address: Address { channel: channel.into(), chat: "77".into(), thread: Some("5".into()) },
+            chat: ChatKind::Private,
+            sender: Sender { id: sender.into(), name: "owner".into() },
+            text: "hello".into(),
+            own_words: true,
+            quoted: None,
+            message_id: None,
+            sent_ms: 0,
+            attachments: Vec::new(),
+        }
+    }
+
+    fn rule(from: From, agent: &str, key: KeyPer) -> Rule {
+        let to = Target::Agent { agent: agent.into(), key };
+        Rule { channel: Some("telegram".into()), from, group: None, to }
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_takes_the_message() {
+        let ben = Person { name: "ben".into(), identities: vec![("telegram".into(), "2222".into())] };
+        let drop = Rule { channel: None, from: From::Anyone, group: None, to: Target::Drop(Some("no".into())) };
+        let routes = Routes {
+            rules: vec![
+                rule(From::Owner, "assistant", KeyPer::Person),
+                rule(From::People(vec![ben]), "trip", KeyPer::Chat),
+                rule(From::Anyone, "support", KeyPer::Person),
+                drop,
+            ],
+        };
+        let session = |key: &str| Decision::Session(key.to_string());
+        assert_eq!(routes.decide(&message("telegram", "1"), Some("1")), session("assistant/owner"));
+        assert_eq!(routes.decide(&message("telegram", "2222"), Some("1")), session("trip/telegram:chat:77:5"));
+        assert_eq!(routes.decide(&message("telegram", "3"), Some("1")), session("support/telegram:3"));
+        assert_eq!(routes.decide(&message("carrier", "3"), Some("1")), Decision::Drop(Some("no".into())));
+    }
+
+    #[test]
+    fn a_display_name_or_an_empty_id_never_makes_an_owner() {
+        assert!(!is_owner(&message("telegram", "5"), Some("1")));
+        assert!(!is_owner(&message("telegram", ""), Some("")));
+        assert!(!is_owner(&message("telegram", ""), None));
+        assert!(is_owner(&message("telegram", "1"), Some("1")));
+        assert!(is_owner(&message(LOCAL_CHANNEL, ""), None));
+    }
+
+    #[test]
+    fn anonymous_senders_have_no_session_of_their_own() {
+        let routes = Routes { rules: vec![rule(From::Anyone, "support", KeyPer::Person)] };
+        assert_eq!(routes.decide(&message("telegram", ""), Some("1")), Decision::Drop(None));
+    }
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One session at work: load → step → commit → perform → commit …, until nothing is left to do. The machine decides,
+//! the draft collects what it decided, one commit makes it true, and only then anything leaves the process.
+//!
+//! `open` loads or creates, `offer` gives the machine its deadlines and mail, `step` turns decisions into a draft,
+//! `draft` commits it.
+
+pub mod envelope;
+mod open;
+mod offer;
+mod step;
+mod draft;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use blufio_core::message::Address;
+use blufio_core::model::Turn;
+use blufio_core::store::{InboxRow, SessionStatus, StoreError, TimerRow};
+use blufio_lang::effect::{Effect, EffectId, ModelEffect, ModelPurpose};
+use blufio_lang::machine::Machine;
+
+use crate::context;
+use crate::perform::{Job, Origin, Running};
+use crate::reload::Loaded;
+use crate::shared::Shared;
+use crate::supervise::{Reason, Wake};
+use crate::transcript::Window;
+use draft::Draft;
+use envelope::Notes;
+
+/// Commits that another process won before this one gives the session up until its next event.
+const RELOADS_MAX: u32 = 3;
+
+/// A session in memory; equal to its row whenever no draft is open.
+pub(crate) struct Session {
+    pub key: String,
+    /// Row; `None` until the first commit.
+    pub id: Option<i64>,
+    pub step: i64,
+    pub program: Arc<Loaded>,
+    pub machine: Machine,
+    pub notes: Notes,
+    pub address: Option<Address>,
+    /// The transcript's window; loaded when first needed. Meanwhile only its start is known.
+    pub window: Option<Window>,
+    pub history_start: i64,
+    /// An effect is pending.
+    pub pending: bool,
+    /// The pending effect was asked for in this process and has not been begun before.
+    pub fresh: Option<EffectId>,
+}
+
+/// Why a driver stops early.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// What is in memory is not what is stored: load again.
+    Reload,
+    /// Nothing can be done now.
+    Stop,
+}
+
+/// Works on one session.
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    key: String,
+    wake: Arc<Wake>,
+    session: Option<Session>,
+    /// Unconsumed mail, oldest first.
+    mail: VecDeque<InboxRow>,
+    /// The store may hold newer mail than `mail`.
+    mail_stale: bool,
+    /// The store holds more mail than was read.
+    mail_clipped: bool,
+    /// Deadlines that are due and not taken, oldest first.
+    timers: Vec<TimerRow>,
+    timers_stale: bool,
+    running: Option<Running>,
+    /// Cancelled effects whose current call may not be cut short; what they say is journaled as late.
+    abandoned: Vec<Running>,
+    draft: Draft,
+}
+
+impl Driver {
+    pub fn new(shared: Arc<Shared>, key: String, wake: Arc<Wake>, session: Option<Session>) -> Self {
+        // A session opened cold looks at its deadlines once; a cached one is told by the timer task.
+        let timers_stale = session.is_none();
+        Self {
+            shared,
+            key,
+            wake,
+            session,
+            mail: VecDeque::new(),
+            mail_stale: true,
+            mail_clipped: false,
+            timers: Vec::new(),
+            timers_stale,
+            running: None,
+            abandoned: Vec::new(),
+            draft: Draft::default(),
+        }
+    }
+
+    /// Works until nothing is left to do or the runtime stops; returns the session when it may stay in memory.
+    pub async fn run(mut self) -> Option<Session> {
+        let mut reloads = 0;
+        loop {
+            match self.drive().await {
+                Ok(()) => return self.session.take().filter(|session| session.id.is_some() && !session.pending),
+                Err(Trouble::Reload) if reloads < RELOADS_MAX => {
+                    reloads += 1;
+                    self.forget();
+                }
+                Err(Trouble::Reload | Trouble::Stop) => return None,
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        self.session = None;
+        self.running = None;
+        self.abandoned.clear();
+        self.draft = Draft::default();
+        self.mail.clear();
+        self.mail_stale = true;
+        self.timers.clear();
+        self.timers_stale = true;
+    }
+
+    async fn drive(&mut self) -> Result<(), Trouble> {
+        loop {
+            if self.shared.is_stopping() {
+                return self.stop().await;
+            }
+            self.look().await?;
+            if self.session.is_none() && !self.open().await? {
+                return Ok(());
+            }
+            if self.offer_timer().await? || self.offer_mail().await? || self.take_result().await? {
+                continue;
+            }
+            self.flush().await?;
+            self.begin_effect().await?;
+            if self.wake.is_set() || self.mail_runs_low() {
+                continue;
+            }
+            if self.running.is_none() && self.abandoned.is_empty() {
+                return Ok(());
+            }
+            self.wait().await;
+        }
+    }
+
+    /// Sleeps until there is a reason to go on.
+    async fn wait(&mut self) {
+        let mut stop = self.shared.stopping();
+        let running = async {
+            match &mut self.running {
+                Some(running) => running.ready().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.wake.notify.notified() => {}
+            () = running => {}
+            () = Running::any_ready(&mut self.abandoned) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    /// Most of what was read is consumed, and the store holds more.
+    fn mail_runs_low(&self) -> bool {
+        self.mail_clipped && self.mail.len() <= self.shared.limits.mail_window_max as usize / 2
+    }
+
+    /// Starts to perform the pending effect, whether this process or an earlier one asked for it.
+    async fn begin_effect(&mut self) -> Result<(), Trouble> {
+        if self.running.is_some() || !self.session.as_ref().is_some_and(|session| session.pending) {
+            return Ok(());
+        }
+        self.load_window().await?;
+        let Some(session) = &mut self.session else { return Ok(()) };
+        let Some((id, effect)) = session.machine.pending(&session.program.program) else { return Ok(()) };
+        let Some(row) = session.id else { return Ok(()) };
+        let resumed = session.fresh.take() != Some(id);
+        let job = match effect {
+            Effect::Run { calls } => Job::Run { calls, progress: session.notes.run.clone().unwrap_or_default(), resumed },
+            Effect::Model(effect) => {
+                let stream = self.shared.outbox.hub.row_of(row).map(|(row, _)| row);
+                let stream = stream.filter(|_| effect.purpose == (ModelPurpose::Turn { stream: true }));
+                Job::Model { turns: session.prompt(&effect), effect, stream }
+            }
+        };
+        let origin = Origin {
+            id,
+            session: row,
+            program: Arc::clone(&session.program),
+            state: session.state_name().to_string(),
+            address: session.address.clone(),
+        };
+        self.running = Some(Running::start(&self.shared, origin, job));
+        Ok(())
+    }
+
+    /// Reads what the wake-up was about.
+    async fn look(&mut self) -> Result<(), Trouble> {
+        self.mail_stale |= self.wake.take(Reason::Mail);
+        self.timers_stale |= self.wake.take(Reason::Timer);
+        if self.mail_stale || self.mail_runs_low() {
+            let limit = self.shared.limits.mail_window_max;
+            let rows = self.shared.store.mail(&self.key, limit).await.map_err(|e| self.trouble(e))?;
+            self.mail_clipped = rows.len() >= limit as usize;
+            // Marks and drops of this draft are not committed yet.
+            self.mail = rows.into_iter().filter(|row| !self.draft.consumed.contains(&row.id)).collect();
+            for row in &mut self.mail {
+                row.joined |= self.draft.joined.contains(&row.id);
+            }
+            self.mail_stale = false;
+        }
+        Ok(())
+    }
+
+    /// The runtime stops. A pending model call is left for the next start; a tool call that must not be repeated may
+    /// finish within the drain, and its result is kept.
+    async fn stop(&mut self) -> Result<(), Trouble> {
+        let Some(running) = self.running.as_mut().filter(|running| running.must_finish()) else { return Ok(()) };
+        let drain = std::time::Duration::from_millis(self.shared.limits.drain_ms);
+        tokio::select! {
+            () = running.ready() => {}
+            () = self.shared.clock.sleep(drain) => {}
+        }
+        self.take_result().await?;
+        Ok(())
+    }
+
+    fn trouble(&self, error: StoreError) -> Trouble {
+        match error {
+            StoreError::Conflict { .. } => Trouble::Reload,
+            other => {
+                self.shared.store_failed(&other);
+                Trouble::Stop
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Whether messages and replies enter a history.
+    pub fn remembers(&self) -> bool {
+        self.program.program.context.history.is_some()
+    }
+
+    /// What a model step sends besides the static zone: the history as it was when the step was asked for, then the
+    /// question, which for a `turn` is part of the history already.
+    fn prompt(&self, effect: &ModelEffect) -> Vec<Turn> {
+        let reads = effect.history && self.remembers();
+        let window = self.window.as_ref().filter(|_| reads);
+        let mut turns = window.map_or_else(Vec::new, |w| w.to_turns(self.notes.prompt_turns.unwrap_or(usize::MAX)));
+        if !(reads && matches!(effect.purpose, ModelPurpose::Turn { .. })) {
+            turns.extend(context::ask(effect, &turns));
+        }
+        turns
+    }
+
+    pub fn state_name(&self) -> &str {
+        self.program.state_name(self.machine.state())
+    }
+
+    fn status(&self) -> SessionStatus {
+        if self.machine.is_parked() {
+            SessionStatus::Parked
+        } else if self.machine.is_finished() {
+            SessionStatus::Done
+        } else {
+            SessionStatus::Live
+        }
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The bytes of a session's row: the machine's state, and what the runtime itself must know to resume in one read.
+
+use blufio_core::model::Turn;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// First byte: version of this layout.
+const LAYOUT: u8 = 1;
+
+/// A session's stored state: the machine's bytes and the runtime's own notes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Envelope {
+    /// [`blufio_lang::machine::Machine`] in its own encoding.
+    pub machine: Vec<u8>,
+    pub(crate) notes: Notes,
+}
+
+/// Why the bytes are not an envelope.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EnvelopeError {
+    /// Too short, or of another version.
+    #[error("the stored state has an unknown layout")]
+    Layout,
+    /// The notes do not parse.
+    #[error("the stored notes are damaged: {0}")]
+    Notes(String),
+}
+
+/// What the runtime knows about a session beyond its machine. Empty for an idle session.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Notes {
+    /// Turns of the window that the pending model call sends: later ones came while it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_turns: Option<usize>,
+    /// Provider ids of tool calls in the transcript that have no result yet.
+    /// INVARIANT: empty unless a `run` is pending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_calls: Vec<String>,
+    /// Turns said while results were open; they follow the results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deferred: Vec<Turn>,
+    /// How far the pending `run` got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunProgress>,
+    /// Fingerprint of what the last `turn` said: a reply with the same words is not repeated in the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<u64>,
+}
+
+/// How far a `run` got.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunProgress {
+    /// Results of the first calls, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<CallResult>,
+    /// A call that must not be repeated was about to start after those results.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub started: bool,
+}
+
+/// Result of one call, as the model reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CallResult {
+    /// Provider's id of the call.
+    pub id: String,
+    /// Text.
+    pub content: String,
+    /// Whether it failed.
+    pub is_error: bool,
+}
+
+impl Envelope {
+    /// Layout byte, length of the machine's bytes (little endian), those bytes, then the notes as JSON if any.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.machine.len() + 5);
+        bytes.push(LAYOUT);
+        bytes.extend_from_slice(&(self.machine.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&self.machine);
+        if self.notes != Notes::default() {
+            bytes.extend(serde_json::to_vec(&self.notes).unwrap_or_default());
+        }
+        bytes
+    }
+
+    /// Reads what `encode` wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        let (head, rest) = bytes.split_at_checked(5).ok_or(EnvelopeError::Layout)?;
+        let length = head.get(1..5).and_then(|b| <[u8; 4]>::try_from(b).ok()).map(u32::from_le_bytes);
+        if head.first() != Some(&LAYOUT) {
+            return Err(EnvelopeError::Layout);
+        }
+        let length = length.and_then(|l| usize::try_from(l).ok()).ok_or(EnvelopeError::Layout)?;
+        let (machine, notes) = rest.split_at_checked(length).ok_or(EnvelopeError::Layout)?;
+        let notes = match notes {
+            [] => Notes::default(),
+            json => serde_json::from_slice(json).map_err(|error| EnvelopeError::Notes(error.to_string()))?,
+        };
+        Ok(Self { machine: machine.to_vec(), notes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_costs_five_bytes_more_than_its_machine() {
+        let envelope = Envelope { machine: vec![1, 2, 3], notes: Notes::default() };
+        assert_eq!(envelope.encode().len(), 8);
+        assert_eq!(Envelope::decode(&envelope.encode()), Ok(envelope));
+    }
+
+    #[test]
+    fn notes_survive_and_damage_is_an_error() {
+        let result = CallResult { id: "a".into(), content: "b".into(), is_error: true };
+        let run = Some(RunProgress { results: vec![result], started: true });
+        let notes = Notes { prompt_turns: Some(3), open_calls: vec!["a".into()], run, ..Notes::default() };
+        let envelope = Envelope { machine: vec![9; 300], notes };
+        let bytes = envelope.encode();
+        assert_eq!(Envelope::decode(&bytes), Ok(envelope));
+        for cut in 0..5 {
+            assert_eq!(Envelope::decode(&bytes[..cut]), Err(EnvelopeError::Layout));
+        }
+        assert!(matches!(Envelope::decode(&bytes[..bytes.len() - 1]), Err(EnvelopeError::Notes(_))));
+    }
+}

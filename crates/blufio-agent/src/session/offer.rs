@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Gives the machine its events in the order of the rulings: overdue deadlines, then mail in the order of arrival
+//! (held messages keep their place, joined ones wait for the next step that reads history), then results.
+
+use std::sync::Arc;
+
+use blufio_core::store::InboxRow;
+use blufio_lang::effect::{Disposition, Event};
+use blufio_lang::value::Message;
+
+use super::step::Cause;
+use super::{Driver, Trouble};
+use crate::journal;
+use crate::perform::{FromEffect, Performed, Running};
+use crate::transcript;
+
+impl Driver {
+    /// Offers the due deadlines, oldest first; true when one was taken.
+    pub(super) async fn offer_timer(&mut self) -> Result<bool, Trouble> {
+        let now_ms = self.shared.clock.now_ms();
+        let Some(id) = self.session.as_ref().and_then(|session| session.id) else { return Ok(false) };
+        if std::mem::take(&mut self.timers_stale) {
+            let due = self.shared.store.session_timers_due(id, now_ms).await.map_err(|e| self.trouble(e))?;
+            self.timers = due.into_iter().filter(|row| !self.draft.timers_fired.contains(&row.id)).collect();
+        }
+        for at in 0..self.timers.len() {
+            let Some(row) = self.timers.get(at).cloned() else { break };
+            let (visit, timer) = (row.visit.unsigned_abs(), u32::try_from(row.timer).unwrap_or(u32::MAX));
+            let event = Event::Timer { visit, timer };
+            let Some(session) = &self.session else { return Ok(false) };
+            match session.machine.disposition(&session.program.program, &event) {
+                Disposition::Take => {
+                    self.timers.remove(at);
+                    self.load_window().await?;
+                    self.draft.timers_fired.push(row.id);
+                    self.draft.journal.push(journal::timer(visit, timer));
+                    self.step(event, Cause::Event, now_ms).await?;
+                    return Ok(true);
+                }
+                Disposition::Stale | Disposition::Drop => {
+                    self.timers.remove(at);
+                    self.draft.timers_fired.push(row.id);
+                    self.draft.journal.push(journal::late("timer", visit, timer));
+                    return Ok(true);
+                }
+                Disposition::Hold | Disposition::Join => {}
+            }
+        }
+        Ok(false)
+    }
+
+    /// Offers the mail from the oldest on; true when a message was taken. Marks and drops are only drafted: they ride
+    /// on the next commit.
+    pub(super) async fn offer_mail(&mut self) -> Result<bool, Trouble> {
+        let mut at = 0;
+        while let Some(row) = self.mail.get(at) {
+            let Some(session) = &self.session else { return Ok(false) };
+            let event = Event::Message(Arc::new(program_message(row)));
+            match session.machine.disposition(&session.program.program, &event) {
+                Disposition::Take => {
+                    let Some(row) = self.mail.remove(at) else { break };
+                    self.take_message(row, event).await?;
+                    return Ok(true);
+                }
+                Disposition::Join if !row.joined => {
+                    self.draft.joined.push(row.id);
+                    if let Some(row) = self.mail.get_mut(at) {
+                        row.joined = true;
+                    }
+                    at += 1;
+                }
+                // A joined message is never lost: it waits for a step that reads history, or for a state that takes it.
+                Disposition::Drop | Disposition::Stale if !row.joined => {
+                    if let Some(row) = self.mail.remove(at) {
+                        self.draft.consumed.push(row.id);
+                        self.draft.journal.push(journal::message(row.id, "dropped", &row.message));
+                    }
+                }
+                _ => at += 1,
+            }
+        }
+        Ok(false)
+    }
+
+    async fn take_message(&mut self, row: InboxRow, event: Event) -> Result<(), Trouble> {
+        self.load_window().await?;
+        let now_ms = self.shared.clock.now_ms();
+        self.draft.consumed.push(row.id);
+        self.draft.joined.retain(|id| *id != row.id);
+        self.draft.journal.push(journal::message(row.id, "taken", &row.message));
+        if let Some(session) = &mut self.session {
+            session.address = Some(row.message.address.clone());
+            if session.remembers() {
+                session.remember(&mut self.draft, transcript::message_turn(&row.message));
+            }
+        }
+        self.step(event, Cause::Event, now_ms).await
+    }
+
+    /// Takes what the running effect has to say; true when it said something.
+    pub(super) async fn take_result(&mut self) -> Result<bool, Trouble> {
+        self.take_late();
+        let Some(said) = self.running.as_mut().and_then(Running::take) else { return Ok(false) };
+        match said {
+            FromEffect::Progress { id, progress, acknowledge } => {
+                let Some(session) = &mut self.session else { return Ok(true) };
+                self.draft.journal.push(journal::call_started(id, progress.results.len()));
+                session.notes.run = Some(progress);
+                self.commit(self.shared.clock.now_ms()).await?;
+                // A dropped receiver is a cancelled effect.
+                let _ = acknowledge.send(());
+            }
+            FromEffect::Done(performed) => {
+                self.running = None;
+                self.resolve(*performed).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Journals what cancelled effects still said. One that asks for leave to start another call gets none.
+    fn take_late(&mut self) {
+        let draft = &mut self.draft;
+        self.abandoned.retain_mut(|running| match running.take() {
+            Some(FromEffect::Done(performed)) => {
+                let calls = serde_json::to_value(&performed.results).ok();
+                draft.journal.push(journal::late("result", performed.id.visit, performed.id.number));
+                draft.journal.push(journal::result(performed.id, &performed.outcome, None, calls));
+                false
+            }
+            Some(FromEffect::Progress { .. }) | None => true,
+        });
+    }
+
+    async fn resolve(&mut self, performed: Performed) -> Result<(), Trouble> {
+        self.load_window().await?;
+        let now_ms = self.shared.clock.now_ms();
+        let Performed { id, outcome, picked, turns, results, ledger, attempts } = performed;
+        let Some(session) = &mut self.session else { return Ok(()) };
+        self.draft.ledger.extend(ledger);
+        self.draft.journal.extend(attempts);
+        let event = Event::Resolved { effect: id, outcome: outcome.clone() };
+        if session.machine.disposition(&session.program.program, &event) != Disposition::Take {
+            self.draft.journal.push(journal::late("result", id.visit, id.number));
+            return Ok(());
+        }
+        let calls = serde_json::to_value(&results).ok().filter(|_| !results.is_empty());
+        self.draft.journal.push(journal::result(id, &outcome, picked.as_ref(), calls));
+        session.notes.prompt_turns = None;
+        session.notes.run = None;
+        session.extend(&mut self.draft, turns);
+        if !results.is_empty() {
+            session.answer_calls(&mut self.draft, &results);
+        }
+        self.step(event, Cause::Result, now_ms).await
+    }
+
+    /// One step and its commit.
+    async fn step(&mut self, event: Event, cause: Cause, now_ms: i64) -> Result<(), Trouble> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        let program = Arc::clone(&session.program);
+        let result = session.machine.step(&program.program, event, now_ms);
+        self.apply(result, cause);
+        self.commit(now_ms).await
+    }
+}
+
+fn program_message(row: &InboxRow) -> Message {
+    Message {
+        inbox_id: row.id,
+        text: row.message.text.as_str().into(),
+        sender: row.message.sender.name.as_str().into(),
+        own_words: row.message.own_words,
+    }
+}

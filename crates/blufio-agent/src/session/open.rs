@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Loads a session in one read, or creates it for its first message.
+
+use blufio_core::store::{SessionRow, SessionStatus};
+use blufio_lang::machine::Machine;
+
+use super::envelope::{Envelope, Notes};
+use super::{Driver, Session, Trouble};
+use crate::journal;
+use crate::routes::agent_of;
+use crate::session::step::Cause;
+use crate::transcript::Window;
+
+impl Driver {
+    /// Has a session in memory afterwards; false when there is none and no mail asks for one, or it cannot run.
+    pub(super) async fn open(&mut self) -> Result<bool, Trouble> {
+        let row = self.shared.store.session(&self.key).await.map_err(|e| self.trouble(e))?;
+        match row {
+            Some(row) if row.status == SessionStatus::Parked => Ok(false),
+            Some(row) => self.load(row).await,
+            None if self.mail.is_empty() => Ok(false),
+            None => self.create().await,
+        }
+    }
+
+    async fn load(&mut self, row: SessionRow) -> Result<bool, Trouble> {
+        let program = self.shared.programs.by_hash(&*self.shared.store, row.program).await.map_err(|e| self.trouble(e))?;
+        let Some(program) = program else {
+            return self.held(&format!("session {}: its program is not stored any more", row.key)).await;
+        };
+        let decoded = Envelope::decode(&row.state)
+            .map_err(|error| error.to_string())
+            .and_then(|e| Machine::decode(&program.program, &e.machine).map(|m| (m, e.notes)).map_err(|e| e.to_string()));
+        let (machine, notes) = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => return self.held(&format!("session {}: its state cannot be read: {error}", row.key)).await,
+        };
+        self.timers_stale = true;
+        self.session = Some(Session {
+            key: row.key,
+            id: Some(row.id),
+            step: row.step,
+            program,
+            machine,
+            notes,
+            address: row.address,
+            window: None,
+            history_start: row.history_start,
+            pending: row.pending,
+            fresh: None,
+        });
+        Ok(true)
+    }
+
+    /// The session's first commit: the start state is entered; the message that asked for it comes next.
+    async fn create(&mut self) -> Result<bool, Trouble> {
+        let agent = agent_of(&self.key);
+        let Some(program) = self.shared.programs.current(agent) else {
+            return self.held(&format!("messages for agent {agent} wait: there is no such program")).await;
+        };
+        let machine = Machine::new(&program.program);
+        let address = self.mail.front().map(|row| row.message.address.clone());
+        self.session = Some(Session {
+            key: self.key.clone(),
+            id: None,
+            step: 0,
+            program,
+            machine,
+            notes: Notes::default(),
+            address,
+            window: Some(Window::default()),
+            history_start: 0,
+            pending: false,
+            fresh: None,
+        });
+        let now_ms = self.shared.clock.now_ms();
+        self.draft.journal.push(journal::started());
+        let Some(session) = &mut self.session else { return Ok(false) };
+        let loaded = std::sync::Arc::clone(&session.program);
+        let result = session.machine.start(&loaded.program, now_ms);
+        self.apply(result, Cause::Event);
+        self.commit(now_ms).await?;
+        Ok(self.session.is_some())
+    }
+
+    /// Mail stays where it is; the owner hears of it once.
+    async fn held(&mut self, why: &str) -> Result<bool, Trouble> {
+        if !self.shared.is_noted(why) {
+            self.shared.tell_owner(why, None).await.map_err(|e| self.trouble(e))?;
+        }
+        Ok(false)
+    }
+
+    /// Loads the transcript's window, bounded by the cap on history.
+    pub(super) async fn load_window(&mut self) -> Result<(), Trouble> {
+        let Some(session) = &self.session else { return Ok(()) };
+        let (Some(id), None, true) = (session.id, &session.window, session.remembers()) else { return Ok(()) };
+        let start = session.history_start;
+        let rows = self.shared.store.transcript(id, start).await.map_err(|e| self.trouble(e))?;
+        let turns = rows.into_iter().map(|row| (row.turn, row.tokens)).collect();
+        if let Some(session) = &mut self.session {
+            session.window = Some(Window { start, turns });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Turns what the machine decided into a draft: replies, deadlines, history, streams and the next effect's intent.
+
+use blufio_core::model::{Role, Turn};
+use blufio_core::store::NewOutbox;
+use blufio_lang::effect::{Action, Effect, EffectId, ModelEffect, ModelPurpose, StepResult, Stop};
+use blufio_core::tool::EffectClass;
+
+use super::draft::Draft;
+use super::envelope::{CallResult, RunProgress};
+use super::{Driver, Session};
+use crate::transcript::{calls_in, fingerprint, message_turn, text_turn};
+use crate::{context, journal};
+
+/// Mark behind a stream that was stopped.
+const STOPPED: &str = "⏹";
+
+/// What a step answers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A message, a deadline, the start.
+    Event,
+    /// An effect that ended: replies of this step fill the stream that it opened.
+    Result,
+}
+
+impl Driver {
+    /// Drafts everything that a step decided.
+    pub(super) fn apply(&mut self, result: StepResult, cause: Cause) {
+        for action in result.actions {
+            self.act(action, cause);
+        }
+        let run_pending = matches!(&result.stop, Stop::Await { effect: Effect::Run { .. }, .. });
+        let Some(session) = &mut self.session else { return };
+        if !run_pending && !session.notes.open_calls.is_empty() {
+            session.answer_calls(&mut self.draft, &[]);
+        }
+        session.pending = matches!(result.stop, Stop::Await { .. });
+        match result.stop {
+            Stop::Await { id, effect, fresh: true } => self.intend(id, effect),
+            Stop::Await { fresh: false, .. } => {}
+            Stop::Idle => self.close_stream(None),
+            Stop::Done(value) => {
+                self.draft.journal.push(journal::done(value.as_ref()));
+                self.draft.clear_timers();
+                self.timers.clear();
+                self.close_stream(None);
+            }
+            Stop::Fault(fault) => {
+                self.draft.journal.push(journal::fault(&fault));
+                self.draft.clear_timers();
+                self.timers.clear();
+                self.close_stream(Some(STOPPED));
+                let words = journal::fault_words(&fault);
+                self.shared.note(&format!("session {} is parked: {words}", self.key));
+                self.tell_owner(&format!("Session {} is parked: {words}", self.key));
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action, cause: Cause) {
+        match action {
+            Action::Reply(text) => self.reply(&text, cause),
+            Action::SendOwner(text) => self.tell_owner(&text),
+            Action::SetTimer { visit, timer, due_ms } => {
+                self.draft.timers.push((visit.cast_signed(), i64::from(timer), due_ms));
+            }
+            Action::ClearTimers => {
+                self.draft.clear_timers();
+                self.timers.clear();
+            }
+            Action::CancelEffect(id) => self.cancel(id),
+            Action::Moved { from, to } => {
+                let Some(session) = &self.session else { return };
+                let from = from.map(|state| session.program.state_name(state));
+                self.draft.journal.push(journal::moved(from, session.program.state_name(to)));
+            }
+        }
+    }
+
+    /// A reply: the first part fills the open stream if this step ends what opened it, the rest are new messages.
+    fn reply(&mut self, text: &str, cause: Cause) {
+        if text.trim().is_empty() {
+            return;
+        }
+        let Some(session) = &mut self.session else { return };
+        if session.remembers() {
+            let repeated = session.notes.said == Some(fingerprint(text));
+            session.notes.said = None;
+            if !repeated {
+                session.remember(&mut self.draft, text_turn(Role::Assistant, text));
+            }
+        }
+        let Some(address) = session.address.clone() else {
+            tracing::warn!(session = session.key, "a reply without a conversation was dropped");
+            return;
+        };
+        let stream = session.id.filter(|_| cause == Cause::Result).and_then(|id| self.shared.outbox.hub.row_of(id));
+        let stream = stream.filter(|(_, shown_at)| *shown_at == address);
+        let mut parts = self.shared.split(&address, text).into_iter();
+        if let Some((row, _)) = stream
+            && let Some(first) = parts.next()
+        {
+            self.shared.outbox.hub.close(row);
+            self.draft.close_streams.push((row, first));
+        }
+        self.draft.outbox.extend(parts.map(|part| NewOutbox { address: address.clone(), text: Some(part) }));
+    }
+
+    fn tell_owner(&mut self, text: &str) {
+        let Some(owner) = self.shared.owner() else {
+            self.shared.note("a message to the owner was dropped: nobody is paired");
+            return;
+        };
+        let parts = self.shared.split(&owner, text).into_iter().filter(|part| !part.trim().is_empty());
+        self.draft.outbox.extend(parts.map(|part| NewOutbox { address: owner.clone(), text: Some(part) }));
+    }
+
+    /// The pending effect is not wanted any more: what was shown of it stays, with a mark.
+    fn cancel(&mut self, id: EffectId) {
+        if let Some(running) = self.running.take_if(|running| running.id() == id) {
+            self.abandoned.extend(running.cancel());
+        }
+        if let Some(session) = &mut self.session {
+            session.notes.prompt_turns = None;
+            session.notes.run = None;
+            session.fresh = None;
+        }
+        self.draft.journal.push(journal::late("cancelled", id.visit, id.number));
+        self.close_stream(Some(STOPPED));
+    }
+
+    /// Closes the session's stream with what was shown; withdraws it when nothing can have been shown.
+    fn close_stream(&mut self, mark: Option<&str>) {
+        let Some(session) = &mut self.session else { return };
+        let Some((row, address)) = session.id.and_then(|id| self.shared.outbox.hub.row_of(id)) else { return };
+        let shown = self.shared.outbox.hub.close(row);
+        let text = shown.text.trim();
+        let text = match (shown.claimed, text.is_empty(), mark) {
+            (false, _, _) => String::new(),
+            (true, true, _) => STOPPED.to_string(),
+            (true, false, None) => text.to_string(),
+            (true, false, Some(mark)) => format!("{text} {mark}"),
+        };
+        if mark.is_some() && !text.is_empty() && text != STOPPED && session.remembers() {
+            session.remember(&mut self.draft, text_turn(Role::Assistant, &text));
+        }
+        let mut parts = self.shared.split(&address, &text).into_iter();
+        let first = if text.is_empty() { Some(String::new()) } else { parts.next() };
+        self.draft.close_streams.push((row, first.unwrap_or_default()));
+        if !text.is_empty() {
+            self.draft.outbox.extend(parts.map(|part| NewOutbox { address: address.clone(), text: Some(part) }));
+        }
+    }
+
+    /// Drafts the intent of an effect: from the commit of this draft on it may be performed.
+    fn intend(&mut self, id: EffectId, effect: Effect) {
+        let Some(session) = &mut self.session else { return };
+        let mut model = None;
+        match &effect {
+            Effect::Run { calls } => {
+                let class = calls.first().and_then(|call| self.shared.manifests.get(&*call.tool)).map(|m| m.effect);
+                session.notes.run = Some(RunProgress { results: Vec::new(), started: class == Some(EffectClass::Once) });
+            }
+            Effect::Model(effect) => {
+                model = session.program.program.models.get(effect.model as usize).map(|model| model.name.clone());
+                if effect.history && session.remembers() {
+                    self.read_history(effect);
+                }
+                if effect.purpose == (ModelPurpose::Turn { stream: true }) {
+                    self.open_stream();
+                }
+            }
+        }
+        if let Some(session) = &mut self.session {
+            session.fresh = Some(id);
+        }
+        self.draft.journal.push(journal::intent(id, &effect, model.as_deref()));
+    }
+
+    /// The step reads history: joined messages enter it in order, its cap is kept, and for `turn` the question itself
+    /// becomes part of it. What the call will send is fixed here, so that a crash repeats the same call.
+    fn read_history(&mut self, effect: &ModelEffect) {
+        let Some(session) = &mut self.session else { return };
+        let (joined, kept): (Vec<_>, Vec<_>) = self.mail.drain(..).partition(|row| row.joined);
+        self.mail = kept.into();
+        for row in joined {
+            self.draft.joined.retain(|id| *id != row.id);
+            self.draft.consumed.push(row.id);
+            self.draft.journal.push(journal::message(row.id, "joined", &row.message));
+            session.remember(&mut self.draft, message_turn(&row.message));
+        }
+        let turn = matches!(effect.purpose, ModelPurpose::Turn { .. });
+        let window = session.window.get_or_insert_default();
+        if turn {
+            let ask = context::ask(effect, &window.to_turns(usize::MAX));
+            let answered = window.turns.last().is_none_or(|(turn, _)| turn.role == Role::Assistant);
+            if let Some(ask) = ask.or_else(|| answered.then(|| text_turn(Role::User, "Go on."))) {
+                session.append(&mut self.draft, ask);
+            }
+        }
+        let limits = &self.shared.limits;
+        let history = session.program.program.context.history;
+        let messages_max = history.and_then(|h| h.messages_max).unwrap_or(limits.history_messages_max);
+        let tokens_max = history.and_then(|h| h.tokens_max).unwrap_or(limits.history_tokens_max);
+        let window = session.window.get_or_insert_default();
+        window.cap(messages_max, tokens_max);
+        session.history_start = window.start;
+        session.notes.prompt_turns = Some(window.turns.len());
+    }
+
+    /// A row for the text to come, where the channel can show it; a row of an earlier step of the same answer is kept.
+    fn open_stream(&mut self) {
+        let Some(session) = &self.session else { return };
+        let Some(address) = session.address.clone() else { return };
+        let open = session.id.and_then(|id| self.shared.outbox.hub.row_of(id)).is_some();
+        let edits = self.shared.channel(&address).is_some_and(|channel| channel.edits());
+        if !open && edits {
+            self.draft.stream_at = Some(self.draft.outbox.len());
+            self.draft.outbox.push(NewOutbox { address, text: None });
+        }
+    }
+}
+
+impl Session {
+    /// Adds a turn to the history; while tool results are outstanding it waits behind them.
+    pub(super) fn remember(&mut self, draft: &mut Draft, turn: Turn) {
+        if self.notes.open_calls.is_empty() {
+            self.append(draft, turn);
+        } else {
+            self.notes.deferred.push(turn);
+        }
+    }
+
+    pub(super) fn append(&mut self, draft: &mut Draft, turn: Turn) {
+        let tokens = context::estimate_turn(&turn);
+        draft.transcript.push((turn.clone(), tokens));
+        if let Some(window) = &mut self.window {
+            window.turns.push((turn, tokens));
+        }
+    }
+
+    /// Adds what the model said in a `turn`; its tool calls are open from here on.
+    pub(super) fn extend(&mut self, draft: &mut Draft, turns: Vec<Turn>) {
+        for turn in turns {
+            self.notes.open_calls.extend(calls_in(&turn).map(str::to_string));
+            let said: String = turn.blocks.iter().filter_map(text_of).collect();
+            self.notes.said = (turn.role == Role::Assistant).then(|| fingerprint(&said));
+            self.append(draft, turn);
+        }
+    }
+
+    /// Answers the open calls; those without a result get an error, so that no call stays orphaned (M-12).
+    pub(super) fn answer_calls(&mut self, draft: &mut Draft, results: &[CallResult]) {
+        let answer = |id: String| match results.iter().find(|result| result.id == id) {
+            Some(result) => (id, result.content.clone(), result.is_error),
+            None => (id, "not run".to_string(), true),
+        };
+        let open = std::mem::take(&mut self.notes.open_calls);
+        if open.is_empty() {
+            return;
+        }
+        let blocks = open.into_iter().map(answer);
+        let blocks = blocks.map(|(id, content, is_error)| blufio_core::model::Block::ToolResult { id, content, is_error });
+        self.append(draft, Turn { role: Role::User, blocks: blocks.collect(), raw: None });
+        for turn in std::mem::take(&mut self.notes.deferred) {
+            self.append(draft, turn);
+        }
+    }
+}
+
+fn text_of(block: &blufio_core::model::Block) -> Option<&str> {
+    match block {
+        blufio_core::model::Block::Text { text } => Some(text),
+        _ => None,
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The transcript of a session: append-only turns, of which a window from `start` on is sent. The window's cap drops
+//! the oldest whole exchanges, several at a time, so that the cached prefix changes seldom.
+
+use blufio_core::message::{ChatKind, Inbound};
+use blufio_core::model::{Block, Role, Turn};
+
+use crate::context;
+
+/// The part of the transcript that prompts hold.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Window {
+    /// Number of its first turn in the transcript.
+    pub start: i64,
+    /// Turns with their estimated tokens.
+    pub turns: Vec<(Turn, i64)>,
+}
+
+impl Window {
+    /// Drops the oldest whole exchanges until three quarters of each cap hold, if a cap is exceeded. The newest
+    /// exchange stays whatever its size.
+    pub fn cap(&mut self, messages_max: u32, tokens_max: u32) {
+        let messages_max = messages_max as usize;
+        let tokens_max = i64::from(tokens_max);
+        let tokens = |turns: &[(Turn, i64)]| turns.iter().map(|(_, tokens)| tokens).sum::<i64>();
+        if self.turns.len() <= messages_max && tokens(&self.turns) <= tokens_max {
+            return;
+        }
+        let (messages_goal, tokens_goal) = (messages_max * 3 / 4, tokens_max * 3 / 4);
+        let begins: Vec<usize> = (0..self.turns.len()).filter(|at| self.turns.get(*at).is_some_and(|t| begins_exchange(&t.0))).collect();
+        let fits = |at: &&usize| {
+            let rest = self.turns.get(**at..).unwrap_or_default();
+            rest.len() <= messages_goal && tokens(rest) <= tokens_goal
+        };
+        let Some(cut) = begins.iter().find(fits).or_else(|| begins.last()).copied() else { return };
+        self.turns.drain(..cut);
+        self.start += i64::try_from(cut).unwrap_or(0);
+    }
+
+    /// Turns without their sizes.
+    pub fn to_turns(&self, count: usize) -> Vec<Turn> {
+        self.turns.iter().take(count).map(|(turn, _)| turn.clone()).collect()
+    }
+}
+
+/// A person's turn begins an exchange; tool results do not, they belong to the calls before them.
+fn begins_exchange(turn: &Turn) -> bool {
+    turn.role == Role::User && !turn.blocks.iter().any(|block| matches!(block, Block::ToolResult { .. }))
+}
+
+/// A text of one side.
+pub(crate) fn text_turn(role: Role, text: &str) -> Turn {
+    Turn { role, blocks: vec![Block::Text { text: text.to_string() }], raw: None }
+}
+
+/// A message as history holds it: own words plain (with the name where many speak), others' words fenced.
+pub(crate) fn message_turn(message: &Inbound) -> Turn {
+    let mut text = if message.own_words { message.text.clone() } else { context::fence("forwarded", None, &message.text) };
+    if let Some(quoted) = &message.quoted {
+        text = format!("{}\n{text}", context::fence("forwarded", Some("quoted"), quoted));
+    }
+    for attachment in &message.attachments {
+        text.push_str(&format!("\n[attachment: {}]", attachment.media_type));
+    }
+    if let ChatKind::Group(_) = message.chat {
+        let name: String = message.sender.name.chars().filter(|c| !c.is_control()).take(64).collect();
+        text = format!("{name}: {text}");
+    }
+    if text.trim().is_empty() {
+        text = "(empty message)".to_string();
+    }
+    text_turn(Role::User, &text)
+}
+
+/// Ids of the tool calls in a turn.
+pub(crate) fn calls_in(turn: &Turn) -> impl Iterator<Item = &str> {
+    turn.blocks.iter().filter_map(|block| match block {
+        Block::ToolUse { id, .. } => Some(id.as_str()),
+        _ => None,
+    })
+}
+
+/// Fingerprint of a text (FNV-1a), to know a reply that says what the model's turn said.
+pub(crate) fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(exchanges: usize) -> Window {
+        let call = Block::ToolUse { id: "c".into(), name: "t".into(), input: "{}".into() };
+        let result = Block::ToolResult { id: "c".into(), content: "r".into(), is_error: false };
+        let turn = |role, block| (Turn { role, blocks: vec![block], raw: None }, 10);
+        let mut turns = Vec::new();
+        for _ in 0..exchanges {
+            turns.push(turn(Role::User, Block::Text { text: "q".into() }));
+            turns.push(turn(Role::Assistant, call.clone()));
+            turns.push(turn(Role::User, result.clone()));
+            turns.push(turn(Role::Assistant, Block::Text { text: "a".into() }));
+        }
+        Window { start: 0, turns }
+    }
+
+    #[test]
+    fn the_cap_drops_whole_exchanges_and_never_splits_a_call_from_its_result() {
+        for exchanges in 1..20 {
+            for cap in 1..40 {
+                let mut capped = window(exchanges);
+                capped.cap(cap, 1_000_000);
+                assert!(begins_exchange(&capped.turns[0].0), "{exchanges} {cap}");
+                assert_eq!(usize::try_from(capped.start).unwrap() + capped.turns.len(), exchanges * 4);
+                assert!(capped.turns.len() <= (cap as usize).max(4), "{exchanges} {cap}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_cap_leaves_room_so_that_the_prefix_changes_seldom() {
+        let mut capped = window(10);
+        capped.cap(39, 1_000_000);
+        assert_eq!(capped.turns.len(), 28);
+        let mut by_tokens = window(10);
+        by_tokens.cap(1_000, 399);
+        assert_eq!(by_tokens.turns.len(), 28);
+    }
+
+    #[test]
+    fn below_the_cap_nothing_moves() {
+        let mut same = window(10);
+        same.cap(40, 400);
+        assert_eq!(same, window(10));
+    }
+}
