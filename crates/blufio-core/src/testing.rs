@@ -1,2 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! In-memory fakes beside the traits.
+//! In-memory fakes beside the traits, and the suite that every store passes. Only for tests: panics are how the suite
+//! reports.
+
+mod clock;
+mod conformance;
+mod crashing;
+mod memory;
+
+pub use clock::ManualClock;
+pub use conformance::store_conformance;
+pub use crashing::{CrashMode, CrashingStore};
+pub use memory::{DeadLetter, MemoryStore};

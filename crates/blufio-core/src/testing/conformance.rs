@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What every store must do, as one suite: it runs on the memory store, on SQLite, and on any later backend.
+
+use crate::message::{Address, ChatKind, Inbound, Sender};
+use crate::model::{Block, RawContent, Role, Turn, Usage};
+use crate::store::{
+    Committed, InboxBatch, JournalRecord, LedgerRow, NewInbox, NewOutbox, SessionStatus, StepCommit, Store,
+    StoreError,
+};
+
+mod mail;
+mod outbox;
+mod sessions;
+
+/// A fresh store for each scenario.
+pub type MakeStore<'a> = &'a (dyn Fn() -> Box<dyn Store> + Sync);
+
+/// Runs every scenario on a fresh, empty store of its own; panics at the first broken rule.
+pub async fn store_conformance(make_store: MakeStore<'_>) {
+    mail::accepting_is_idempotent(&*make_store()).await;
+    mail::cursor_lands_with_rows(&*make_store()).await;
+    mail::order_per_key(&*make_store()).await;
+    mail::consumed_once(&*make_store()).await;
+    mail::joined_is_sticky(&*make_store()).await;
+    mail::dropped_messages_answer_and_stay_seen(&*make_store()).await;
+    sessions::a_step_changes_everything_at_once(&*make_store()).await;
+    sessions::an_old_step_conflicts(&*make_store()).await;
+    sessions::a_refused_commit_leaves_no_trace(&*make_store()).await;
+    sessions::one_live_session_per_key(&*make_store()).await;
+    sessions::done_frees_the_key_and_mail_stays(&*make_store()).await;
+    sessions::parked_keeps_the_key(&*make_store()).await;
+    sessions::work_after_a_restart(&*make_store()).await;
+    sessions::timers_live_and_fire(&*make_store()).await;
+    sessions::dropping_discards(&*make_store()).await;
+    sessions::transcripts_are_byte_exact(&*make_store()).await;
+    sessions::newest_sessions_first(&*make_store()).await;
+    outbox::first_in_first_out(&*make_store()).await;
+    outbox::states_and_attempts(&*make_store()).await;
+    outbox::streams_close_or_withdraw(&*make_store()).await;
+    outbox::notices_belong_to_nobody(&*make_store()).await;
+    outbox::ledger_and_totals(&*make_store()).await;
+    outbox::settings_and_programs(&*make_store()).await;
+    outbox::closed_refuses(&*make_store()).await;
+}
+
+fn address(chat: &str) -> Address {
+    Address { channel: "test".into(), chat: chat.into(), thread: None }
+}
+
+fn inbound(source_id: &str, text: &str) -> Inbound {
+    Inbound {
+        source_id: source_id.into(),
+        address: Address { thread: Some("7".into()), ..address("1") },
+        chat: ChatKind::Group("\"quoted\" 🦀".into()),
+        sender: Sender { id: "42".into(), name: "Ada\u{0}".into() },
+        text: text.into(),
+        own_words: true,
+        quoted: Some("…".into()),
+        message_id: None,
+        sent_ms: -1,
+        attachments: Vec::new(),
+    }
+}
+
+/// Messages `(source id, key)` in one batch.
+fn batch(messages: &[(&str, Option<&str>)]) -> InboxBatch {
+    let new = |(source_id, key): &(&str, Option<&str>)| NewInbox {
+        message: inbound(source_id, &format!("text of {source_id}")),
+        key: key.map(String::from),
+        answers: Vec::new(),
+    };
+    InboxBatch {
+        channel: "test".into(),
+        messages: messages.iter().map(new).collect(),
+        cursor: None,
+        settings: Vec::new(),
+        now_ms: 1_000,
+    }
+}
+
+/// A commit that opens a session.
+fn first_step(key: &str) -> StepCommit {
+    StepCommit {
+        session: None,
+        key: key.into(),
+        agent: "support".into(),
+        expected_step: 0,
+        program: [7; 32],
+        state: vec![0, 255, 1],
+        state_name: "idle".into(),
+        status: SessionStatus::Live,
+        pending: false,
+        address: None,
+        history_start: 0,
+        consumed: Vec::new(),
+        joined: Vec::new(),
+        journal: Vec::new(),
+        transcript: Vec::new(),
+        outbox: Vec::new(),
+        close_streams: Vec::new(),
+        clear_timers: false,
+        timers: Vec::new(),
+        timers_fired: Vec::new(),
+        ledger: Vec::new(),
+        now_ms: 2_000,
+    }
+}
+
+/// A commit that follows another.
+fn next_step(key: &str, last: &Committed) -> StepCommit {
+    StepCommit {
+        session: Some(last.session),
+        expected_step: last.step,
+        now_ms: 2_000 + last.step,
+        ..first_step(key)
+    }
+}
+
+fn text(chat: &str, text: &str) -> NewOutbox {
+    NewOutbox { address: address(chat), text: Some(text.into()) }
+}
+
+fn record(kind: &str, body: &str) -> JournalRecord {
+    JournalRecord { kind: kind.into(), body: body.into() }
+}
+
+fn turn(words: &str) -> Turn {
+    let raw = RawContent {
+        provider: "anthropic".into(),
+        json: format!("[ {{\"type\":\"text\",\"text\":{words:?} }}]"),
+    };
+    let input = "{\"a\": 1.0,  \"b\":\"\\u00e9\"}".to_string();
+    let blocks = vec![
+        Block::Text { text: words.into() },
+        Block::ToolUse { id: "t1".into(), name: "time_now".into(), input },
+        Block::Opaque { json: "{\"type\":\"thinking\",\"signature\":\"==\"}".into() },
+    ];
+    Turn { role: Role::Assistant, blocks, raw: Some(raw) }
+}
+
+fn attempt(outcome: &str) -> LedgerRow {
+    LedgerRow {
+        session: None,
+        agent: "support".into(),
+        state: "idle".into(),
+        purpose: "pick".into(),
+        model_asked: "anthropic/claude".into(),
+        model_used: "claude-1".into(),
+        usage: Usage { input_tokens: 3, output_tokens: 5, cache_read_tokens: 7, cache_write_tokens: 11 },
+        usage_known: true,
+        usd_micros: Some(12),
+        latency_ms: 345,
+        outcome: outcome.into(),
+        at_ms: 9_000,
+    }
+}
+
+/// The value of an answer that the suite expects to be good.
+#[track_caller]
+fn good<T>(answer: Result<T, StoreError>) -> T {
+    match answer {
+        Ok(value) => value,
+        #[expect(clippy::panic, reason = "a panic is how a test suite reports")]
+        Err(error) => panic!("the store refused: {error}"),
+    }
+}
+
+/// The value of something that the suite expects to exist.
+#[track_caller]
+fn found<T>(answer: Result<Option<T>, StoreError>) -> T {
+    #[expect(clippy::expect_used, reason = "a panic is how a test suite reports")]
+    good(answer).expect("the store has no such row")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::testing::MemoryStore;
+
+    #[test]
+    fn memory_store_conforms() {
+        let mut suite = Box::pin(store_conformance(&|| Box::new(MemoryStore::default())));
+        // The memory store never waits, so one poll is the whole run.
+        assert!(matches!(suite.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(())));
+    }
+}

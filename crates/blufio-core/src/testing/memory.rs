@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The store in plain structs: the model that the SQLite store is held against.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::BoxFuture;
+use crate::message::{Inbound, UnixMs};
+use crate::store::{
+    Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
+    SessionRow, SessionStatus, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+};
+
+mod change;
+
+/// A record that was put aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Channel.
+    pub channel: String,
+    /// The channel's id of the record.
+    pub source_id: String,
+    /// As it came.
+    pub raw: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at_ms: UnixMs,
+}
+
+/// A store without a disk. Clones share the data, so that a clone is what a restart finds.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    tables: Arc<Mutex<Tables>>,
+}
+
+#[derive(Debug)]
+struct Mail {
+    key: String,
+    message: Inbound,
+    received_ms: UnixMs,
+    joined: bool,
+    consumed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    is_closed: bool,
+    sessions: BTreeMap<i64, SessionRow>,
+    journals: HashMap<i64, Vec<JournalRow>>,
+    transcripts: HashMap<i64, Vec<TranscriptRow>>,
+    /// Row id is the position plus one.
+    inbox: Vec<Mail>,
+    seen: HashSet<(String, String)>,
+    /// Row id is the position plus one.
+    outbox: Vec<OutboxRow>,
+    timers: BTreeMap<i64, TimerRow>,
+    last_timer: i64,
+    ledger: Vec<LedgerRow>,
+    programs: HashMap<[u8; 32], Vec<u8>>,
+    settings: HashMap<String, String>,
+    dead_letters: Vec<DeadLetter>,
+}
+
+fn is_open(state: OutboxState) -> bool {
+    matches!(state, OutboxState::Ready | OutboxState::Sending | OutboxState::Placed)
+}
+
+impl Tables {
+    fn live(&self, key: &str) -> Option<&SessionRow> {
+        self.sessions.values().find(|row| row.key == key && row.status != SessionStatus::Done)
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = (i64, &Mail)> {
+        (1..).zip(&self.inbox).filter(|(_, mail)| !mail.consumed)
+    }
+
+    fn count_sessions(&self, status: SessionStatus) -> i64 {
+        count(self.sessions.values().filter(|row| row.status == status))
+    }
+}
+
+fn count<T>(rows: impl Iterator<Item = T>) -> i64 {
+    i64::try_from(rows.count()).unwrap_or(i64::MAX)
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+impl MemoryStore {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a closed store be used again, as a restart would.
+    pub fn reopen(&self) {
+        self.tables().is_closed = false;
+    }
+
+    /// What was put aside, oldest first.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.tables().dead_letters.clone()
+    }
+
+    fn with<'a, T: Send + 'a>(
+        &'a self,
+        run: impl FnOnce(&mut Tables) -> Result<T, StoreError> + Send + 'a,
+    ) -> Answer<'a, T> {
+        Box::pin(async move {
+            let mut tables = self.tables();
+            if tables.is_closed { Err(StoreError::Closed) } else { run(&mut tables) }
+        })
+    }
+}
+
+impl Store for MemoryStore {
+    fn accept(&self, batch: InboxBatch) -> Answer<'_, Vec<String>> {
+        self.with(move |t| Ok(t.accept(batch)))
+    }
+
+    fn commit(&self, commit: StepCommit) -> Answer<'_, Committed> {
+        self.with(move |t| t.commit(commit))
+    }
+
+    fn session<'a>(&'a self, key: &'a str) -> Answer<'a, Option<SessionRow>> {
+        self.with(move |t| Ok(t.live(key).cloned()))
+    }
+
+    fn session_key(&self, id: i64) -> Answer<'_, Option<String>> {
+        self.with(move |t| {
+            Ok(t.sessions.get(&id).filter(|row| row.status != SessionStatus::Done).map(|row| row.key.clone()))
+        })
+    }
+
+    fn sessions(&self, ended_too: bool, limit: u32) -> Answer<'_, Vec<SessionRow>> {
+        self.with(move |t| {
+            let wanted = |row: &&SessionRow| ended_too || row.status != SessionStatus::Done;
+            let mut rows: Vec<_> = t.sessions.values().filter(wanted).cloned().collect();
+            rows.sort_by_key(|row| std::cmp::Reverse((row.updated_ms, row.id)));
+            rows.truncate(limit as usize);
+            Ok(rows)
+        })
+    }
+
+    fn drop_session<'a>(&'a self, key: &'a str, now_ms: UnixMs) -> Answer<'a, bool> {
+        self.with(move |t| Ok(t.drop_session(key, now_ms)))
+    }
+
+    fn keys_with_work(&self) -> Answer<'_, Vec<String>> {
+        self.with(|t| {
+            let pending = t.sessions.values().filter(|row| row.pending).map(|row| row.key.clone());
+            let waiting = t.waiting().map(|(_, mail)| mail.key.clone());
+            let keys: std::collections::BTreeSet<_> = pending.chain(waiting).collect();
+            Ok(keys.into_iter().collect())
+        })
+    }
+
+    fn mail<'a>(&'a self, key: &'a str, limit: u32) -> Answer<'a, Vec<InboxRow>> {
+        self.with(move |t| {
+            let rows = t.waiting().filter(|(_, mail)| mail.key == key).take(limit as usize);
+            Ok(rows
+                .map(|(id, mail)| InboxRow {
+                    id,
+                    key: mail.key.clone(),
+                    message: mail.message.clone(),
+                    received_ms: mail.received_ms,
+                    joined: mail.joined,
+                })
+                .collect())
+        })
+    }
+
+    fn transcript(&self, session: i64, from: i64) -> Answer<'_, Vec<TranscriptRow>> {
+        self.with(move |t| {
+            let rows = t.transcripts.get(&session).into_iter().flatten();
+            Ok(rows.filter(|row| row.sequence >= from).cloned().collect())
+        })
+    }
+
+    fn journal(&self, session: i64, from: i64, limit: u32) -> Answer<'_, Vec<JournalRow>> {
+        self.with(move |t| {
+            let rows = t.journals.get(&session).into_iter().flatten();
+            Ok(rows.filter(|row| row.sequence >= from).take(limit as usize).cloned().collect())
+        })
+    }
+
+    fn timers_due(&self, now_ms: UnixMs, limit: u32) -> Answer<'_, Vec<TimerRow>> {
+        self.with(move |t| {
+            let mut rows = t.timers_due(None, now_ms);
+            rows.truncate(limit as usize);
+            Ok(rows)
+        })
+    }
+
+    fn next_timer_ms(&self) -> Answer<'_, Option<UnixMs>> {
+        self.with(|t| Ok(t.timers.values().map(|row| row.due_ms).min()))
+    }
+
+    fn session_timers_due(&self, session: i64, now_ms: UnixMs) -> Answer<'_, Vec<TimerRow>> {
+        self.with(move |t| Ok(t.timers_due(Some(session), now_ms)))
+    }
+
+    fn post(&self, messages: Vec<NewOutbox>, now_ms: UnixMs) -> Answer<'_, Vec<i64>> {
+        self.with(move |t| Ok(t.insert_outbox(None, messages, now_ms)))
+    }
+
+    fn outbox_open(&self, limit: u32) -> Answer<'_, Vec<OutboxRow>> {
+        self.with(move |t| {
+            Ok(t.outbox.iter().filter(|row| is_open(row.state)).take(limit as usize).cloned().collect())
+        })
+    }
+
+    fn outbox_row(&self, id: i64) -> Answer<'_, Option<OutboxRow>> {
+        self.with(move |t| Ok(t.outbox.iter().find(|row| row.id == id).cloned()))
+    }
+
+    fn outbox(&self, state: Option<OutboxState>, limit: u32) -> Answer<'_, Vec<OutboxRow>> {
+        self.with(move |t| {
+            let rows = t.outbox.iter().rev().filter(|row| state.is_none_or(|state| state == row.state));
+            Ok(rows.take(limit as usize).cloned().collect())
+        })
+    }
+
+    fn outbox_update(&self, update: OutboxUpdate) -> Answer<'_, ()> {
+        self.with(move |t| t.outbox_update(update))
+    }
+
+    fn put_program<'a>(
+        &'a self,
+        hash: [u8; 32],
+        _agent: &'a str,
+        _version: u32,
+        bytes: Vec<u8>,
+        _source: &'a str,
+    ) -> Answer<'a, ()> {
+        self.with(move |t| {
+            t.programs.entry(hash).or_insert(bytes);
+            Ok(())
+        })
+    }
+
+    fn program(&self, hash: [u8; 32]) -> Answer<'_, Option<Vec<u8>>> {
+        self.with(move |t| Ok(t.programs.get(&hash).cloned()))
+    }
+
+    fn setting<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
+        self.with(move |t| Ok(t.settings.get(key).cloned()))
+    }
+
+    fn set_setting<'a>(&'a self, key: &'a str, value: &'a str) -> Answer<'a, ()> {
+        self.with(move |t| {
+            t.settings.insert(key.to_string(), value.to_string());
+            Ok(())
+        })
+    }
+
+    fn dead_letter<'a>(
+        &'a self,
+        channel: &'a str,
+        source_id: &'a str,
+        raw: &'a str,
+        reason: &'a str,
+        now_ms: UnixMs,
+    ) -> Answer<'a, ()> {
+        self.with(move |t| {
+            let (channel, source_id) = (channel.to_string(), source_id.to_string());
+            let (raw, reason) = (raw.to_string(), reason.to_string());
+            t.dead_letters.push(DeadLetter { channel, source_id, raw, reason, at_ms: now_ms });
+            Ok(())
+        })
+    }
+
+    fn record_attempt(&self, row: LedgerRow) -> Answer<'_, ()> {
+        self.with(move |t| {
+            t.ledger.push(row);
+            Ok(())
+        })
+    }
+
+    fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {
+        self.with(move |t| {
+            let rows = t.ledger.iter().rev().filter(|row| session.is_none() || row.session == session);
+            Ok(rows.take(limit as usize).cloned().collect())
+        })
+    }
+
+    fn totals(&self) -> Answer<'_, StoreTotals> {
+        self.with(|t| {
+            Ok(StoreTotals {
+                sessions_live: t.count_sessions(SessionStatus::Live),
+                sessions_parked: t.count_sessions(SessionStatus::Parked),
+                inbox_waiting: count(t.waiting()),
+                outbox_waiting: count(t.outbox.iter().filter(|row| is_open(row.state))),
+                outbox_uncertain: count(t.outbox.iter().filter(|row| row.state == OutboxState::Uncertain)),
+                timers: count(t.timers.values()),
+                model_calls: count(t.ledger.iter()),
+            })
+        })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.with(|t| {
+            t.is_closed = true;
+            Ok(())
+        })
+    }
+}
