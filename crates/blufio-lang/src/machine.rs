@@ -43,6 +43,15 @@ pub struct Machine {
     counters: Vec<u32>,
     scalars: Vec<i64>,
     objects: Vec<Value>,
+    before: Before,
+}
+
+/// What was alive before the segment that runs now; kept between steps only for its memory.
+#[derive(Debug, Clone, Default)]
+struct Before {
+    scalars: Vec<i64>,
+    objects: Vec<Value>,
+    actions: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +126,7 @@ impl Machine {
             counters: vec![0; usize::from(program.layout.counters)],
             scalars: vec![0; usize::from(program.layout.scalars)],
             objects: vec![Value::None; usize::from(program.layout.objects)],
+            before: Before::default(),
         }
     }
 

@@ -114,6 +114,8 @@ impl Machine {
                     None => return Err(DecodeError::Mismatch("a number")),
                 }
             }
+        }
+        for frame in frames {
             for (offset, shape) in frame.objects.iter().enumerate() {
                 let value = r.value()?;
                 // Nothing was assigned yet, or the type allows the value.
@@ -137,7 +139,7 @@ impl Machine {
             pending.objects = asked;
         }
         if let Some(pending) = self.pending {
-            if self.effect(program, pending.site).is_none()
+            if !self.can_ask(program, pending.site)
                 || self.status != Status::Running
                 || pending.number >= self.effects
             {

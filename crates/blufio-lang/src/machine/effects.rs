@@ -53,6 +53,20 @@ impl Machine {
         }))
     }
 
+    /// Whether the registers hold what the effect of a site needs, without building it.
+    pub(super) fn can_ask(&self, program: &Program, site: u16) -> bool {
+        let Some(site) = program.sites.get(usize::from(site)) else { return false };
+        let first = usize::from(program.layout.effect_first);
+        let values = self.objects.get(first + 1..first + 1 + site.from.len());
+        let printed = |value: &Value| matches!(value, Value::Text(_) | Value::Message(_) | Value::None);
+        match (&site.purpose, self.objects.get(first)) {
+            (Purpose::Run { .. }, Some(Value::ToolCalls(_))) => true,
+            (Purpose::Run { .. }, _) => false,
+            (_, Some(Value::Text(_))) => values.is_some_and(|values| values.iter().all(printed)),
+            _ => false,
+        }
+    }
+
     /// Goes on with what became of the pending effect.
     pub(super) fn resume(&mut self, context: &mut Context<'_>, outcome: Outcome) -> Stop {
         let program = context.program;

@@ -10,13 +10,6 @@ use crate::effect::{Action, EffectId, Fault, Stop, TRANSITIONS_PER_STEP_MAX};
 use crate::program::{Frame, HandlerAction, Purpose, Trigger};
 use crate::value::{Failure, FailureKind, Value};
 
-/// What a segment may change, as it was before.
-struct Snapshot {
-    scalars: Vec<i64>,
-    objects: Vec<Value>,
-    actions: usize,
-}
-
 impl Machine {
     /// Initial values, then the start state.
     pub(super) fn begin(&mut self, context: &mut Context<'_>) -> Stop {
@@ -39,7 +32,7 @@ impl Machine {
         let mut segment = first;
         loop {
             let origin = segment.origin;
-            let snapshot = self.snapshot(context);
+            self.remember(context);
             if let Some((register, value)) = segment.bind
                 && let Some(place) = self.objects.get_mut(usize::from(register))
             {
@@ -56,11 +49,11 @@ impl Machine {
                 Exit::Trap(Trap::OutOfFuel) => Err(Fault::OutOfFuel),
                 Exit::Trap(Trap::Corrupt(what)) => Err(Fault::Corrupt(what)),
                 Exit::Trap(Trap::Arithmetic(detail)) => {
-                    self.undo(context, snapshot);
+                    self.undo(context);
                     self.fail(context, failure(FailureKind::Arithmetic, detail), origin)
                 }
                 Exit::Trap(Trap::Invalid(detail)) => {
-                    self.undo(context, snapshot);
+                    self.undo(context);
                     self.fail(context, failure(FailureKind::Invalid, detail), origin)
                 }
             };
@@ -75,20 +68,29 @@ impl Machine {
         execute(context, self.visit, &mut self.scalars, &mut self.objects, entry)
     }
 
-    fn snapshot(&self, context: &Context<'_>) -> Option<Snapshot> {
-        context.program.derived.can_fail.then(|| Snapshot {
-            scalars: self.scalars.clone(),
-            objects: self.objects.clone(),
-            actions: context.actions.len(),
-        })
+    /// Notes what the next segment may change. Nothing else is alive then: temporaries are dead, and a segment that
+    /// writes what an effect is asked with runs only while none is pending.
+    fn remember(&mut self, context: &Context<'_>) {
+        if !context.program.derived.can_fail {
+            return;
+        }
+        let (scalars, objects) = (usize::from(self.live.scalars), usize::from(self.live.objects));
+        self.before.scalars.clear();
+        self.before.scalars.extend_from_slice(self.scalars.get(..scalars).unwrap_or(&[]));
+        self.before.objects.clear();
+        self.before.objects.extend_from_slice(self.objects.get(..objects).unwrap_or(&[]));
+        self.before.actions = context.actions.len();
     }
 
-    fn undo(&mut self, context: &mut Context<'_>, snapshot: Option<Snapshot>) {
-        if let Some(snapshot) = snapshot {
-            self.scalars = snapshot.scalars;
-            self.objects = snapshot.objects;
-            context.actions.truncate(snapshot.actions);
+    /// Takes back what the segment did.
+    fn undo(&mut self, context: &mut Context<'_>) {
+        for (place, value) in self.scalars.iter_mut().zip(&self.before.scalars) {
+            *place = *value;
         }
+        for (place, value) in self.objects.iter_mut().zip(&self.before.objects) {
+            place.clone_from(value);
+        }
+        context.actions.truncate(self.before.actions);
     }
 
     /// Waits for the effect of a site.

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Properties over random sessions and random bytes.
 
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 
+use super::front_end::{DESK, agents};
 use super::{compiled, failed, message};
 use crate::compile::fixture::support;
 use crate::effect::{Disposition, Effect, EffectId, Event, ModelPurpose, Outcome, Stop};
@@ -29,9 +32,15 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     proptest::collection::vec(one, 0..40)
 }
 
+/// A program written by hand, and one from text with locals of both files.
+fn programs() -> &'static [Program; 2] {
+    static PROGRAMS: OnceLock<[Program; 2]> = OnceLock::new();
+    PROGRAMS.get_or_init(|| [compiled(&support()), compiled(&agents(DESK)[0])])
+}
+
 fn event(program: &Program, machine: &Machine, chosen: &Move) -> Event {
     match chosen {
-        Move::Say(which) => message(["hello", "/stop", "/hurry", "and more"][usize::from(*which)]),
+        Move::Say(which) => message(["hello", "/stop", "/hurry", "/count"][usize::from(*which)]),
         Move::Timer(back) => {
             Event::Timer { visit: machine.visit().saturating_sub(u64::from(*back)), timer: 0 }
         }
@@ -66,30 +75,30 @@ proptest! {
     /// encode ∘ decode is the identity at every wait, and a session that is put away and taken back at every step does
     /// what one that stays in memory does.
     #[test]
-    fn suspended_sessions_go_on_as_if_they_had_stayed(moves in moves()) {
-        let program = compiled(&support());
-        let mut kept = Machine::new(&program);
-        kept.start(&program, 0);
+    fn suspended_sessions_go_on_as_if_they_had_stayed(moves in moves(), which in 0usize..2) {
+        let program = &programs()[which];
+        let mut kept = Machine::new(program);
+        kept.start(program, 0);
         let mut now = 0;
         for chosen in &moves {
             let bytes = kept.encode();
             prop_assert!(bytes.len() <= 1_024);
-            let mut restored = Machine::decode(&program, &bytes).unwrap();
+            let mut restored = Machine::decode(program, &bytes).unwrap();
             prop_assert_eq!(&restored.encode(), &bytes);
-            prop_assert_eq!(restored.pending(&program), kept.pending(&program));
+            prop_assert_eq!(restored.pending(program), kept.pending(program));
             now += 1_000;
-            let event = event(&program, &kept, chosen);
-            let taken = kept.disposition(&program, &event);
-            prop_assert_eq!(restored.disposition(&program, &event), taken);
+            let event = event(program, &kept, chosen);
+            let taken = kept.disposition(program, &event);
+            prop_assert_eq!(restored.disposition(program, &event), taken);
             let before = kept.encode();
-            let result = kept.step(&program, event.clone(), now);
-            prop_assert_eq!(&restored.step(&program, event, now), &result);
+            let result = kept.step(program, event.clone(), now);
+            prop_assert_eq!(&restored.step(program, event, now), &result);
             prop_assert_eq!(restored.encode(), kept.encode());
             if taken != Disposition::Take {
                 prop_assert_eq!(before, kept.encode());
                 prop_assert!(result.actions.is_empty());
             }
-            if let (Stop::Await { id, .. }, Some((pending, _))) = (&result.stop, kept.pending(&program)) {
+            if let (Stop::Await { id, .. }, Some((pending, _))) = (&result.stop, kept.pending(program)) {
                 prop_assert_eq!(*id, pending);
             }
         }
@@ -97,31 +106,31 @@ proptest! {
 
     /// Results of earlier visits are stale and change nothing, whatever happens in between.
     #[test]
-    fn late_results_are_stale(moves in moves(), back in 1u64..5, number in 0u32..3) {
-        let program = compiled(&support());
-        let mut machine = Machine::new(&program);
-        machine.start(&program, 0);
+    fn late_results_are_stale(moves in moves(), which in 0usize..2, back in 1u64..5, number in 0u32..3) {
+        let program = &programs()[which];
+        let mut machine = Machine::new(program);
+        machine.start(program, 0);
         for chosen in &moves {
-            let event = event(&program, &machine, chosen);
-            machine.step(&program, event, 1_000);
+            let event = event(program, &machine, chosen);
+            machine.step(program, event, 1_000);
             let effect = EffectId { visit: machine.visit().saturating_sub(back), number };
             let late = Event::Resolved { effect, outcome: Outcome::Wrote("late".into()) };
-            prop_assert_eq!(machine.disposition(&program, &late), Disposition::Stale);
+            prop_assert_eq!(machine.disposition(program, &late), Disposition::Stale);
         }
     }
 
     /// Leaving while an effect is pending always cancels exactly that effect.
     #[test]
-    fn leaving_cancels_what_is_pending(moves in moves()) {
-        let program = compiled(&support());
-        let mut machine = Machine::new(&program);
-        machine.start(&program, 0);
+    fn leaving_cancels_what_is_pending(moves in moves(), which in 0usize..2) {
+        let program = &programs()[which];
+        let mut machine = Machine::new(program);
+        machine.start(program, 0);
         for chosen in &moves {
-            let pending = machine.pending(&program).map(|(id, _)| id);
-            let event = event(&program, &machine, chosen);
+            let pending = machine.pending(program).map(|(id, _)| id);
+            let event = event(program, &machine, chosen);
             let resolved = matches!(event, Event::Resolved { .. });
             let visit = machine.visit();
-            let result = machine.step(&program, event, 1_000);
+            let result = machine.step(program, event, 1_000);
             let cancelled: Vec<EffectId> = result.actions.iter().filter_map(|action| match action {
                 crate::effect::Action::CancelEffect(id) => Some(*id),
                 _ => None,
@@ -134,17 +143,17 @@ proptest! {
 
     #[test]
     fn decode_never_panics_on_garbage(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let program = compiled(&support());
-        prop_assert!(Machine::decode(&program, &bytes).is_err());
+        let program = &programs()[0];
+        prop_assert!(Machine::decode(program, &bytes).is_err());
     }
 
     /// A damaged session is refused, or it is a session that can be stepped.
     #[test]
-    fn damaged_sessions_are_refused_or_run(at in 9usize..200, byte in any::<u8>(), cut in any::<bool>()) {
-        let program = compiled(&support());
-        let mut machine = Machine::new(&program);
-        machine.start(&program, 0);
-        machine.step(&program, message("hello"), 1_000);
+    fn damaged_sessions_are_refused_or_run(which in 0usize..2, at in 9usize..200, byte in any::<u8>(), cut in any::<bool>()) {
+        let program = &programs()[which];
+        let mut machine = Machine::new(program);
+        machine.start(program, 0);
+        machine.step(program, message("hello"), 1_000);
         let mut bytes = machine.encode();
         let at = at % bytes.len();
         if cut {
@@ -152,11 +161,11 @@ proptest! {
         } else {
             bytes[at] = byte;
         }
-        if let Ok(mut damaged) = Machine::decode(&program, &bytes) {
+        if let Ok(mut damaged) = Machine::decode(program, &bytes) {
             prop_assert!(!cut);
-            prop_assert_eq!(Machine::decode(&program, &damaged.encode()).map(|m| m.encode()), Ok(damaged.encode()));
+            prop_assert_eq!(Machine::decode(program, &damaged.encode()).map(|m| m.encode()), Ok(damaged.encode()));
             for text in ["/hurry", "/stop", "hello"] {
-                damaged.step(&program, message(text), 2_000);
+                damaged.step(program, message(text), 2_000);
             }
         }
     }
