@@ -32,6 +32,10 @@ use crate::value::Value;
 pub fn compile(source: &typed::Program) -> (Program, Diagnostics) {
     let mut compiler = Compiler::new(source);
     let program = compiler.program();
+    if program::shape::recursive(&program.shapes) {
+        let span = source.states.first().map(|state| state.span).unwrap_or_default();
+        compiler.later(span, "a type that contains itself, or nests very deep,");
+    }
     let mut diagnostics = compiler.diagnostics;
     if diagnostics.has_errors() {
         return (Program::default(), diagnostics.sorted());

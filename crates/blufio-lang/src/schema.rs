@@ -48,29 +48,6 @@ pub(crate) fn payload_key(case: &str) -> &str {
     if case == "choice" { "choice_payload" } else { case }
 }
 
-/// Whether a shape contains itself, so that no schema can describe it.
-pub(crate) fn is_recursive(shapes: &[Shape], shape: ShapeId) -> bool {
-    fn visit(shapes: &[Shape], shape: ShapeId, open: &mut Vec<ShapeId>, closed: &mut [bool]) -> bool {
-        if open.contains(&shape) {
-            return true;
-        }
-        let at = usize::from(shape.0);
-        if closed.get(at).copied().unwrap_or(true) {
-            return false;
-        }
-        open.push(shape);
-        let found =
-            shapes.get(at).is_some_and(|s| s.names().into_iter().any(|of| visit(shapes, of, open, closed)));
-        open.pop();
-        if let Some(done) = closed.get_mut(at) {
-            *done = true;
-        }
-        // Deeper nesting than any type that a person writes is refused like recursion: it bounds every walk.
-        found || open.len() > 64
-    }
-    visit(shapes, shape, &mut Vec::new(), &mut vec![false; shapes.len()])
-}
-
 /// Whether the root of the answer is the value itself, rather than `{"value": …}`.
 fn is_object(shape: Option<&Shape>) -> bool {
     matches!(shape, Some(Shape::Record(_) | Shape::Union(_)))

@@ -102,6 +102,20 @@ fn what_does_not_run_yet_is_refused_with_its_place() {
 }
 
 #[test]
+fn types_that_contain_themselves_are_refused() {
+    use crate::typed::{TypeId, TypeShape};
+    let kids = field("kids", Type::List(Box::new(Type::Named(TypeId(3))), 3));
+    let mut source = program(
+        vec![variable("t", optional(Type::Named(TypeId(3))), None)],
+        vec![state("only", vec![], vec![])],
+        vec![],
+    );
+    source.types.push(declare("Tree", TypeShape::Record(vec![kids])));
+    let (_, diagnostics) = compile(&source);
+    assert!(diagnostics.iter().any(|d| d.code == "E0901"));
+}
+
+#[test]
 fn too_large_programs_are_refused() {
     let body = (0..70_000).map(|_| add_to(0, 1)).collect();
     let (_, diagnostics) =

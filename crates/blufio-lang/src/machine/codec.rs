@@ -138,13 +138,12 @@ impl Machine {
         if let Some(pending) = &mut self.pending {
             pending.objects = asked;
         }
-        if let Some(pending) = self.pending {
-            if !self.can_ask(program, pending.site)
+        if let Some(pending) = self.pending
+            && (!self.can_ask(program, pending.site)
                 || self.status != Status::Running
-                || pending.number >= self.effects
-            {
-                return Err(DecodeError::Mismatch("the pending effect"));
-            }
+                || pending.number >= self.effects)
+        {
+            return Err(DecodeError::Mismatch("the pending effect"));
         }
         Ok(())
     }

@@ -115,7 +115,12 @@ pub(super) fn execute(
             I::JumpNone(Object(a), target) => jump_when!(objects[usize::from(a)] == Value::None, target),
             I::JumpSome(Object(a), target) => jump_when!(objects[usize::from(a)] != Value::None, target),
             I::Await(site) => return Exit::Await(site.0),
-            I::Go(state) => return Exit::Go(state.0),
+            I::Go(state) => {
+                // A circle of states costs what its bodies cost.
+                let length = pc.saturating_sub(usize::from(entry)) as u64;
+                context.fuel = attempt!(context.fuel.checked_sub(length), Trap::OutOfFuel);
+                return Exit::Go(state.0);
+            }
             I::Done(Object(value)) => return Exit::Done(Some(objects[usize::from(value)].clone())),
             I::DoneEmpty() => return Exit::Done(None),
             I::End() => return Exit::End,

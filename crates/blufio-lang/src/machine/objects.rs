@@ -13,6 +13,12 @@ use crate::program::shape::Shape;
 use crate::typed::{ArithmeticOperator as A, CompareOperator as C};
 use crate::value::Value;
 
+/// Longest text that interpolation makes, in bytes; what is longer is cut (ruling 14). A program that doubles a slot
+/// at every message would else fill the memory.
+pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
+/// Stands where a text was cut.
+const CUT_MARK: &str = " […]";
+
 const CONFUSED: Trap = Trap::Corrupt("a register holds a value of another type");
 const OVERFLOW: Trap = Trap::Arithmetic("the result is too large");
 const MIXED: Trap = Trap::Arithmetic("mixed currencies");
@@ -118,7 +124,18 @@ pub(super) fn text(value: &Value) -> Result<&Arc<str>, Trap> {
 fn join(parts: &[Value]) -> Result<Value, Trap> {
     let mut out = String::new();
     for part in parts {
-        out.push_str(text(part)?);
+        let part = text(part)?;
+        let room = TEXT_BYTES_MAX - out.len();
+        if part.len() > room {
+            let mut room = room;
+            while !part.is_char_boundary(room) {
+                room -= 1;
+            }
+            out.push_str(&part[..room]);
+            out.push_str(CUT_MARK);
+            break;
+        }
+        out.push_str(part);
     }
     Ok(Value::Text(out.into()))
 }

@@ -137,7 +137,7 @@ impl Machine {
         }
         context.actions.push(Action::Moved { from, to: u32::from(target) });
         self.state = u32::from(target);
-        self.visit += 1;
+        self.visit = self.visit.saturating_add(1);
         self.effects = 0;
         self.fired = 0;
         self.live = super::live(program, self.state);

@@ -153,6 +153,32 @@ pub fn conforms(shapes: &[Shape], shape: ShapeId, value: &Value) -> bool {
     }
 }
 
+/// Deepest nesting of types; deeper ones are refused like those that contain themselves.
+const DEPTH_MAX: usize = 24;
+
+/// Whether any shape contains itself, or nests deeper than values are read.
+pub fn recursive(shapes: &[Shape]) -> bool {
+    /// Depth of a shape; `None` while it is being looked at, and for ever if that is met again.
+    fn depth(shapes: &[Shape], id: ShapeId, known: &mut [Option<usize>], open: usize) -> Option<usize> {
+        let at = usize::from(id.0);
+        if let Some(Some(depth)) = known.get(at) {
+            return (*depth > 0).then_some(*depth);
+        }
+        if open > DEPTH_MAX {
+            return None;
+        }
+        *known.get_mut(at)? = Some(0);
+        let mut deepest = 0;
+        for of in shapes.get(at)?.names() {
+            deepest = deepest.max(depth(shapes, of, known, open + 1)?);
+        }
+        *known.get_mut(at)? = Some(deepest + 1);
+        (deepest < DEPTH_MAX).then_some(deepest + 1)
+    }
+    let mut known = vec![None; shapes.len()];
+    (0..shapes.len()).any(|at| depth(shapes, ShapeId(at as u16), &mut known, 0).is_none())
+}
+
 impl Shape {
     /// Appends the shape.
     pub fn write(&self, out: &mut Writer) {

@@ -111,6 +111,20 @@ fn the_verifier_refuses_tables_that_do_not_fit() {
 }
 
 #[test]
+fn the_verifier_refuses_loops_that_build_values() {
+    let wrapping = assembled("record v0 v0 #1\njump @0", 0).unwrap_err();
+    assert_eq!(wrapping, AssembleError::Verify(VerifyError::Loop { at: 1, target: 0 }));
+    assert!(assembled("record v0 v0 #1\nadd.k s0 s0 1\njump @1", 1).is_ok());
+}
+
+#[test]
+fn the_verifier_refuses_shapes_that_contain_themselves() {
+    let mut program = compiled();
+    program.shapes.push(super::Shape::List(super::ShapeId(program.shapes.len() as u16), 3));
+    assert_eq!(verify(&program), Err(VerifyError::Confused { table: "a shape" }));
+}
+
+#[test]
 fn the_assembler_names_the_line_it_does_not_know() {
     let wrong = assemble("move s0 s1\n  7 add s0 v1 s2 ; no\n").unwrap_err();
     assert_eq!(wrong, AssembleError::Line { line: 2, text: "7 add s0 v1 s2 ; no".into() });

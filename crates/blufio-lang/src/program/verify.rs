@@ -5,11 +5,11 @@
 
 use super::{
     Frame, Handler, HandlerAction, INSTRUCTIONS_MAX, Landing, Program, Purpose, REGISTERS_MAX, Register,
-    State, TIMERS_PER_STATE_MAX,
+    Schema, State, TIMERS_PER_STATE_MAX,
 };
 use crate::program::instruction::Instruction;
 use crate::program::operand::{Count, Object, Role};
-use crate::program::shape::{Shape, ShapeId};
+use crate::program::shape::{Shape, ShapeId, recursive};
 
 /// Which rule a program breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,14 @@ pub enum VerifyError {
     /// The code ends without a terminator.
     #[error("control runs off the end of the code")]
     OffTheEnd,
+    /// A loop that builds values.
+    #[error("instruction {at} jumps back to {target} over instructions that build values")]
+    Loop {
+        /// The jump.
+        at: usize,
+        /// Where it goes.
+        target: u16,
+    },
     /// Each instruction needs its place.
     #[error("{instructions} instructions with {spans} places")]
     Spans {
@@ -66,6 +74,7 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
         Some(last) if last.is_terminator() => {}
         _ => return Err(VerifyError::OffTheEnd),
     }
+    loops(program)?;
     shapes(program)?;
     tables(program)?;
     for state in &program.states {
@@ -127,6 +136,39 @@ fn operands(program: &Program, at: usize, instruction: Instruction) -> Result<()
     wrong.map_or(Ok(()), Err)
 }
 
+/// A loop must not build values: one that wraps a record into a record, or doubles a list, would exhaust stack or
+/// memory long before the fuel. The compiler emits no backward jump at all.
+fn loops(program: &Program) -> Result<(), VerifyError> {
+    let builds = |instruction: &Instruction| {
+        use Instruction as I;
+        matches!(
+            instruction,
+            I::MakeRecord(..) | I::MakeList(..) | I::MakeVariant(..) | I::Append(..) | I::PutEntry(..)
+        )
+    };
+    // How many such instructions stand before each place.
+    let mut before = Vec::with_capacity(program.code.len() + 1);
+    let mut count = 0u32;
+    before.push(count);
+    for instruction in &program.code {
+        count += u32::from(builds(instruction));
+        before.push(count);
+    }
+    for (at, instruction) in program.code.iter().enumerate() {
+        let mut back = None;
+        instruction.operands(|role| match role {
+            Role::Target(target) if usize::from(target) <= at => back = Some(target),
+            _ => {}
+        });
+        if let Some(target) = back
+            && before.get(usize::from(target)) != before.get(at)
+        {
+            return Err(VerifyError::Loop { at, target });
+        }
+    }
+    Ok(())
+}
+
 fn exists(table: &'static str, what: &'static str, index: u32, length: usize) -> Result<(), VerifyError> {
     if (index as usize) < length { Ok(()) } else { Err(VerifyError::Table { table, what, index }) }
 }
@@ -143,13 +185,13 @@ fn shapes(program: &Program) -> Result<(), VerifyError> {
             return Err(VerifyError::Confused { table: "an optional" });
         }
     }
-    for schema in &program.schemas {
-        exists("a schema", "shape", u32::from(schema.shape.0), program.shapes.len())?;
-        if crate::schema::is_recursive(&program.shapes, schema.shape) {
-            return Err(VerifyError::Confused { table: "a schema" });
-        }
+    // INVARIANT: no shape contains itself, so that values are never deeper than the types that were written.
+    if recursive(&program.shapes) {
+        return Err(VerifyError::Confused { table: "a shape" });
     }
-    Ok(())
+    let schema =
+        |schema: &Schema| exists("a schema", "shape", u32::from(schema.shape.0), program.shapes.len());
+    program.schemas.iter().try_for_each(schema)
 }
 
 fn tables(program: &Program) -> Result<(), VerifyError> {

@@ -211,3 +211,27 @@ fn a_machine_refuses_another_program() {
     assert!(matches!(machine.step(&second, event, 0).stop, Stop::Fault(Fault::Corrupt(_))));
     assert!(Machine::decode(&second, &Machine::new(&first).encode()).is_err());
 }
+
+#[test]
+fn a_text_that_doubles_at_every_message_is_cut() {
+    let twice = parts(vec![TextPart::Value(slot(0, TEXT)), TextPart::Value(slot(0, TEXT))]);
+    let handler = on(Trigger::Message, None, vec![set(Variable::Slot(0), twice)]);
+    let slots = vec![variable("t", TEXT, Some(text("é")))];
+    let mut session = Session::start(&program(slots, vec![state("only", vec![], vec![handler])], vec![]));
+    for _ in 0..40 {
+        session.say("more");
+    }
+    let Value::Text(text) = session.slot("t") else { panic!("not a text") };
+    assert!(text.len() < 66_000 && text.ends_with("é […]"), "{}", text.len());
+}
+
+#[test]
+fn a_circle_of_states_costs_what_its_bodies_cost() {
+    let body = |next| (0..5_000).map(|_| set(Variable::Slot(0), int(1))).chain([go(next)]).collect();
+    let circle = program(
+        vec![variable("n", INT, None)],
+        vec![state("a", body(1), vec![]), state("b", body(0), vec![])],
+        vec![],
+    );
+    assert_eq!(Session::start(&circle).last.stop, Stop::Fault(Fault::OutOfFuel));
+}
