@@ -77,8 +77,6 @@ pub struct Limits {
     pub write_tokens_max: u32,
     /// Output cap of `turn`, tokens.
     pub turn_tokens_max: u32,
-    /// Attempts of one model call at one model before the next of the chain is asked.
-    pub attempts_max: u32,
     /// Wait after which a model call fails with `timeout`, milliseconds, all attempts together.
     pub model_timeout_ms: u64,
     /// Wait after which a tool call fails, milliseconds.
@@ -104,7 +102,6 @@ impl Default for Limits {
             pick_tokens_max: 1_024,
             write_tokens_max: 4_096,
             turn_tokens_max: 8_192,
-            attempts_max: 4,
             model_timeout_ms: 600_000,
             tool_timeout_ms: 60_000,
             history_messages_max: 200,

@@ -155,3 +155,9 @@ impl Handle {
         self.tasks.lock().await.shutdown().await;
     }
 }
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.begin_stop();
+    }
+}

@@ -15,6 +15,8 @@ use crate::supervise::{Reason, Supervisor};
 const DUE_MAX: u32 = 1_000;
 /// How often deadlines that are due but not taken yet (a busy session holds them) are looked at again.
 const HELD_POLL: Duration = Duration::from_secs(1);
+/// How often the wall clock is looked at: it may jump while this task sleeps.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(30);
 
 /// Has every session looked at whose deadline passed while nothing ran.
 pub(crate) async fn overdue(shared: &Arc<Shared>) -> Result<HashSet<i64>, StoreError> {
@@ -53,7 +55,7 @@ async fn step(shared: &Arc<Shared>, announced: &mut HashSet<i64>) -> Result<Opti
     let Some(due) = shared.store.next_timer_ms().await? else { return Ok(None) };
     let wait = due.saturating_sub(shared.clock.now_ms());
     if let Ok(wait @ 1..) = u64::try_from(wait) {
-        return Ok(Some(Duration::from_millis(wait)));
+        return Ok(Some(Duration::from_millis(wait).min(LOOK_AT_LEAST)));
     }
     announce(shared, announced).await?;
     Ok(Some(HELD_POLL))

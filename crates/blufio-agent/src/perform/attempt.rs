@@ -3,9 +3,9 @@
 //! row in the ledger, also one that failed or was cancelled: it may have cost money.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use blufio_core::model::{ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, Usage};
+use blufio_core::retry::next_delay;
 use blufio_core::store::{JournalRecord, LedgerRow};
 use blufio_lang::effect::Outcome;
 use blufio_lang::value::FailureKind;
@@ -13,11 +13,6 @@ use blufio_lang::value::FailureKind;
 use super::{Origin, failed};
 use crate::journal;
 use crate::shared::{Shared, lock};
-
-/// First wait between two attempts, milliseconds.
-const BACKOFF_MS: u64 = 500;
-/// Longest wait that is chosen here; a provider may ask for longer.
-const BACKOFF_MS_MAX: u64 = 30_000;
 
 /// Everything that attempts of one step share.
 pub(super) struct Attempts<'a> {
@@ -67,10 +62,8 @@ impl Attempts<'_> {
                     let kind = format!("{:?}", error.kind);
                     self.journal.push(journal::attempt(self.origin.id, name, &kind, error.usage));
                     self.record(self.finished(row, error.usage, &kind, name)).await;
-                    if !error.kind.is_retryable() || attempt >= self.shared.limits.attempts_max {
-                        return Err(error);
-                    }
-                    self.shared.clock.sleep(wait(&error, attempt, self.jitter(attempt))).await;
+                    let Some(wait) = next_delay(&error, attempt, self.jitter(attempt)) else { return Err(error) };
+                    self.shared.clock.sleep(wait).await;
                     attempt += 1;
                 }
             }
@@ -162,32 +155,5 @@ impl Attempts<'_> {
             | ModelErrorKind::NotTheProvider => FailureKind::Broken,
         };
         failed(kind, &error.message, until.filter(|_| kind == FailureKind::Limited))
-    }
-}
-
-/// Capped exponential with jitter; what the provider asks for is honoured exactly.
-fn wait(error: &ModelError, attempt: u32, jitter: f64) -> Duration {
-    if let Some(asked) = error.retry_after_ms {
-        return Duration::from_millis(asked);
-    }
-    let ceiling = BACKOFF_MS.saturating_mul(1 << attempt.min(16)).min(BACKOFF_MS_MAX);
-    Duration::from_millis(ceiling).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(retry_after_ms: Option<u64>) -> ModelError {
-        let kind = ModelErrorKind::Overloaded;
-        ModelError { kind, message: String::new(), retry_after_ms, usage: None, request_id: None }
-    }
-
-    #[test]
-    fn waits_grow_to_a_cap_and_the_provider_is_obeyed() {
-        assert_eq!(wait(&error(Some(12_345)), 1, 0.5), Duration::from_millis(12_345));
-        assert_eq!(wait(&error(None), 1, 1.0), Duration::from_millis(1_000));
-        assert_eq!(wait(&error(None), 1, 0.0), Duration::from_millis(500));
-        assert_eq!(wait(&error(None), 60, 1.0), Duration::from_millis(BACKOFF_MS_MAX));
     }
 }

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The exhaustive crash test: a conversation of more than 40 journal records is run once undisturbed and then once per
+//! changing store call and crash mode, with a restart on what was stored. What people and tools saw must be the same,
+//! and so must every journal record.
+
+use std::sync::Arc;
+
+use blufio_core::model::ModelRequest;
+use blufio_core::store::{JournalRecord, OutboxState, Store};
+use blufio_core::testing::{CrashMode, CrashingStore, MemoryStore};
+
+use crate::world::{Answer, World, calls, lines, message, newest, says};
+
+const LONG: &str = r#"agent long v1
+goal "Help."
+models { fast = "fake/small" }
+budget { message = 20 calls }
+can use time.now, post.send
+context { dynamic history last 12 messages max 8000 tokens }
+type Wish = chat | poem | later | quit
+keep { asked: message?, count: int = 0 }
+start state idle { on message m { asked = m  count = count + 1 -> route } }
+state route {
+  pick Wish using fast from asked retry 1 "Which?" {
+    chat -> think
+    poem -> compose
+    later { reply "Later then." -> waiting }
+    quit { reply "Bye after {count}."  done }
+  }
+}
+state think max 10 per event else idle {
+  turn stream using fast with history {
+    says(text) { reply text -> idle }
+    calls(tools) { run tools -> think }
+    refuses(why) { reply "No: {why}" -> idle }
+  }
+  on message join
+}
+state compose {
+  write text using fast from asked "Write."
+  send owner "A poem was written."
+  reply text -> idle
+}
+state waiting { after 10m { reply "It is later." -> idle } }
+anywhere {
+  on message hold
+  on failed why { reply "Failed: {why.kind}" -> idle }
+  on uncertain { reply "Please check." -> idle }
+}
+"#;
+
+/// What happens from outside.
+enum Outside {
+    Say(&'static [&'static str]),
+    Wait(u64),
+}
+
+const SCRIPT: &[Outside] = &[
+    Outside::Say(&["hello"]),
+    Outside::Say(&["what time is it", "and what day"]),
+    Outside::Say(&["a poem"]),
+    Outside::Say(&["post it"]),
+    Outside::Say(&["later", "held meanwhile"]),
+    Outside::Wait(11 * 60_000),
+    Outside::Say(&["oddly put"]),
+    Outside::Say(&["quit", "again from the start"]),
+];
+
+/// Answers by what is asked alone, so that a repeated call gets the same answer.
+fn model(request: &ModelRequest, _: usize) -> Answer {
+    let all = lines(request).join("/");
+    let newest = newest(request);
+    if request.output_schema.is_some() {
+        let wish = match &all {
+            all if all.contains("oddly") && request.turns.len() == 1 => "???",
+            all if all.contains("poem") => "poem",
+            all if all.contains("later") => "later",
+            all if all.contains("quit") => "quit",
+            _ => "chat",
+        };
+        return says(&format!(r#"{{"choice":"{wish}"}}"#));
+    }
+    match newest.as_str() {
+        newest if newest.contains("Write.") => says("Roses are red"),
+        newest if newest.contains("what time") => calls(&format!("t{}", request.turns.len()), "time_now", "{}"),
+        newest if newest.contains("post it") => calls("p1", "post_send", r#"{"text":"x"}"#),
+        newest => says(&format!("You said: {newest}")),
+    }
+}
+
+/// Everything that must be the same.
+#[derive(Debug, Clone, PartialEq)]
+struct Trace {
+    person: Vec<String>,
+    owner: Vec<String>,
+    posts: usize,
+    requests: Vec<Vec<String>>,
+    journal: Vec<Vec<JournalRecord>>,
+    states: Vec<String>,
+    mail: usize,
+    open: usize,
+}
+
+struct Run {
+    trace: Trace,
+    calls: u64,
+    died: bool,
+    /// When it died, a call that must not be repeated had begun as far as anybody can know.
+    in_doubt: bool,
+}
+
+fn run(crash_at: u64, mode: CrashMode) -> Run {
+    let memory = MemoryStore::default();
+    let crashing = Arc::new(CrashingStore::new(memory.clone(), crash_at, mode));
+    let mut world = World::new(LONG, model);
+    let (mut at, mut in_doubt) = (0, false);
+    world.store = crashing.clone();
+    let finished = life(async {
+        tokio::select! {
+            () = crashing.died() => false,
+            () = drive(&world, &mut at) => true,
+        }
+    });
+    let (calls, died) = (crashing.calls(), crashing.is_dead());
+    world.store = Arc::new(memory.clone());
+    if !finished {
+        in_doubt = life(is_in_doubt(&memory));
+        life(drive(&world, &mut at));
+    }
+    Run { trace: life(trace(&world, &memory)), calls, died, in_doubt }
+}
+
+/// One life of the process: dropping the executor ends every task where it stands.
+fn life<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+async fn drive(world: &World, at: &mut usize) {
+    let handle = world.start().await;
+    quiet(world, &handle).await;
+    while let Some(next) = SCRIPT.get(*at) {
+        match next {
+            // Not acknowledged, it is delivered again by the channel.
+            Outside::Say(texts) => {
+                let batch = texts.iter().enumerate().map(|(n, text)| message(*at * 10 + n, "7", text)).collect();
+                handle.sink().deliver("telegram", batch, Some(at.to_string())).await.unwrap();
+                *at += 1;
+            }
+            Outside::Wait(ms) => {
+                *at += 1;
+                world.clock.advance(*ms);
+            }
+        }
+        quiet(world, &handle).await;
+    }
+}
+
+async fn quiet(world: &World, handle: &blufio_agent::Handle) {
+    for _ in 0..3 {
+        for _ in 0..60 {
+            tokio::task::yield_now().await;
+        }
+        handle.quiet().await;
+    }
+    let _ = world;
+}
+
+/// The newest record about effects is the intent of a `run` with a call that must not be repeated.
+async fn is_in_doubt(memory: &MemoryStore) -> bool {
+    for session in memory.sessions(true, 100).await.unwrap() {
+        let journal = memory.journal(session.id, 0, 10_000).await.unwrap();
+        let last = journal.iter().rev().find(|row| row.record.kind == "intent" || row.record.kind == "result");
+        if last.is_some_and(|row| row.record.kind == "intent" && row.record.body.contains("post.send")) {
+            return true;
+        }
+    }
+    false
+}
+
+async fn trace(world: &World, memory: &MemoryStore) -> Trace {
+    let mut sessions = memory.sessions(true, 100).await.unwrap();
+    sessions.sort_by_key(|session| session.id);
+    let mut journal = Vec::new();
+    for session in &sessions {
+        let rows = memory.journal(session.id, 0, 10_000).await.unwrap();
+        journal.push(rows.into_iter().map(|row| row.record).collect());
+    }
+    // A call that was interrupted is made again: the same request, byte for byte.
+    let mut requests = world.requests();
+    requests.dedup();
+    let posts = world.tools.calls.lock().unwrap().iter().filter(|call| call.tool == "post.send").count();
+    let open = memory.outbox(None, 1_000).await.unwrap();
+    Trace {
+        person: world.texts("7"),
+        owner: world.texts("1"),
+        posts,
+        requests: requests.iter().map(lines).collect(),
+        journal,
+        states: sessions.into_iter().map(|s| format!("{}:{}:{:?}", s.key, s.state_name, s.status)).collect(),
+        mail: memory.mail("long/telegram:7", 100).await.unwrap().len(),
+        open: open.iter().filter(|row| row.state != OutboxState::Sent).count(),
+    }
+}
+
+#[test]
+fn a_crash_at_any_store_call_changes_nothing_that_anybody_sees() {
+    let whole = run(u64::MAX, CrashMode::BeforeApply);
+    let records: usize = whole.trace.journal.iter().map(Vec::len).sum();
+    assert!(records >= 40, "{records} records");
+    assert_eq!(whole.trace.posts, 1);
+    assert_eq!(whole.trace.mail + whole.trace.open, 0);
+    assert_eq!(
+        whole.trace.person,
+        [
+            "You said: hello",
+            "You said: and what day",
+            "Roses are red",
+            "You said: result: posted",
+            "Later then.",
+            "It is later.",
+            "You said: held meanwhile",
+            "You said: oddly put",
+            "Bye after 7.",
+            "You said: again from the start",
+        ]
+    );
+    let mut doubtful = 0;
+    for at in 1..=whole.calls {
+        for mode in [CrashMode::BeforeApply, CrashMode::AfterApply] {
+            let crashed = run(at, mode);
+            assert!(crashed.died, "crash point {at} was reached");
+            if !crashed.in_doubt {
+                assert_eq!(crashed.trace, whole.trace, "crash point {at}, {mode:?}");
+                continue;
+            }
+            // The call may have happened or not; it is not repeated, and the program is told.
+            doubtful += 1;
+            assert!(crashed.trace.posts <= 1, "crash point {at}, {mode:?}: never twice");
+            let mut expected = whole.trace.person.clone();
+            expected[3] = "Please check.".into();
+            assert_eq!(crashed.trace.person, expected, "crash point {at}, {mode:?}");
+            assert_eq!(crashed.trace.states, whole.trace.states);
+            assert_eq!(crashed.trace.mail + crashed.trace.open, 0);
+        }
+    }
+    assert!(doubtful > 0, "some crash points fall into the call");
+    println!("{} crash points, {records} journal records, {doubtful} in doubt", whole.calls * 2);
+}

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The scripted world.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use blufio_agent::routes::{From, KeyPer, Routes, Rule, Target};
+use blufio_agent::{AgentProgram, Handle, Limits, Options, Runtime};
+use blufio_core::BoxFuture;
+use blufio_core::channel::{Channel, InboundSink, SendError};
+use blufio_core::message::{Address, ChatKind, Inbound, Sender};
+use blufio_core::model::{
+    Block, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, RawContent, Role, StopReason, Turn, Usage,
+};
+use blufio_core::store::Store;
+use blufio_core::testing::{ManualClock, MemoryStore};
+use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
+use blufio_lang::check::{Environment, ToolInfo, check};
+use blufio_lang::compile::compile;
+use blufio_lang::program::Program;
+use blufio_lang::source::SourceMap;
+
+pub const START_MS: i64 = 1_800_000_000_000;
+
+/// What a model does with a request.
+#[derive(Clone)]
+pub enum Answer {
+    /// Shows these pieces, then answers.
+    Reply(Vec<&'static str>, Box<ModelReply>),
+    /// Fails.
+    Fail(ModelErrorKind, Option<u64>),
+    /// Shows these pieces, then never ends.
+    Hang(Vec<&'static str>),
+}
+
+pub fn reply(blocks: Vec<Block>, stop: StopReason) -> Answer {
+    let json = serde_json::to_string(&blocks).unwrap();
+    let turn = Turn { role: Role::Assistant, blocks, raw: Some(RawContent { provider: "fake".into(), json }) };
+    let usage = Some(Usage { input_tokens: 10, output_tokens: 5, ..Usage::default() });
+    Answer::Reply(Vec::new(), Box::new(ModelReply { turn, stop, usage, model: "fake-1".into(), request_id: None }))
+}
+
+pub fn says(text: &str) -> Answer {
+    reply(vec![Block::Text { text: text.into() }], StopReason::EndTurn)
+}
+
+pub fn calls(id: &str, name: &str, input: &str) -> Answer {
+    let call = Block::ToolUse { id: id.into(), name: name.into(), input: input.into() };
+    reply(vec![Block::Text { text: "Let me see.".into() }, call], StopReason::ToolUse)
+}
+
+type Script = Box<dyn Fn(&ModelRequest, usize) -> Answer + Send + Sync>;
+
+/// The model.
+pub struct FakeModel {
+    script: Script,
+    pub requests: Mutex<Vec<ModelRequest>>,
+}
+
+impl ModelProvider for FakeModel {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn stream<'a>(&'a self, request: &'a ModelRequest, on_delta: &'a mut (dyn FnMut(ModelDelta) + Send)) -> BoxFuture<'a, Result<ModelReply, ModelError>> {
+        Box::pin(async move {
+            let number = {
+                let mut requests = self.requests.lock().unwrap();
+                requests.push(request.clone());
+                requests.len() - 1
+            };
+            let mut show = |pieces: Vec<&'static str>| pieces.into_iter().for_each(|p| on_delta(ModelDelta::Text(p.into())));
+            match (self.script)(request, number) {
+                Answer::Reply(pieces, reply) => {
+                    show(pieces);
+                    // Gives the channel time to show the pieces.
+                    for _ in 0..50 {
+                        tokio::task::yield_now().await;
+                    }
+                    Ok(*reply)
+                }
+                Answer::Fail(kind, retry_after_ms) => {
+                    Err(ModelError { kind, message: "scripted".into(), retry_after_ms, usage: None, request_id: None })
+                }
+                Answer::Hang(pieces) => {
+                    show(pieces);
+                    std::future::pending().await
+                }
+            }
+        })
+    }
+
+    fn count_tokens<'a>(&'a self, _: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>> {
+        Box::pin(async { Ok(1) })
+    }
+}
+
+/// The text of the newest turn of a request.
+pub fn newest(request: &ModelRequest) -> String {
+    let text = |block: &Block| match block {
+        Block::Text { text } => text.clone(),
+        Block::ToolResult { content, is_error, .. } => format!("{}result: {content}", if *is_error { "error " } else { "" }),
+        other => format!("{other:?}"),
+    };
+    request.turns.last().map(|turn| turn.blocks.iter().map(text).collect::<Vec<_>>().join("|")).unwrap_or_default()
+}
+
+/// All turns of a request as short lines: `U:hello`, `A:hi`, `U:=result`.
+pub fn lines(request: &ModelRequest) -> Vec<String> {
+    let line = |turn: &Turn| {
+        let who = if turn.role == Role::User { "U" } else { "A" };
+        let block = |block: &Block| match block {
+            Block::Text { text } => text.clone(),
+            Block::ToolUse { name, .. } => format!("!{name}"),
+            Block::ToolResult { content, .. } => format!("={content}"),
+            other => format!("{other:?}"),
+        };
+        format!("{who}:{}", turn.blocks.iter().map(block).collect::<Vec<_>>().join("|"))
+    };
+    request.turns.iter().map(line).collect()
+}
+
+/// A message as people see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    pub chat: String,
+    pub id: String,
+    pub text: String,
+    /// Every text it had.
+    pub texts: Vec<String>,
+}
+
+/// The channel.
+pub struct FakeChannel {
+    pub edits: bool,
+    pub seen: Mutex<Vec<Seen>>,
+    /// Results of the next requests, before everything succeeds again.
+    pub send_errors: Mutex<VecDeque<SendError>>,
+    pub edit_errors: Mutex<VecDeque<SendError>>,
+    pub typing: Mutex<usize>,
+}
+
+impl Channel for FakeChannel {
+    fn name(&self) -> &'static str {
+        "telegram"
+    }
+
+    fn run<'a>(&'a self, _: Arc<dyn InboundSink>, stop: BoxFuture<'static, ()>) -> BoxFuture<'a, ()> {
+        stop
+    }
+
+    fn split(&self, text: &str) -> Vec<String> {
+        text.chars().collect::<Vec<_>>().chunks(200).map(|chunk| chunk.iter().collect()).collect()
+    }
+
+    fn edits(&self) -> bool {
+        self.edits
+    }
+
+    fn send<'a>(&'a self, to: &'a Address, text: &'a str) -> BoxFuture<'a, Result<String, SendError>> {
+        Box::pin(async move {
+            let error = self.send_errors.lock().unwrap().pop_front();
+            if let Some(error @ (SendError::NotSent { .. } | SendError::RateLimited { .. } | SendError::Permanent { .. })) = error {
+                return Err(error);
+            }
+            let mut seen = self.seen.lock().unwrap();
+            let id = format!("m{}", seen.len() + 1);
+            seen.push(Seen { chat: to.chat.clone(), id: id.clone(), text: text.into(), texts: vec![text.into()] });
+            error.map_or(Ok(id), Err)
+        })
+    }
+
+    fn edit<'a>(&'a self, _: &'a Address, message_id: &'a str, text: &'a str, _: bool) -> BoxFuture<'a, Result<(), SendError>> {
+        Box::pin(async move {
+            if let Some(error) = self.edit_errors.lock().unwrap().pop_front() {
+                return Err(error);
+            }
+            let mut seen = self.seen.lock().unwrap();
+            let message = seen.iter_mut().find(|seen| seen.id == message_id).expect("an edited message exists");
+            message.text = text.into();
+            message.texts.push(text.into());
+            Ok(())
+        })
+    }
+
+    fn typing<'a>(&'a self, _: &'a Address) -> BoxFuture<'a, ()> {
+        *self.typing.lock().unwrap() += 1;
+        Box::pin(async {})
+    }
+}
+
+/// The tools: `time.now` looks, `files.read` looks in a folder, `post.send` must not be repeated.
+pub struct FakeTools {
+    pub calls: Mutex<Vec<ToolRequest>>,
+    /// A call of `post.send` never ends.
+    pub hang: Mutex<bool>,
+}
+
+impl ToolHost for FakeTools {
+    fn manifests(&self) -> Vec<ToolManifest> {
+        let manifest = |name, input_schema, effect| ToolManifest { name, description: "A tool.", input_schema, effect, dangerous: false };
+        let empty = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+        let path = r#"{"type":"object","properties":{"path":{"type":"string"}},"required":["path"],"additionalProperties":false}"#;
+        let text = r#"{"type":"object","properties":{"text":{"type":"string"}},"required":["text"],"additionalProperties":false}"#;
+        vec![
+            manifest("time.now", empty, EffectClass::Read),
+            manifest("files.read", path, EffectClass::Read),
+            manifest("post.send", text, EffectClass::Once),
+        ]
+    }
+
+    fn call<'a>(&'a self, request: &'a ToolRequest) -> BoxFuture<'a, Result<String, ToolError>> {
+        Box::pin(async move {
+            self.calls.lock().unwrap().push(request.clone());
+            if request.tool == "post.send" && *self.hang.lock().unwrap() {
+                std::future::pending::<()>().await;
+            }
+            match request.tool.as_str() {
+                "time.now" => Ok("12:00".into()),
+                "post.send" => Ok("posted".into()),
+                "files.read" => Ok(format!("from {}", request.folder.as_ref().map_or("?".into(), |f| f.display().to_string()))),
+                other => Err(ToolError::Denied(other.into())),
+            }
+        })
+    }
+}
+
+/// Compiles an agent; panics with its diagnostics.
+pub fn program(text: &str) -> Program {
+    let tools = ["time.now", "files.read", "post.send"];
+    let tool = |name: &&str| ToolInfo { name: name.to_string(), once: *name == "post.send", needs_folder: *name == "files.read" };
+    let environment = Environment {
+        tools: tools.iter().map(tool).collect(),
+        providers: vec!["fake".into()],
+        channels: vec!["telegram".into(), "shell".into()],
+        zone_exists: |_| true,
+    };
+    let mut sources = SourceMap::default();
+    sources.add("test.agent", text).unwrap();
+    let (checked, diagnostics) = check(&sources, &environment);
+    assert!(!diagnostics.has_errors(), "{diagnostics:#?}");
+    let (program, diagnostics) = compile(&checked.agents[0].program);
+    assert!(!diagnostics.has_errors(), "{diagnostics:#?}");
+    program
+}
+
+pub fn agent(text: &str) -> AgentProgram {
+    let static_files = vec![("persona.md".to_string(), "You are Kettle.".to_string())];
+    AgentProgram { program: program(text), source: text.into(), static_files, folder: "/agents".into() }
+}
+
+/// Everything outside the runtime; survives it.
+pub struct World {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<ManualClock>,
+    pub model: Arc<FakeModel>,
+    pub channel: Arc<FakeChannel>,
+    pub tools: Arc<FakeTools>,
+    pub programs: Vec<AgentProgram>,
+    pub limits: Limits,
+}
+
+impl World {
+    pub fn new(text: &str, script: impl Fn(&ModelRequest, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self {
+            store: Arc::new(MemoryStore::default()),
+            clock: Arc::new(ManualClock::new(START_MS)),
+            model: Arc::new(FakeModel { script: Box::new(script), requests: Mutex::default() }),
+            channel: Arc::new(FakeChannel {
+                edits: true,
+                seen: Mutex::default(),
+                send_errors: Mutex::default(),
+                edit_errors: Mutex::default(),
+                typing: Mutex::default(),
+            }),
+            tools: Arc::new(FakeTools { calls: Mutex::default(), hang: Mutex::new(false) }),
+            programs: vec![agent(text)],
+            limits: Limits::default(),
+        }
+    }
+
+    pub fn plain_channel(mut self) -> Self {
+        Arc::get_mut(&mut self.channel).unwrap().edits = false;
+        self
+    }
+
+    pub fn routes(&self) -> Routes {
+        let to = Target::Agent { agent: self.programs[0].program.name.clone(), key: KeyPer::Person };
+        Routes { rules: vec![Rule { channel: None, from: From::Anyone, group: None, to }] }
+    }
+
+    pub fn options(&self) -> Options {
+        Options {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            channels: vec![self.channel.clone()],
+            providers: vec![self.model.clone()],
+            tools: self.tools.clone(),
+            programs: self.programs.clone(),
+            routes: self.routes(),
+            owner_telegram: Some("1".into()),
+            owner_address: None,
+            pairing: None,
+            price: Some(Arc::new(|_, usage| Some(usage.input_tokens as i64))),
+            limits: self.limits.clone(),
+        }
+    }
+
+    pub async fn start(&self) -> Handle {
+        Runtime::start(self.options()).await.unwrap()
+    }
+
+    /// Texts that people in a chat see, except placeholders of interrupted sends.
+    pub fn texts(&self, chat: &str) -> Vec<String> {
+        let seen = self.channel.seen.lock().unwrap();
+        seen.iter().filter(|s| s.chat == chat && s.text != "…").map(|s| s.text.clone()).collect()
+    }
+
+    pub fn requests(&self) -> Vec<ModelRequest> {
+        self.model.requests.lock().unwrap().clone()
+    }
+
+    /// Runs other tasks until a condition holds.
+    pub async fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        for _ in 0..100_000 {
+            if condition(self) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("never: {what}; seen: {:?}", self.channel.seen.lock().unwrap());
+    }
+
+    /// Lets everything run that can run without time passing.
+    pub async fn settle(&self) {
+        for _ in 0..2_000 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub async fn state_of(&self, key: &str) -> String {
+        self.store.session(key).await.unwrap().map_or("(none)".into(), |row| row.state_name)
+    }
+}
+
+pub fn message(number: usize, from: &str, text: &str) -> Inbound {
+    Inbound {
+        source_id: format!("update:{number}"),
+        address: Address { channel: "telegram".into(), chat: from.into(), thread: None },
+        chat: ChatKind::Private,
+        sender: Sender { id: from.into(), name: format!("Person {from}") },
+        text: text.into(),
+        own_words: true,
+        quoted: None,
+        message_id: Some(number.to_string()),
+        sent_ms: START_MS,
+        attachments: Vec::new(),
+    }
+}
+
+/// Delivers one message of a person.
+pub async fn say(handle: &Handle, number: usize, from: &str, text: &str) {
+    handle.sink().deliver("telegram", vec![message(number, from, text)], Some(number.to_string())).await.unwrap();
+}
