@@ -340,8 +340,6 @@ fn live(program: &Program, state: u32) -> Live {
 }
 
 fn prefix(program: &Program) -> [u8; 8] {
-    let hash = program.hash();
-    let mut prefix = [0; 8];
-    prefix.copy_from_slice(&hash[..8]);
-    prefix
+    let [a, b, c, d, e, f, g, h, ..] = program.derived.hash;
+    [a, b, c, d, e, f, g, h]
 }

@@ -327,6 +327,11 @@ impl Program {
         self.spans.get(usize::from(at)).copied().unwrap_or_default()
     }
 
+    /// Whether nothing happens from this place on.
+    pub(crate) fn is_empty_at(&self, at: u16) -> bool {
+        self.code.get(usize::from(at)) == Some(&Instruction::End())
+    }
+
     /// The shape with this index, if there is one.
     pub fn shape(&self, id: ShapeId) -> Option<&Shape> {
         self.shapes.get(usize::from(id.0))

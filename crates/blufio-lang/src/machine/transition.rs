@@ -32,6 +32,9 @@ impl Machine {
         let mut segment = first;
         loop {
             let origin = segment.origin;
+            if segment.bind.is_none() && context.program.is_empty_at(segment.entry) {
+                return self.rest(context.program);
+            }
             self.remember(context);
             if let Some((register, value)) = segment.bind
                 && let Some(place) = self.objects.get_mut(usize::from(register))
