@@ -5,7 +5,7 @@ use blufio_core::message::UnixMs;
 use blufio_core::store::{
     Committed, InboxBatch, LedgerRow, NewOutbox, OutboxUpdate, SessionStatus, StepCommit, StoreError,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::rows::{outbox_number, status_number, to_json};
 use crate::writer::store_error;
@@ -54,7 +54,12 @@ pub(crate) fn set_setting(connection: &Connection, key: &str, value: &str) -> Re
     run(connection, sql, params![key, value]).map(|_| ())
 }
 
-fn insert_outbox(connection: &Connection, session: Option<i64>, messages: &[NewOutbox], now_ms: UnixMs) -> Result<Vec<i64>, StoreError> {
+fn insert_outbox(
+    connection: &Connection,
+    session: Option<i64>,
+    messages: &[NewOutbox],
+    now_ms: UnixMs,
+) -> Result<Vec<i64>, StoreError> {
     let mut ids = Vec::with_capacity(messages.len());
     for new in messages {
         let sql = "INSERT INTO outbox (session, address, text, state, attempts, not_before_ms, created_ms) VALUES (?1, ?2, ?3, 0, 0, 0, ?4)";
@@ -64,74 +69,113 @@ fn insert_outbox(connection: &Connection, session: Option<i64>, messages: &[NewO
     Ok(ids)
 }
 
-pub(crate) fn post(connection: &Connection, messages: &[NewOutbox], now_ms: UnixMs) -> Result<Vec<i64>, StoreError> {
+pub(crate) fn post(
+    connection: &Connection,
+    messages: &[NewOutbox],
+    now_ms: UnixMs,
+) -> Result<Vec<i64>, StoreError> {
     insert_outbox(connection, None, messages, now_ms)
 }
 
-struct Counters {
+/// What a session's row says before a step.
+struct Before {
     step: i64,
     journal_next: i64,
     transcript_next: i64,
+    status: i64,
+    pending: bool,
 }
 
-fn counters(connection: &Connection, session: i64) -> Result<Counters, StoreError> {
-    let found = connection
-        .prepare_cached("SELECT step, journal_next, transcript_next FROM sessions WHERE id = ?1 AND status <> 1")
-        .and_then(|mut s| {
-            s.query_row([session], |row| Ok(Counters { step: row.get(0)?, journal_next: row.get(1)?, transcript_next: row.get(2)? })).optional()
+fn before(connection: &Connection, session: i64) -> Result<Before, StoreError> {
+    let sql = "SELECT step, journal_next, transcript_next, status, pending FROM sessions WHERE id = ?1 AND status <> 1";
+    let read = |row: &Row<'_>| {
+        Ok(Before {
+            step: row.get(0)?,
+            journal_next: row.get(1)?,
+            transcript_next: row.get(2)?,
+            status: row.get(3)?,
+            pending: row.get(4)?,
         })
-        .map_err(|e| store_error(&e))?;
+    };
+    let found = connection.prepare_cached(sql).and_then(|mut s| s.query_row([session], read).optional());
+    let found = found.map_err(|e| store_error(&e))?;
     found.ok_or_else(|| StoreError::Refused(format!("session {session} does not exist or has ended")))
 }
 
-pub(crate) fn commit(connection: &Connection, c: &StepCommit) -> Result<Committed, StoreError> {
-    let address = c.address.as_ref().map(to_json).transpose()?;
-    let (session, counters) = match c.session {
-        Some(session) => {
-            let counters = counters(connection, session)?;
-            if counters.step != c.expected_step {
-                return Err(StoreError::Conflict { session, expected: c.expected_step, actual: counters.step });
-            }
-            (session, counters)
-        }
-        None => {
-            run(
-                connection,
-                "INSERT INTO sessions (key, agent, program, step, state, state_name, status, pending, history_start, journal_next, transcript_next, created_ms, updated_ms)
-                 VALUES (?1, ?2, ?3, 0, x'', '', 0, 0, 0, 0, 0, ?4, ?4)",
-                params![c.key, c.agent, c.program, c.now_ms],
-            )?;
-            (connection.last_insert_rowid(), Counters { step: 0, journal_next: 0, transcript_next: 0 })
-        }
-    };
-    let step = counters.step + 1;
-    let pending = c.pending && c.status == SessionStatus::Live;
+/// Creates the session's row.
+fn create_session(connection: &Connection, c: &StepCommit) -> Result<i64, StoreError> {
+    if c.expected_step != 0 {
+        return Err(StoreError::Refused("a new session is at step 0".into()));
+    }
     run(
         connection,
-        "UPDATE sessions SET program = ?2, step = ?3, state = ?4, state_name = ?5, status = ?6, pending = ?7, address = ?8, history_start = ?9,
-         journal_next = ?10, transcript_next = ?11, updated_ms = ?12 WHERE id = ?1",
+        "INSERT INTO sessions (key, agent, program, step, state, state_name, status, pending, history_start,
+         journal_next, transcript_next, created_ms, updated_ms)
+         VALUES (?1, ?2, ?3, 0, x'', '', 0, 0, 0, 0, 0, ?4, ?4)",
+        params![c.key, c.agent, c.program, c.now_ms],
+    )?;
+    Ok(connection.last_insert_rowid())
+}
+
+fn update_session(
+    connection: &Connection,
+    session: i64,
+    before: &Before,
+    c: &StepCommit,
+) -> Result<(), StoreError> {
+    let address = c.address.as_ref().map(to_json).transpose()?;
+    let (status, pending) = (status_number(c.status), c.pending && c.status == SessionStatus::Live);
+    // Naming a column makes SQLite rewrite the indexes on it, so the ordinary step does not name these two.
+    if (status, pending) != (before.status, before.pending) {
+        run(
+            connection,
+            "UPDATE sessions SET status = ?2, pending = ?3 WHERE id = ?1",
+            params![session, status, pending],
+        )?;
+    }
+    let journal_next = before.journal_next + c.journal.len() as i64;
+    let transcript_next = before.transcript_next + c.transcript.len() as i64;
+    run(
+        connection,
+        "UPDATE sessions SET program = ?2, step = ?3, state = ?4, state_name = ?5, address = ?6, history_start = ?7,
+         journal_next = ?8, transcript_next = ?9, updated_ms = ?10 WHERE id = ?1",
         params![
             session,
             c.program,
-            step,
+            before.step + 1,
             c.state,
             c.state_name,
-            status_number(c.status),
-            pending,
             address,
             c.history_start,
-            counters.journal_next + c.journal.len() as i64,
-            counters.transcript_next + c.transcript.len() as i64,
+            journal_next,
+            transcript_next,
             c.now_ms
         ],
     )?;
+    Ok(())
+}
+
+pub(crate) fn commit(connection: &Connection, c: &StepCommit) -> Result<Committed, StoreError> {
+    let session = match c.session {
+        Some(session) => session,
+        None => create_session(connection, c)?,
+    };
+    let before = before(connection, session)?;
+    if before.step != c.expected_step {
+        return Err(StoreError::Conflict { session, expected: c.expected_step, actual: before.step });
+    }
+    update_session(connection, session, &before, c)?;
     for (at, record) in c.journal.iter().enumerate() {
         let sql = "INSERT INTO journal (session, sequence, at_ms, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)";
-        run(connection, sql, params![session, counters.journal_next + at as i64, c.now_ms, record.kind, record.body])?;
+        run(
+            connection,
+            sql,
+            params![session, before.journal_next + at as i64, c.now_ms, record.kind, record.body],
+        )?;
     }
     for (at, (turn, tokens)) in c.transcript.iter().enumerate() {
         let sql = "INSERT INTO transcript (session, sequence, turn, tokens) VALUES (?1, ?2, ?3, ?4)";
-        run(connection, sql, params![session, counters.transcript_next + at as i64, to_json(turn)?, tokens])?;
+        run(connection, sql, params![session, before.transcript_next + at as i64, to_json(turn)?, tokens])?;
     }
     mail(connection, c)?;
     let outbox = insert_outbox(connection, Some(session), &c.outbox, c.now_ms)?;
@@ -142,18 +186,18 @@ pub(crate) fn commit(connection: &Connection, c: &StepCommit) -> Result<Committe
     for row in &c.ledger {
         record_attempt(connection, &LedgerRow { session: Some(session), ..row.clone() })?;
     }
-    Ok(Committed { session, step, outbox })
+    Ok(Committed { session, step: before.step + 1, outbox })
 }
 
 fn mail(connection: &Connection, c: &StepCommit) -> Result<(), StoreError> {
-    for id in &c.consumed {
-        let changed = run(connection, "UPDATE inbox SET consumed = 1 WHERE id = ?1 AND key = ?2 AND consumed = 0", params![id, c.key])?;
-        if changed != 1 {
-            return Err(StoreError::Refused(format!("message {id} was consumed already")));
+    let join = "UPDATE inbox SET joined = 1 WHERE id = ?1 AND key = ?2 AND consumed = 0";
+    let consume = "UPDATE inbox SET consumed = 1 WHERE id = ?1 AND key = ?2 AND consumed = 0";
+    for (sql, ids) in [(join, &c.joined), (consume, &c.consumed)] {
+        for id in ids {
+            if run(connection, sql, params![id, c.key])? != 1 {
+                return Err(StoreError::Refused(format!("message {id} does not wait for {}", c.key)));
+            }
         }
-    }
-    for id in &c.joined {
-        run(connection, "UPDATE inbox SET joined = 1 WHERE id = ?1", [id])?;
     }
     Ok(())
 }
@@ -163,7 +207,7 @@ fn timers(connection: &Connection, session: i64, c: &StepCommit) -> Result<(), S
         run(connection, "DELETE FROM timers WHERE session = ?1", [session])?;
     }
     for id in &c.timers_fired {
-        run(connection, "DELETE FROM timers WHERE id = ?1", [id])?;
+        run(connection, "DELETE FROM timers WHERE id = ?1 AND session = ?2", [*id, session])?;
     }
     if c.status == SessionStatus::Live {
         for (visit, timer, due_ms) in &c.timers {
@@ -181,8 +225,13 @@ fn close_stream(connection: &Connection, id: i64, text: &str) -> Result<(), Stor
     } else {
         "UPDATE outbox SET text = ?2 WHERE id = ?1 AND text IS NULL"
     };
-    let changed = if text.is_empty() { run(connection, sql, [id])? } else { run(connection, sql, params![id, text])? };
-    if changed == 1 { Ok(()) } else { Err(StoreError::Refused(format!("outbox row {id} is not an open stream"))) }
+    let changed =
+        if text.is_empty() { run(connection, sql, [id])? } else { run(connection, sql, params![id, text])? };
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Refused(format!("outbox row {id} is not an open stream")))
+    }
 }
 
 pub(crate) fn drop_session(connection: &Connection, key: &str, now_ms: UnixMs) -> Result<bool, StoreError> {
@@ -192,9 +241,17 @@ pub(crate) fn drop_session(connection: &Connection, key: &str, now_ms: UnixMs) -
         .map_err(|e| store_error(&e))?;
     let mail = run(connection, "UPDATE inbox SET consumed = 1 WHERE key = ?1 AND consumed = 0", [key])?;
     if let Some(id) = id {
-        run(connection, "UPDATE sessions SET status = 1, pending = 0, updated_ms = ?2 WHERE id = ?1", params![id, now_ms])?;
+        run(
+            connection,
+            "UPDATE sessions SET status = 1, pending = 0, updated_ms = ?2 WHERE id = ?1",
+            params![id, now_ms],
+        )?;
         run(connection, "DELETE FROM timers WHERE session = ?1", [id])?;
-        run(connection, "UPDATE outbox SET text = '', state = 3 WHERE session = ?1 AND text IS NULL AND state < 3", [id])?;
+        run(
+            connection,
+            "UPDATE outbox SET text = '', state = 3 WHERE session = ?1 AND text IS NULL AND state < 3",
+            [id],
+        )?;
     }
     Ok(id.is_some() || mail > 0)
 }
@@ -205,21 +262,47 @@ pub(crate) fn outbox_update(connection: &Connection, u: &OutboxUpdate) -> Result
     let changed = run(
         connection,
         sql,
-        params![u.id, outbox_number(u.state), u.provider_id, u.not_before_ms, u.error, i64::from(u.count_attempt)],
+        params![
+            u.id,
+            outbox_number(u.state),
+            u.provider_id,
+            u.not_before_ms,
+            u.error,
+            i64::from(u.count_attempt)
+        ],
     )?;
     if changed == 1 { Ok(()) } else { Err(StoreError::Refused(format!("there is no outbox row {}", u.id))) }
 }
 
-pub(crate) fn put_program(connection: &Connection, hash: &[u8; 32], agent: &str, version: u32, bytes: &[u8], source: &str) -> Result<(), StoreError> {
+pub(crate) fn put_program(
+    connection: &Connection,
+    hash: &[u8; 32],
+    agent: &str,
+    version: u32,
+    bytes: &[u8],
+    source: &str,
+) -> Result<(), StoreError> {
     let sql = "INSERT INTO programs VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (hash) DO NOTHING";
     run(connection, sql, params![hash, agent, version, bytes, source]).map(|_| ())
 }
 
-pub(crate) fn dead_letter(connection: &Connection, channel: &str, source_id: &str, raw: &str, reason: &str, now_ms: UnixMs) -> Result<(), StoreError> {
+pub(crate) fn dead_letter(
+    connection: &Connection,
+    channel: &str,
+    source_id: &str,
+    raw: &str,
+    reason: &str,
+    now_ms: UnixMs,
+) -> Result<(), StoreError> {
     let sql = "INSERT INTO dead_letters (channel, source_id, raw, reason, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
     run(connection, sql, params![channel, source_id, raw, reason, now_ms]).map(|_| ())
 }
 
 pub(crate) fn record_attempt(connection: &Connection, row: &LedgerRow) -> Result<(), StoreError> {
-    run(connection, "INSERT INTO ledger (session, at_ms, row) VALUES (?1, ?2, ?3)", params![row.session, row.at_ms, to_json(row)?]).map(|_| ())
+    run(
+        connection,
+        "INSERT INTO ledger (session, at_ms, row) VALUES (?1, ?2, ?3)",
+        params![row.session, row.at_ms, to_json(row)?],
+    )
+    .map(|_| ())
 }

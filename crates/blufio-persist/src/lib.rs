@@ -5,13 +5,14 @@
 //! group commit); readers are `query_only` connections on their own threads. Nothing else in the process opens the
 //! file: closing a foreign descriptor would drop SQLite's locks.
 
-mod schema;
-mod open;
-mod writer;
 mod apply;
+mod folder;
+mod open;
 mod reader;
 mod rows;
+mod schema;
 mod store;
+mod writer;
 
 pub use open::{OpenError, Options};
 pub use store::SqliteStore;

@@ -1,22 +1,40 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Opening: the lock of the data folder, and every reason not to trust a file, each with what to do.
 
-use std::fs::{File, OpenOptions};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::schema::{APPLICATION_ID, SCHEMA, SCHEMA_VERSION, SQLITE_VERSION_MIN};
+use crate::folder;
+use crate::schema::{APPLICATION_ID, PAGE_BYTES, SCHEMA, SCHEMA_VERSION, SQLITE_VERSION_MIN};
+
+/// How long a statement waits for another program that holds a lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Statements kept prepared on each connection: more than there are.
+const STATEMENTS: usize = 64;
+/// Pages of the log after which a commit also copies them into the main file (16 MiB): bounds what a restart reads.
+const CHECKPOINT_PAGES: u32 = 4_096;
+/// Size to which the log is cut after a checkpoint, bytes.
+const LOG_BYTES_MAX: i64 = 64 << 20;
+/// Page cache of the writer.
+const CACHE_KIB: i64 = 8_192;
 
 /// How to open.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Accept a copy that may lack its last commits (a lone main file of a database that was not closed).
     pub accept_partial: bool,
-    /// Weaken durability (`synchronous=NORMAL`); for the test that shows why that is never done.
+    /// Most bytes that the main file may grow to; beyond it writes fail with `Full`. No limit by default.
+    pub bytes_max: Option<u64>,
+    /// Pages of the log (4 KiB each) after which a commit also copies them into the main file; 4,096 by default.
+    pub checkpoint_pages: Option<u32>,
+    /// Weakens durability (`synchronous=NORMAL`). It exists for the test that shows what would be lost.
+    #[doc(hidden)]
     pub unsafe_normal_sync: bool,
 }
 
@@ -24,13 +42,15 @@ pub struct Options {
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error("{path} is in use by another blufio: stop it with `blufio stop --data {path}`, or use another --data")]
+    #[error(
+        "{path} is in use by another blufio: stop it with `blufio stop --data {path}`, or use another --data"
+    )]
     InUse {
         /// Data folder.
         path: String,
     },
     /// Not a database of ours.
-    #[error("{path} is not a Blufio database ({reason}): move it away or choose another --data")]
+    #[error("{path} is not a Blufio database ({reason}): restore a backup, or move it away and start anew")]
     Foreign {
         /// File.
         path: String,
@@ -38,7 +58,9 @@ pub enum OpenError {
         reason: String,
     },
     /// Written by another version.
-    #[error("{path} has schema version {found}, this blufio knows {known}: run the version that wrote it, or restore a backup")]
+    #[error(
+        "{path} has schema version {found}, this blufio knows {known}: run the version that wrote it, or restore a backup"
+    )]
     Version {
         /// File.
         path: String,
@@ -48,7 +70,10 @@ pub enum OpenError {
         known: i32,
     },
     /// A hot copy without its log.
-    #[error("{path} was copied while it was in use, without its -wal file, and may lack the last commits: copy both files, use `blufio backup`, or accept the loss with --accept-partial")]
+    #[error(
+        "{path} was copied while it was in use, without its -wal file, and may lack the last commits: copy both \
+         files, or accept the loss with --accept-partial"
+    )]
     Partial {
         /// File.
         path: String,
@@ -73,158 +98,210 @@ pub enum OpenError {
 
 /// An opened file: the writing connection and the lock that must live as long as it.
 pub(crate) struct Opened {
-    pub writer: Connection,
+    pub connection: Connection,
     pub path: PathBuf,
-    pub lock: Option<File>,
+    pub lock: File,
 }
 
-fn io(path: &Path, error: impl std::fmt::Display) -> OpenError {
+pub(crate) fn io(path: &Path, error: impl std::fmt::Display) -> OpenError {
     OpenError::Io { path: path.display().to_string(), reason: error.to_string() }
 }
 
-/// Creates the folder (0700) when it is missing and takes its lock.
-fn lock_folder(folder: &Path) -> Result<File, OpenError> {
-    if !folder.exists() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| io(folder, e))?;
-    }
-    let path = folder.join("blufio.lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(|e| io(&path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: folder.display().to_string() }),
-        Err(std::fs::TryLockError::Error(error)) => Err(io(&path, error)),
+pub(crate) fn foreign(path: &Path, reason: impl std::fmt::Display) -> OpenError {
+    OpenError::Foreign { path: path.display().to_string(), reason: reason.to_string() }
+}
+
+/// What an error while looking at a file says about the file.
+fn verdict(path: &Path, error: &rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => foreign(path, error),
+        Some(ErrorCode::DatabaseCorrupt) => damaged(path, error),
+        Some(ErrorCode::DatabaseBusy) => io(path, "another program holds it locked: close that program"),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            io(path, format!("{error}: make the file and its folder writable for this user"))
+        }
+        Some(_) => io(path, error),
+        None => damaged(path, error),
     }
 }
 
-/// Whether a process holds the folder.
-pub(crate) fn is_locked(folder: &Path) -> bool {
-    let Ok(file) = OpenOptions::new().write(true).open(folder.join("blufio.lock")) else { return false };
-    matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock))
+fn damaged(path: &Path, reason: impl std::fmt::Display) -> OpenError {
+    OpenError::Damaged { path: path.display().to_string(), reason: reason.to_string() }
 }
 
 /// Opens `folder/blufio.db` for writing, creating it when it is missing.
-pub(crate) fn open(folder: &Path, options: &Options) -> Result<Opened, OpenError> {
+pub(crate) fn open(data: &Path, options: &Options) -> Result<Opened, OpenError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
-        return Err(OpenError::Io { path: "SQLite".into(), reason: format!("version {} is too old", rusqlite::version()) });
+        let reason =
+            format!("version {} can corrupt databases: build with 3.51.3 or later", rusqlite::version());
+        return Err(OpenError::Io { path: "SQLite".into(), reason });
     }
-    let lock = lock_folder(folder)?;
-    let path = folder.join("blufio.db");
-    let is_new = prepare_file(&path)?;
-    let wal = path.with_extension("db-wal");
-    let had_wal = wal.metadata().is_ok_and(|m| m.len() > 0);
-    let writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    if is_new {
-        create(&writer, &path)?;
+    let lock = folder::lock(data)?;
+    let path = folder::database(data);
+    folder::prepare(data, &path)?;
+    if !options.accept_partial {
+        refuse_lone_copy(&path)?;
     }
-    check_identity(&writer, &path)?;
-    let clean: i64 = writer.query_row("SELECT clean FROM life", [], |row| row.get(0)).map_err(|e| damaged(&path, e))?;
-    if clean == 0 && !is_new {
-        if !had_wal && !options.accept_partial {
-            return Err(OpenError::Partial { path: path.display().to_string() });
-        }
-        let verdict: String = writer.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|e| damaged(&path, e))?;
-        if verdict != "ok" {
-            return Err(OpenError::Damaged { path: path.display().to_string(), reason: verdict });
-        }
+    let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let is_blank = is_blank(&connection).map_err(|e| verdict(&path, &e))?;
+    if is_blank {
+        connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(|e| verdict(&path, &e))?;
+    } else {
+        check_identity(&connection, &path)?;
     }
-    configure(&writer, options).map_err(|e| damaged(&path, e))?;
-    writer.execute("UPDATE life SET clean = 0", []).map_err(|e| damaged(&path, e))?;
-    Ok(Opened { writer, path, lock: Some(lock) })
+    configure(&connection, options).map_err(|e| verdict(&path, &e))?;
+    if is_blank {
+        create(&connection).map_err(|e| verdict(&path, &e))?;
+    } else if !is_clean(&connection).map_err(|e| verdict(&path, &e))? {
+        quick_check(&connection, &path)?;
+    }
+    mark_running(&connection).map_err(|e| verdict(&path, &e))?;
+    Ok(Opened { connection, path, lock })
 }
 
-/// Opens for reading only, where no daemon runs (the file is not changed).
-pub(crate) fn open_read_only(folder: &Path) -> Result<Opened, OpenError> {
-    let path = folder.join("blufio.db");
+/// Checks a database that is to be read only, where no daemon runs.
+pub(crate) fn check_read_only(data: &Path) -> Result<PathBuf, OpenError> {
+    let path = folder::database(data);
     if !path.exists() {
         return Err(io(&path, "no database here yet: start `blufio serve` first, or give the right --data"));
     }
-    let writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    check_identity(&writer, &path)?;
-    Ok(Opened { writer, path, lock: None })
+    folder::refuse_strange(&path)?;
+    refuse_lone_copy(&path)?;
+    let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    check_identity(&connection, &path)?;
+    Ok(path)
 }
 
-/// Returns whether the file is new. Refuses what is not a plain file of ours and narrows its mode to 0600.
-fn prepare_file(path: &Path) -> Result<bool, OpenError> {
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let options = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
-            options.map(|_| true).map_err(|e| io(path, e))
-        }
-        Err(error) => Err(io(path, error)),
-        Ok(meta) if !meta.is_file() => Err(OpenError::Foreign { path: path.display().to_string(), reason: "not a plain file".into() }),
-        Ok(meta) => {
-            if meta.mode() & 0o077 != 0 {
-                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(|e| io(path, e))?;
+/// A main file that says "in use" without a log beside it is a copy of a running database. SQLite would open it
+/// without a word, and the commits of the log would be gone. Looked at as immutable, because an ordinary connection
+/// creates the missing log.
+fn refuse_lone_copy(path: &Path) -> Result<(), OpenError> {
+    let is_empty = path.metadata().map_err(|e| io(path, e))?.len() == 0;
+    if is_empty || folder::log(path).exists() {
+        return Ok(());
+    }
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'_' | b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte))
             }
-            Ok(meta.len() == 0)
+            other => uri.push_str(&format!("%{other:02X}")),
         }
+    }
+    uri.push_str("?immutable=1");
+    let peek = connect(Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?;
+    // Anything that cannot be read here is named by the checks that follow.
+    match is_clean(&peek) {
+        Ok(false) => Err(OpenError::Partial { path: path.display().to_string() }),
+        _ => Ok(()),
     }
 }
 
 pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {
-    let connection = Connection::open_with_flags(path, flags).map_err(|e| io(path, e))?;
-    let setup = connection.busy_timeout(std::time::Duration::from_secs(5)).and_then(|()| connection.pragma_update(None, "trusted_schema", "OFF"));
-    setup.map_err(|e| damaged(path, e))?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
-fn create(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let run = || -> rusqlite::Result<()> {
-        connection.pragma_update(None, "page_size", 4096)?;
-        connection.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        connection.execute_batch(SCHEMA)?;
-        let hash = schema_hash(connection)?;
-        connection.execute("INSERT INTO life VALUES (0, 0, ?1)", [hash])?;
-        connection.execute_batch("COMMIT")
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|e| verdict(path, &e))?;
+    let harden = || -> rusqlite::Result<()> {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        // The log disappears only by a clean close, so that its absence tells a lone copy.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        Ok(())
     };
-    run().map_err(|e| io(path, e))
-}
-
-/// Hash of what `sqlite_schema` says, so that a changed table under the same version is noticed.
-fn schema_hash(connection: &Connection) -> rusqlite::Result<String> {
-    let mut statement = connection.prepare("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'sqlite_sequence' ORDER BY name")?;
-    let mut rows = statement.query([])?;
-    let mut hasher = DefaultHasher::new();
-    while let Some(row) = rows.next()? {
-        for column in 0..3 {
-            row.get::<_, String>(column)?.hash(&mut hasher);
-        }
-    }
-    Ok(format!("{:016x}", hasher.finish()))
-}
-
-fn damaged(path: &Path, error: impl std::fmt::Display) -> OpenError {
-    OpenError::Damaged { path: path.display().to_string(), reason: error.to_string() }
-}
-
-fn check_identity(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let foreign = |reason: String| OpenError::Foreign { path: path.display().to_string(), reason };
-    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i32>(0));
-    let id = pragma("application_id").map_err(|e| foreign(e.to_string()))?;
-    if id != APPLICATION_ID {
-        return Err(foreign(format!("application id {id:#x}")));
-    }
-    let found = pragma("user_version").map_err(|e| damaged(path, e))?;
-    if found != SCHEMA_VERSION {
-        return Err(OpenError::Version { path: path.display().to_string(), found, known: SCHEMA_VERSION });
-    }
-    let stored: String = connection.query_row("SELECT schema_hash FROM life", [], |row| row.get(0)).map_err(|e| damaged(path, e))?;
-    let actual = schema_hash(connection).map_err(|e| damaged(path, e))?;
-    if stored != actual {
-        return Err(foreign("its tables were changed by something else".into()));
-    }
-    Ok(())
+    harden().map_err(|e| verdict(path, &e))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
 }
 
 fn configure(connection: &Connection, options: &Options) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", if options.unsafe_normal_sync { "NORMAL" } else { "FULL" })?;
+    connection.pragma_update(
+        None,
+        "synchronous",
+        if options.unsafe_normal_sync { "NORMAL" } else { "FULL" },
+    )?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    connection.query_row("PRAGMA journal_size_limit=67108864", [], |_| Ok(()))?;
-    connection.query_row("PRAGMA wal_autocheckpoint=2000", [], |_| Ok(()))?;
-    connection.pragma_update(None, "cache_size", -4096)
+    connection.query_row(&format!("PRAGMA journal_size_limit={LOG_BYTES_MAX}"), [], |_| Ok(()))?;
+    let pages = options.checkpoint_pages.unwrap_or(CHECKPOINT_PAGES);
+    connection.query_row(&format!("PRAGMA wal_autocheckpoint={pages}"), [], |_| Ok(()))?;
+    if let Some(bytes) = options.bytes_max {
+        let pages = bytes / u64::from(PAGE_BYTES);
+        connection.query_row(&format!("PRAGMA max_page_count={pages}"), [], |_| Ok(()))?;
+    }
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)
+}
+
+fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i32> {
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+/// Whether nothing was ever stored: a new file, or one whose creation was interrupted.
+fn is_blank(connection: &Connection) -> rusqlite::Result<bool> {
+    let tables = number(connection, "SELECT count(*) FROM sqlite_schema")?;
+    Ok(tables == 0 && number(connection, "PRAGMA application_id")? == 0)
+}
+
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    connection.execute_batch(SCHEMA)?;
+    let hash = schema_hash(connection)?;
+    connection.execute("INSERT INTO life (only, clean, schema_hash) VALUES (0, 1, ?1)", [hash])?;
+    connection.execute_batch("COMMIT")
+}
+
+/// Hash of what the file says its tables are, so that a changed table under the same version is noticed.
+fn schema_hash(connection: &Connection) -> rusqlite::Result<String> {
+    let sql = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut hasher = Sha256::new();
+    while let Some(row) = rows.next()? {
+        for column in 0..3 {
+            hasher.update(row.get_ref(column)?.as_bytes()?);
+            hasher.update([0]);
+        }
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn check_identity(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let id = number(connection, "PRAGMA application_id").map_err(|e| verdict(path, &e))?;
+    if id != APPLICATION_ID {
+        return Err(foreign(path, format!("application id {id:#010x}")));
+    }
+    let found = number(connection, "PRAGMA user_version").map_err(|e| verdict(path, &e))?;
+    if found != SCHEMA_VERSION {
+        return Err(OpenError::Version { path: path.display().to_string(), found, known: SCHEMA_VERSION });
+    }
+    let stored = connection.query_row("SELECT schema_hash FROM life", [], |row| row.get::<_, String>(0));
+    let stored = stored.map_err(|e| verdict(path, &e))?;
+    if stored != schema_hash(connection).map_err(|e| verdict(path, &e))? {
+        return Err(foreign(path, "its tables were changed by something else"));
+    }
+    Ok(())
+}
+
+/// Whether the last owner closed the file.
+fn is_clean(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT clean FROM life", [], |row| row.get(0))
+}
+
+fn quick_check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match answer.map_err(|e| verdict(path, &e))?.as_str() {
+        "ok" => Ok(()),
+        reason => Err(damaged(path, reason)),
+    }
+}
+
+/// INVARIANT: the main file itself says "in use" before the first commit is acknowledged; if only the log said so, a
+/// lone copy of the main file would look complete.
+fn mark_running(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.execute("UPDATE life SET clean = 0 WHERE clean = 1", [])? > 0 {
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    }
+    Ok(())
 }

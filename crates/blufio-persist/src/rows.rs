@@ -39,15 +39,15 @@ fn outbox_state(number: i64) -> rusqlite::Result<OutboxState> {
 /// A column that holds JSON.
 pub(crate) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(text).map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
+    serde_json::from_str(text)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(e)))
 }
 
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|e| StoreError::Refused(format!("cannot be serialised: {e}")))
 }
 
-pub(crate) const SESSION: &str =
-    "id, key, agent, program, step, state, state_name, status, pending, address, history_start, created_ms, updated_ms";
+pub(crate) const SESSION: &str = "id, key, agent, program, step, state, state_name, status, pending, address, history_start, created_ms, updated_ms";
 
 pub(crate) fn session(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
     let status = match row.get::<_, i64>(7)? {
@@ -78,10 +78,17 @@ pub(crate) fn session(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
 }
 
 pub(crate) fn inbox(row: &Row<'_>) -> rusqlite::Result<InboxRow> {
-    Ok(InboxRow { id: row.get(0)?, key: row.get(1)?, message: json(row, 2)?, received_ms: row.get(3)?, joined: row.get(4)? })
+    Ok(InboxRow {
+        id: row.get(0)?,
+        key: row.get(1)?,
+        message: json(row, 2)?,
+        received_ms: row.get(3)?,
+        joined: row.get(4)?,
+    })
 }
 
-pub(crate) const OUTBOX: &str = "id, session, address, text, state, provider_id, attempts, not_before_ms, error, created_ms";
+pub(crate) const OUTBOX: &str =
+    "id, session, address, text, state, provider_id, attempts, not_before_ms, error, created_ms";
 
 pub(crate) fn outbox(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     Ok(OutboxRow {
@@ -99,5 +106,11 @@ pub(crate) fn outbox(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
 }
 
 pub(crate) fn timer(row: &Row<'_>) -> rusqlite::Result<TimerRow> {
-    Ok(TimerRow { id: row.get(0)?, session: row.get(1)?, visit: row.get(2)?, timer: row.get(3)?, due_ms: row.get(4)? })
+    Ok(TimerRow {
+        id: row.get(0)?,
+        session: row.get(1)?,
+        visit: row.get(2)?,
+        timer: row.get(3)?,
+        due_ms: row.get(4)?,
+    })
 }

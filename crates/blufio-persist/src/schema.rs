@@ -8,7 +8,12 @@ pub(crate) const SCHEMA_VERSION: i32 = 1;
 /// Oldest SQLite that is trusted: earlier ones have a WAL-reset race that can corrupt the file.
 pub(crate) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
-/// The whole schema. Values of enumerations are small integers, see `rows`.
+/// Bytes of a page.
+pub(crate) const PAGE_BYTES: u32 = 4_096;
+
+/// The whole schema. Journal and transcript rows are appended to one B-tree and found through an index: clustered by
+/// session they would spread the commits of many sessions over as many pages, and long rows over overflow pages.
+/// `AUTOINCREMENT` where an id must never be used again. Values of enumerations are small integers, see `rows`.
 pub(crate) const SCHEMA: &str = "
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE programs (
@@ -21,27 +26,30 @@ CREATE TABLE sessions (
   created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX sessions_key ON sessions (key) WHERE status <> 1;
-CREATE INDEX sessions_pending ON sessions (id) WHERE pending = 1;
+CREATE INDEX sessions_pending ON sessions (key) WHERE pending = 1;
+CREATE INDEX sessions_parked ON sessions (id) WHERE status = 2;
+CREATE INDEX sessions_live ON sessions (id) WHERE status = 0;
 CREATE TABLE inbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT NOT NULL, source_id TEXT NOT NULL, key TEXT, message TEXT NOT NULL,
   received_ms INTEGER NOT NULL, joined INTEGER NOT NULL, consumed INTEGER NOT NULL, UNIQUE (channel, source_id)
 ) STRICT;
 CREATE INDEX inbox_waiting ON inbox (key, id) WHERE consumed = 0;
 CREATE TABLE journal (
-  session INTEGER NOT NULL, sequence INTEGER NOT NULL, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL,
-  PRIMARY KEY (session, sequence)
-) STRICT, WITHOUT ROWID;
+  id INTEGER PRIMARY KEY, session INTEGER NOT NULL, sequence INTEGER NOT NULL, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX journal_session ON journal (session, sequence);
 CREATE TABLE transcript (
-  session INTEGER NOT NULL, sequence INTEGER NOT NULL, turn TEXT NOT NULL, tokens INTEGER NOT NULL,
-  PRIMARY KEY (session, sequence)
-) STRICT, WITHOUT ROWID;
+  id INTEGER PRIMARY KEY, session INTEGER NOT NULL, sequence INTEGER NOT NULL, turn TEXT NOT NULL, tokens INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX transcript_session ON transcript (session, sequence);
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER, address TEXT NOT NULL, text TEXT, state INTEGER NOT NULL,
   provider_id TEXT, attempts INTEGER NOT NULL, not_before_ms INTEGER NOT NULL, error TEXT, created_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX outbox_open ON outbox (id) WHERE state < 3;
+CREATE INDEX outbox_uncertain ON outbox (id) WHERE state = 5;
 CREATE TABLE timers (
-  id INTEGER PRIMARY KEY, session INTEGER NOT NULL, visit INTEGER NOT NULL, timer INTEGER NOT NULL, due_ms INTEGER NOT NULL
+  id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, visit INTEGER NOT NULL, timer INTEGER NOT NULL, due_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX timers_due ON timers (due_ms, id);
 CREATE INDEX timers_session ON timers (session, due_ms);

@@ -2,66 +2,86 @@
 //! The store as the rest of the program sees it.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use blufio_core::BoxFuture;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Committed, InboxBatch, InboxRow, JournalRecord, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, SessionRow,
-    StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Committed, InboxBatch, InboxRow, JournalRecord, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState,
+    OutboxUpdate, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::open::{self, OpenError, Options};
+use crate::open::{self, OpenError, Opened, Options};
 use crate::reader::Readers;
 use crate::rows;
-use crate::writer::{self, QUEUE_MAX, Request};
+use crate::writer::{self, QUEUE_MAX, Request, Writer};
 
-/// The store in `DATA/blufio.db`.
+/// The store in `DATA/blufio.db`. Clones share it; it closes when the last is dropped, if `close` was not called.
 #[derive(Clone)]
 pub struct SqliteStore {
-    queue: Option<SyncSender<Request>>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// `None` when it was opened for reading only.
+    writer: Option<mpsc::Sender<Request>>,
+    writer_thread: Option<JoinHandle<()>>,
     readers: Readers,
     path: PathBuf,
-    /// Held as long as any clone of the store lives.
-    _lock: Arc<Option<std::fs::File>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.readers.stop();
+        drop(self.writer.take());
+        if let Some(thread) = self.writer_thread.take() {
+            // The lock of the folder is free and the file complete when this returns.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl SqliteStore {
     /// Opens (or creates) the database of a data folder and takes the folder's lock.
     pub fn open(folder: &Path, options: &Options) -> Result<Self, OpenError> {
-        let opened = open::open(folder, options)?;
-        let readers = Readers::start(&opened.path)?;
-        let (queue, receiver) = sync_channel(QUEUE_MAX);
-        let connection = opened.writer;
-        let thread = std::thread::Builder::new().name("blufio-write".into()).spawn(move || writer::run(connection, &receiver));
-        thread.map_err(|e| OpenError::Io { path: opened.path.display().to_string(), reason: e.to_string() })?;
-        Ok(Self { queue: Some(queue), readers, path: opened.path, _lock: Arc::new(opened.lock) })
+        let Opened { connection, path, lock } = open::open(folder, options)?;
+        let readers = Readers::start(&path)?;
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let writer = Writer { connection, path: path.clone(), lock };
+        let thread = std::thread::Builder::new().name("blufio-write".into());
+        let writer_thread = thread.spawn(move || writer.run(receiver)).map_err(|e| open::io(&path, e))?;
+        let inner = Inner { writer: Some(sender), writer_thread: Some(writer_thread), readers, path };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Opens for reading where no daemon runs. Everything that writes is refused.
     pub fn open_read_only(folder: &Path) -> Result<Self, OpenError> {
-        let opened = open::open_read_only(folder)?;
-        let readers = Readers::start(&opened.path)?;
-        Ok(Self { queue: None, readers, path: opened.path, _lock: Arc::new(None) })
+        let path = open::check_read_only(folder)?;
+        let readers = Readers::start(&path)?;
+        Ok(Self { inner: Arc::new(Inner { writer: None, writer_thread: None, readers, path }) })
     }
 
     /// Whether some process holds a data folder.
     pub fn is_held(folder: &Path) -> bool {
-        open::is_locked(folder)
+        crate::folder::is_locked(folder)
     }
 
     /// The database file.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.inner.path
     }
 
-    async fn write<T: Send + 'static>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
-        let queue = self.queue.as_ref().ok_or_else(|| StoreError::Refused("opened for reading only".into()))?;
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let read_only = || StoreError::Refused("opened for reading only".into());
+        let queue = self.inner.writer.as_ref().ok_or_else(read_only)?;
         let (request, receiver) = writer::request(work);
-        writer::send(queue, request).await?;
+        queue.send(request).await.map_err(|_| StoreError::Closed)?;
         receiver.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -71,7 +91,7 @@ impl SqliteStore {
         parameters: impl Params + Send + 'static,
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StoreError> {
-        self.readers.query(move |c| c.prepare_cached(sql)?.query_row(parameters, read).optional()).await
+        self.inner.readers.query(move |c| c.prepare_cached(sql)?.query_row(parameters, read).optional()).await
     }
 
     async fn many<T: Send + 'static>(
@@ -80,7 +100,10 @@ impl SqliteStore {
         parameters: impl Params + Send + 'static,
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        self.readers.query(move |c| c.prepare_cached(&sql)?.query_map(parameters, read)?.collect()).await
+        self.inner
+            .readers
+            .query(move |c| c.prepare_cached(&sql)?.query_map(parameters, read)?.collect())
+            .await
     }
 }
 
@@ -107,7 +130,10 @@ impl Store for SqliteStore {
 
     fn sessions(&self, ended_too: bool, limit: u32) -> BoxFuture<'_, Result<Vec<SessionRow>, StoreError>> {
         let filter = if ended_too { "1" } else { "status <> 1" };
-        let sql = format!("SELECT {} FROM sessions WHERE {filter} ORDER BY updated_ms DESC, id DESC LIMIT ?1", rows::SESSION);
+        let sql = format!(
+            "SELECT {} FROM sessions WHERE {filter} ORDER BY updated_ms DESC, id DESC LIMIT ?1",
+            rows::SESSION
+        );
         Box::pin(self.many(sql, (limit,), rows::session))
     }
 
@@ -134,10 +160,19 @@ impl Store for SqliteStore {
         }))
     }
 
-    fn journal(&self, session: i64, from: i64, limit: u32) -> BoxFuture<'_, Result<Vec<JournalRow>, StoreError>> {
+    fn journal(
+        &self,
+        session: i64,
+        from: i64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<JournalRow>, StoreError>> {
         let sql = "SELECT sequence, at_ms, kind, body FROM journal WHERE session = ?1 AND sequence >= ?2 ORDER BY sequence LIMIT ?3";
         Box::pin(self.many(sql.to_string(), (session, from, limit), |row| {
-            Ok(JournalRow { sequence: row.get(0)?, at_ms: row.get(1)?, record: JournalRecord { kind: row.get(2)?, body: row.get(3)? } })
+            Ok(JournalRow {
+                sequence: row.get(0)?,
+                at_ms: row.get(1)?,
+                record: JournalRecord { kind: row.get(2)?, body: row.get(3)? },
+            })
         }))
     }
 
@@ -147,10 +182,19 @@ impl Store for SqliteStore {
     }
 
     fn next_timer_ms(&self) -> BoxFuture<'_, Result<Option<UnixMs>, StoreError>> {
-        Box::pin(async move { Ok(self.one("SELECT min(due_ms) FROM timers", (), |row| row.get::<_, Option<i64>>(0)).await?.flatten()) })
+        Box::pin(async move {
+            Ok(self
+                .one("SELECT min(due_ms) FROM timers", (), |row| row.get::<_, Option<i64>>(0))
+                .await?
+                .flatten())
+        })
     }
 
-    fn session_timers_due(&self, session: i64, now_ms: UnixMs) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>> {
+    fn session_timers_due(
+        &self,
+        session: i64,
+        now_ms: UnixMs,
+    ) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>> {
         let sql = "SELECT id, session, visit, timer, due_ms FROM timers WHERE session = ?1 AND due_ms <= ?2 ORDER BY due_ms, id";
         Box::pin(self.many(sql.to_string(), (session, now_ms), rows::timer))
     }
@@ -171,16 +215,28 @@ impl Store for SqliteStore {
         })
     }
 
-    fn outbox(&self, state: Option<OutboxState>, limit: u32) -> BoxFuture<'_, Result<Vec<OutboxRow>, StoreError>> {
-        let sql = format!("SELECT {} FROM outbox WHERE ?1 IS NULL OR state = ?1 ORDER BY id DESC LIMIT ?2", rows::OUTBOX);
-        Box::pin(self.many(sql, (state.map(rows::outbox_number), limit), rows::outbox))
+    fn outbox(
+        &self,
+        state: Option<OutboxState>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<OutboxRow>, StoreError>> {
+        let filter = state.map_or("1".to_string(), |state| format!("state = {}", rows::outbox_number(state)));
+        let sql = format!("SELECT {} FROM outbox WHERE {filter} ORDER BY id DESC LIMIT ?1", rows::OUTBOX);
+        Box::pin(self.many(sql, (limit,), rows::outbox))
     }
 
     fn outbox_update(&self, update: OutboxUpdate) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.write(move |c| crate::apply::outbox_update(c, &update)))
     }
 
-    fn put_program<'a>(&'a self, hash: [u8; 32], agent: &'a str, version: u32, bytes: Vec<u8>, source: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn put_program<'a>(
+        &'a self,
+        hash: [u8; 32],
+        agent: &'a str,
+        version: u32,
+        bytes: Vec<u8>,
+        source: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         let (agent, source) = (agent.to_string(), source.to_string());
         Box::pin(self.write(move |c| crate::apply::put_program(c, &hash, &agent, version, &bytes, &source)))
     }
@@ -199,9 +255,19 @@ impl Store for SqliteStore {
         Box::pin(self.write(move |c| crate::apply::set_setting(c, &key, &value)))
     }
 
-    fn dead_letter<'a>(&'a self, channel: &'a str, source_id: &'a str, raw: &'a str, reason: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<(), StoreError>> {
-        let (channel, source_id, raw, reason) = (channel.to_string(), source_id.to_string(), raw.to_string(), reason.to_string());
-        Box::pin(self.write(move |c| crate::apply::dead_letter(c, &channel, &source_id, &raw, &reason, now_ms)))
+    fn dead_letter<'a>(
+        &'a self,
+        channel: &'a str,
+        source_id: &'a str,
+        raw: &'a str,
+        reason: &'a str,
+        now_ms: UnixMs,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        let (channel, source_id, raw, reason) =
+            (channel.to_string(), source_id.to_string(), raw.to_string(), reason.to_string());
+        Box::pin(
+            self.write(move |c| crate::apply::dead_letter(c, &channel, &source_id, &raw, &reason, now_ms)),
+        )
     }
 
     fn record_attempt(&self, row: LedgerRow) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -209,12 +275,16 @@ impl Store for SqliteStore {
     }
 
     fn ledger(&self, session: Option<i64>, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerRow>, StoreError>> {
-        let sql = "SELECT row FROM ledger WHERE ?1 IS NULL OR session = ?1 ORDER BY id DESC LIMIT ?2";
-        Box::pin(self.many(sql.to_string(), (session, limit), |row| rows::json(row, 0)))
+        let all = "SELECT row FROM ledger ORDER BY id DESC LIMIT ?1";
+        let of_session = "SELECT row FROM ledger WHERE session = ?2 ORDER BY id DESC LIMIT ?1";
+        match session {
+            None => Box::pin(self.many(all.to_string(), (limit,), |row| rows::json(row, 0))),
+            Some(id) => Box::pin(self.many(of_session.to_string(), (limit, id), |row| rows::json(row, 0))),
+        }
     }
 
     fn totals(&self) -> BoxFuture<'_, Result<StoreTotals, StoreError>> {
-        Box::pin(self.readers.query(|c| {
+        Box::pin(self.inner.readers.query(|c| {
             let count = |sql: &str| c.query_row(sql, params![], |row| row.get::<_, i64>(0));
             Ok(StoreTotals {
                 sessions_live: count("SELECT count(*) FROM sessions WHERE status = 0")?,
@@ -230,9 +300,11 @@ impl Store for SqliteStore {
 
     fn close(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let Some(queue) = &self.queue else { return Ok(()) };
+            // A reader that is still open would keep the log from being removed.
+            self.inner.readers.stop();
+            let Some(queue) = &self.inner.writer else { return Ok(()) };
             let (done, closed) = oneshot::channel();
-            writer::send(queue, Request::Close { done }).await?;
+            queue.send(Request::Close { done }).await.map_err(|_| StoreError::Closed)?;
             closed.await.unwrap_or(Err(StoreError::Closed))
         })
     }
