@@ -134,22 +134,7 @@ impl Compiler<'_> {
                 let (of, key) = (self.object(of, None), self.object(key, None));
                 self.emit(I::Index(Object(to), Object(of), Object(key)));
             }
-            E::Record(_, fields) => {
-                let (first, count) = self.row(fields);
-                self.emit(I::MakeRecord(Object(to), first, count));
-            }
-            E::Variant(_, case, fields) if fields.is_empty() => {
-                self.load(to, Value::Variant(*case, [].into()))
-            }
-            E::Variant(_, case, fields) => {
-                let (first, count) = self.row(fields);
-                self.emit(I::MakeRecord(Object(to), first, count));
-                self.emit(I::MakeVariant(Object(to), CaseIndex(*case as u16)));
-            }
-            E::List(items) => {
-                let (first, count) = self.row(items);
-                self.emit(I::MakeList(Object(to), first, count));
-            }
+            E::Record(..) | E::Variant(..) | E::List(_) => self.compound(expr, to),
             E::Negate(inner) => {
                 let inner = self.object(inner, None);
                 self.emit(I::NegateValue(Object(to), Object(inner)));
@@ -177,6 +162,26 @@ impl Compiler<'_> {
         }
         self.release(mark);
         to
+    }
+
+    fn compound(&mut self, expr: &Expr, to: u16) {
+        match &expr.kind {
+            E::Variant(_, case, fields) if fields.is_empty() => {
+                self.load(to, Value::Variant(*case, [].into()))
+            }
+            E::Record(_, fields) | E::Variant(_, _, fields) => {
+                let (first, count) = self.row(fields);
+                self.emit(I::MakeRecord(Object(to), first, count));
+                if let E::Variant(_, case, _) = &expr.kind {
+                    self.emit(I::MakeVariant(Object(to), CaseIndex(*case as u16)));
+                }
+            }
+            E::List(items) => {
+                let (first, count) = self.row(items);
+                self.emit(I::MakeList(Object(to), first, count));
+            }
+            _ => self.later(expr.span, "a value of this kind"),
+        }
     }
 
     fn property(&mut self, of: &Expr, property: Property, to: u16) {

@@ -94,11 +94,6 @@ pub(super) fn execute(
             I::Divide(to, a, b) => s!(to) = attempt!(s!(a).checked_div(s!(b)), divisor(s!(b))),
             I::Remainder(to, a, b) => s!(to) = attempt!(s!(a).checked_rem(s!(b)), divisor(s!(b))),
             I::RemainderK(to, a, k) => s!(to) = attempt!(remainder(s!(a), k.0), divisor(i64::from(k.0))),
-            I::Negate(to, a) => s!(to) = attempt!(s!(a).checked_neg(), OVERFLOW),
-            I::Not(to, a) => s!(to) = i64::from(s!(a) == 0),
-            I::Compare(operator, to, a, b) => s!(to) = i64::from(compare(operator, s!(a), s!(b))),
-            I::Now(to) => s!(to) = context.now_ms,
-            I::LoadScalar(to, constant) => s!(to) = context.program.scalar_constants[usize::from(constant.0)],
             I::Jump(target) => jump_when!(true, target),
             I::JumpIf(a, target) => jump_when!(s!(a) != 0, target),
             I::JumpUnless(a, target) => jump_when!(s!(a) == 0, target),
@@ -124,13 +119,8 @@ pub(super) fn execute(
             I::Done(Object(value)) => return Exit::Done(Some(objects[usize::from(value)].clone())),
             I::DoneEmpty() => return Exit::Done(None),
             I::End() => return Exit::End,
-            I::Reply(_) | I::SendOwner(_) | I::SetTimer(..) => {
-                if let Err(trap) = act(context, visit, scalars, objects, instruction) {
-                    return Exit::Trap(trap);
-                }
-            }
-            _ => {
-                if let Err(trap) = objects::apply(context.program, scalars, objects, instruction) {
+            other => {
+                if let Err(trap) = rarely(context, visit, scalars, objects, other) {
                     return Exit::Trap(trap);
                 }
             }
@@ -174,23 +164,36 @@ fn compare(operator: C, a: i64, b: i64) -> bool {
     }
 }
 
-/// Instructions that decide something for the outside.
-fn act(
+/// Instructions that no loop is made of: the other scalars, what is decided for the outside, then values.
+fn rarely(
     context: &mut Context<'_>,
     visit: u64,
-    scalars: &[i64],
-    objects: &[Value],
+    scalars: &mut [i64],
+    objects: &mut [Value],
     instruction: I,
 ) -> Result<(), Trap> {
-    let action = match instruction {
-        I::Reply(Object(text)) => Action::Reply(objects::text(&objects[usize::from(text)])?.clone()),
-        I::SendOwner(Object(text)) => Action::SendOwner(objects::text(&objects[usize::from(text)])?.clone()),
-        I::SetTimer(timer, Scalar(after)) => {
-            let due_ms = context.now_ms.checked_add(scalars[usize::from(after)].max(0)).ok_or(OVERFLOW)?;
-            Action::SetTimer { visit, timer: u32::from(timer.0), due_ms }
+    let scalar = |register: Scalar| scalars[usize::from(register.0)];
+    let (to, result) = match instruction {
+        I::Now(to) => (to, context.now_ms),
+        I::LoadScalar(to, constant) => (to, context.program.scalar_constants[usize::from(constant.0)]),
+        I::Negate(to, a) => (to, scalar(a).checked_neg().ok_or(OVERFLOW)?),
+        I::Not(to, a) => (to, i64::from(scalar(a) == 0)),
+        I::Compare(operator, to, a, b) => (to, i64::from(compare(operator, scalar(a), scalar(b)))),
+        I::Reply(Object(text)) => {
+            context.actions.push(Action::Reply(objects::text(&objects[usize::from(text)])?.clone()));
+            return Ok(());
         }
-        _ => return Err(Trap::Corrupt("not an action")),
+        I::SendOwner(Object(text)) => {
+            context.actions.push(Action::SendOwner(objects::text(&objects[usize::from(text)])?.clone()));
+            return Ok(());
+        }
+        I::SetTimer(timer, after) => {
+            let due_ms = context.now_ms.checked_add(scalar(after).max(0)).ok_or(OVERFLOW)?;
+            context.actions.push(Action::SetTimer { visit, timer: u32::from(timer.0), due_ms });
+            return Ok(());
+        }
+        other => return objects::apply(context.program, scalars, objects, other),
     };
-    context.actions.push(action);
+    scalars[usize::from(to.0)] = result;
     Ok(())
 }
