@@ -1,2 +1,93 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs tools: built in now, scripts, components and MCP later.
+//! Runs tools. Today the two that are built in: `time.now` and `files.read`. Neither changes anything.
+
+mod files;
+mod time;
+
+use blufio_core::BoxFuture;
+use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
+
+pub use files::FILE_BYTES_MAX;
+pub use time::zone_exists;
+
+const NOW_SCHEMA: &str = r#"{"type":"object","properties":{"zone":{"type":"string","description":"IANA time zone, for example Europe/Berlin; UTC when absent"}},"additionalProperties":false}"#;
+const READ_SCHEMA: &str = r#"{"type":"object","properties":{"path":{"type":"string","description":"path of the file, relative to the granted folder"}},"required":["path"],"additionalProperties":false}"#;
+
+/// The built-in tools.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Builtin;
+
+impl ToolHost for Builtin {
+    fn manifests(&self) -> Vec<ToolManifest> {
+        vec![
+            ToolManifest {
+                name: "time.now",
+                description: "The current date and time with its weekday, in a time zone.",
+                input_schema: NOW_SCHEMA,
+                effect: EffectClass::Read,
+                dangerous: false,
+            },
+            ToolManifest {
+                name: "files.read",
+                description: "Reads a text file of the granted folder (UTF-8, at most 64 KiB).",
+                input_schema: READ_SCHEMA,
+                effect: EffectClass::Read,
+                dangerous: false,
+            },
+        ]
+    }
+
+    fn call<'a>(&'a self, request: &'a ToolRequest) -> BoxFuture<'a, Result<String, ToolError>> {
+        Box::pin(async move {
+            match request.tool.as_str() {
+                "time.now" => time::now(&request.arguments, request.now_ms),
+                "files.read" => {
+                    let folder = request
+                        .folder
+                        .clone()
+                        .ok_or_else(|| ToolError::Denied("no folder is granted".into()))?;
+                    let arguments = request.arguments.clone();
+                    // Disks can stall; the runtime's threads must not.
+                    let read = tokio::task::spawn_blocking(move || files::read(&folder, &arguments));
+                    read.await.map_err(|error| ToolError::Broken(error.to_string()))?
+                }
+                other => Err(ToolError::Denied(format!("there is no tool `{other}`"))),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(tool: &str, arguments: &str) -> ToolRequest {
+        ToolRequest {
+            tool: tool.into(),
+            arguments: arguments.into(),
+            idempotency_key: "k".into(),
+            folder: None,
+            now_ms: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn every_manifest_runs_and_has_a_schema_that_is_json() {
+        for manifest in Builtin.manifests() {
+            let schema: serde_json::Value = serde_json::from_str(manifest.input_schema).unwrap();
+            assert_eq!(schema["additionalProperties"], false, "{}", manifest.name);
+            let answer = Builtin.call(&request(manifest.name, "{}")).await;
+            assert!(
+                !matches!(&answer, Err(ToolError::Denied(words)) if words.contains("no tool")),
+                "{answer:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn unknown_tools_and_missing_grants_are_denied() {
+        assert!(matches!(Builtin.call(&request("shell.run", "{}")).await, Err(ToolError::Denied(_))));
+        let ungranted = Builtin.call(&request("files.read", r#"{"path":"a"}"#)).await;
+        assert_eq!(ungranted, Err(ToolError::Denied("no folder is granted".into())));
+    }
+}
