@@ -8,12 +8,12 @@ use blufio_agent::Runtime;
 use blufio_core::model::{ModelErrorKind, StopReason};
 use blufio_core::store::{OutboxState, SessionStatus};
 
-use crate::world::{Answer, START_MS, World, agent, lines, message, newest, reply, say, says};
+use crate::world::{Answer, START_MS, World, agent, lines, message, newest, program_with, reply, say, says};
 
 /// An assistant that streams, joins what is added while it works, and stops when told.
 pub const ASSISTANT: &str = r#"agent assistant v1
 goal "Help."
-models { fast = "fake/small" else "fake/big" }
+models { fast = "fake/small" }
 budget { message = 10 calls }
 can use time.now, files.read in "notes/"
 context { static "persona.md" max 500 tokens  dynamic history last 40 messages max 8000 tokens }
@@ -90,7 +90,7 @@ async fn a_joined_message_is_read_by_the_next_step_and_never_lost() {
     // The process dies here: the call is made again, with what it was asked with, and `idle` takes the joined message.
     drop(handle);
     gate.store(true, Ordering::SeqCst);
-    let again = World { store: world.store.clone(), clock: world.clock.clone(), ..World::new(ASSISTANT, |request, _| says(&lines(request).join("/"))) };
+    let again = World { store: world.store.clone(), clock: world.clock.clone(), channel: world.channel.clone(), ..World::new(ASSISTANT, |request, _| says(&lines(request).join("/"))) };
     let handle = again.start().await;
     handle.quiet().await;
     assert_eq!(again.requests().iter().map(|r| lines(r).join("/")).collect::<Vec<_>>(), ["U:one", "U:one/A:U:one/U:two"]);
@@ -215,10 +215,12 @@ async fn a_long_streamed_reply_spills_into_further_messages_in_order() {
 
 #[tokio::test]
 async fn the_chain_falls_back_and_every_attempt_is_in_the_ledger() {
-    let world = World::new(ASSISTANT, |request, _| match request.model.as_str() {
+    let mut world = World::new(ASSISTANT, |request, _| match request.model.as_str() {
         "small" => Answer::Fail(ModelErrorKind::Authentication, None),
         _ => says("from the big one"),
     });
+    let program = program_with(ASSISTANT, |typed| typed.models[0].chain.push("fake/big".into()));
+    world.programs[0].program = program;
     let handle = world.start().await;
     say(&handle, 1, "7", "hi").await;
     handle.quiet().await;
@@ -276,8 +278,9 @@ async fn an_empty_answer_is_nudged_once_and_never_a_blank_message() {
 
 #[tokio::test]
 async fn a_failure_while_handling_a_failure_parks_the_session_and_tells_the_owner() {
-    let text = HOLDS.replace("{ reply \"Failed: {why.kind}\" -> idle }", "-> look");
-    let world = World::new(&text, |_, _| Answer::Fail(ModelErrorKind::InvalidRequest, None));
+    let text = HOLDS.replace("{ reply \"Failed: {why.kind}\" -> idle }", "-> sorry");
+    let text = text.replace("anywhere {", "state sorry max 1 per event else idle { write text using fast \"Apologise.\"  reply text -> idle }\nanywhere {");
+    let world = World::new(&text.replace("3 calls", "9 calls"), |_, _| Answer::Fail(ModelErrorKind::InvalidRequest, None));
     let handle = world.start().await;
     say(&handle, 1, "7", "tea").await;
     handle.quiet().await;
@@ -321,8 +324,8 @@ start state idle { on message m { reply "old {m}" } }
 async fn done_ends_the_session_and_held_mail_opens_the_next() {
     let text = r#"agent form v1
 goal "Ask."
-keep { count: int = 0 }
-start state first { on message m { count = count + 1  reply "first {count}: {m}" -> second } }
+keep { who: text = "nobody" }
+start state opening { on message m { reply "first {who}: {m}"  who = "somebody" -> second } }
 state second { on message m { reply "second: {m}"  done } }
 "#;
     let world = World::new(text, |_, _| says("?"));
@@ -330,7 +333,7 @@ state second { on message m { reply "second: {m}"  done } }
     let batch = ["a", "b", "c"].iter().enumerate().map(|(at, text)| message(at, "7", text)).collect();
     handle.sink().deliver("telegram", batch, None).await.unwrap();
     handle.quiet().await;
-    assert_eq!(world.texts("7"), ["first 1: a", "second: b", "first 1: c"]);
+    assert_eq!(world.texts("7"), ["first nobody: a", "second: b", "first nobody: c"]);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use blufio_core::channel::SendError;
 use blufio_core::message::Address;
-use blufio_core::store::{NewOutbox, OutboxState, OutboxUpdate, Store};
+use blufio_core::store::{NewOutbox, OutboxState, OutboxUpdate};
 
 use crate::world::{World, say, says};
 
@@ -105,17 +105,22 @@ async fn without_edits_a_send_that_a_crash_interrupted_is_never_repeated() {
 #[tokio::test]
 async fn a_send_that_did_not_leave_is_repeated_and_order_is_kept() {
     let world = World::new(ECHO, |_, _| says("?")).plain_channel();
-    let limited = SendError::RateLimited { method: "sendMessage", retry_after_ms: 9_000 };
-    world.channel.send_errors.lock().unwrap().extend([not_sent(), limited]);
+    world.channel.send_errors.lock().unwrap().push_back(not_sent());
     let handle = world.start().await;
     say(&handle, 1, "7", "/twice").await;
+    world.settle().await;
     say(&handle, 2, "8", "x").await;
     world.until("another chat is not held up", |w| w.texts("8") == ["re: x"]).await;
     world.settle().await;
     assert!(world.texts("7").is_empty());
-    world.clock.advance(9_000);
+    let limited = SendError::RateLimited { method: "sendMessage", retry_after_ms: 90_000 };
+    world.channel.send_errors.lock().unwrap().push_back(limited);
+    world.clock.advance(60_000);
     world.settle().await;
-    world.clock.advance(9_000);
+    world.clock.advance(89_999);
+    world.settle().await;
+    assert!(world.texts("7").is_empty());
+    world.clock.advance(1);
     handle.quiet().await;
     assert_eq!(world.texts("7"), ["one", "two"]);
 }

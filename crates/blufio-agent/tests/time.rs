@@ -64,9 +64,9 @@ const CANCELS: &str = r#"agent cancels v1
 goal "Wait."
 models { fast = "fake/small" }
 budget { message = 1 calls }
-start state idle { on message m { asked = m -> ask } }
+start state idle { on message m { asked = m -> asking } }
 keep { asked: message? }
-state ask {
+state asking {
   write text using fast from asked "Answer."
   reply text -> idle
   after 2m { reply "too slow" -> idle }

@@ -63,7 +63,7 @@ async fn a_call_that_a_crash_interrupted_is_uncertain_and_never_repeated() {
     world.until("posting", |w| w.tools.calls.lock().unwrap().len() == 1).await;
     kill(handle);
     *world.tools.hang.lock().unwrap() = false;
-    let next = World { store: world.store.clone(), ..World::new(&poster(), |request, _| says(&lines(request).join("/"))) };
+    let next = World { store: world.store.clone(), channel: world.channel.clone(), ..World::new(&poster(), |request, _| says(&lines(request).join("/"))) };
     let handle = next.start().await;
     handle.quiet().await;
     assert_eq!(next.texts("7"), ["Please check."]);

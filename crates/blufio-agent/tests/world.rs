@@ -17,6 +17,7 @@ use blufio_core::testing::{ManualClock, MemoryStore};
 use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
 use blufio_lang::check::{Environment, ToolInfo, check};
 use blufio_lang::compile::compile;
+use blufio_lang::diagnostic::render;
 use blufio_lang::program::Program;
 use blufio_lang::source::SourceMap;
 
@@ -227,6 +228,11 @@ impl ToolHost for FakeTools {
 
 /// Compiles an agent; panics with its diagnostics.
 pub fn program(text: &str) -> Program {
+    program_with(text, |_| {})
+}
+
+/// Compiles an agent after a change that the checker does not allow yet.
+pub fn program_with(text: &str, change: impl Fn(&mut blufio_lang::typed::Program)) -> Program {
     let tools = ["time.now", "files.read", "post.send"];
     let tool = |name: &&str| ToolInfo { name: name.to_string(), once: *name == "post.send", needs_folder: *name == "files.read" };
     let environment = Environment {
@@ -237,10 +243,11 @@ pub fn program(text: &str) -> Program {
     };
     let mut sources = SourceMap::default();
     sources.add("test.agent", text).unwrap();
-    let (checked, diagnostics) = check(&sources, &environment);
-    assert!(!diagnostics.has_errors(), "{diagnostics:#?}");
+    let (mut checked, diagnostics) = check(&sources, &environment);
+    assert!(!diagnostics.has_errors(), "{}", render(&diagnostics, &sources, false));
+    change(&mut checked.agents[0].program);
     let (program, diagnostics) = compile(&checked.agents[0].program);
-    assert!(!diagnostics.has_errors(), "{diagnostics:#?}");
+    assert!(!diagnostics.has_errors(), "{}", render(&diagnostics, &sources, false));
     program
 }
 

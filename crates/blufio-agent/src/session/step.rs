@@ -27,7 +27,10 @@ pub(super) enum Cause {
 impl Driver {
     /// Drafts everything that a step decided.
     pub(super) fn apply(&mut self, result: StepResult, cause: Cause) {
-        for action in result.actions {
+        // What a cancelled step had shown stands in the chat before the words of the handler that cancelled it.
+        let (cancels, others): (Vec<_>, Vec<_>) =
+            result.actions.into_iter().partition(|action| matches!(action, Action::CancelEffect(_)));
+        for action in cancels.into_iter().chain(others) {
             self.act(action, cause);
         }
         let run_pending = matches!(&result.stop, Stop::Await { effect: Effect::Run { .. }, .. });
