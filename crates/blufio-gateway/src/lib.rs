@@ -1,2 +1,4 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Lets messages in and out.
+//! Lets messages in and out. Each channel is a module that implements `blufio_core::channel::Channel`.
+
+pub mod telegram;

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From an update to a message: who spoke (only a numeric `from.id` is ever an identity), whether the words are the
+//! sender's own, and what is none of our business.
+
+use blufio_core::message::{Address, Attachment, ChatKind, Inbound, Sender};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::NAME;
+use super::wire::{self, Chat, Me, Message, PhotoSize, Quoted, Update, UpdateId};
+
+/// Longest text that is handed on, characters; Telegram's own limit is below.
+const TEXT_CHARACTERS_MAX: usize = 16_384;
+const CUT_MARK: &str = " […]";
+const NAME_CHARACTERS_MAX: usize = 128;
+/// Largest photo that models take, bytes.
+pub(crate) const PHOTO_BYTES_MAX: u64 = 5 * 1024 * 1024;
+
+/// What an update means.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Meaning {
+    /// A message for the runtime.
+    Message(Box<Inbound>),
+    /// Nothing for us, and why.
+    Ignored(&'static str),
+    /// It cannot be read, and why: to be put aside.
+    Poison(String),
+}
+
+/// The id of an update, when it has one that can be acknowledged.
+pub(crate) fn update_id(raw: &RawValue) -> Option<i64> {
+    let update: UpdateId = serde_json::from_str(raw.get()).ok()?;
+    Some(update.update_id).filter(|id| (0..i64::MAX).contains(id))
+}
+
+/// Reads one update.
+pub(crate) fn read(raw: &RawValue, update_id: i64, me: &Me) -> Meaning {
+    let update: Update = match serde_json::from_str(&wire::repaired(raw.get())) {
+        Ok(update) => update,
+        Err(error) => return Meaning::Poison(format!("not an update as documented: {error}")),
+    };
+    if update.edited_message.is_some() {
+        return Meaning::Ignored("an edited message");
+    }
+    match update.message.or(update.channel_post) {
+        Some(message) => read_message(message, update_id, me),
+        None => Meaning::Ignored("not a message"),
+    }
+}
+
+fn read_message(message: Message, update_id: i64, me: &Me) -> Meaning {
+    if message.chat.id == 0 {
+        return Meaning::Poison("chat 0 does not exist".to_string());
+    }
+    // Anonymous administrators speak through a bot of Telegram's and are told by `sender_chat`.
+    let is_bot = message
+        .from
+        .as_ref()
+        .is_some_and(|user| user.id == me.id || (user.is_bot && message.sender_chat.is_none()));
+    if is_bot {
+        return Meaning::Ignored("a bot's message");
+    }
+    let is_forwarded =
+        message.forward_origin.is_some() || message.forward_date.is_some() || message.is_automatic_forward;
+    let own_words = !is_forwarded && message.via_bot.is_none();
+    let attachments: Vec<Attachment> = photo(message.photo.as_deref().unwrap_or(&[])).into_iter().collect();
+    let text = message.text.as_deref().or(message.caption.as_deref()).unwrap_or("");
+    if text.trim().is_empty() && attachments.is_empty() {
+        return Meaning::Ignored("a message without words");
+    }
+    let addressed = if own_words { addressed(text, &me.username) } else { Some(text.to_string()) };
+    let Some(text) = addressed else {
+        return Meaning::Ignored("a command for another bot");
+    };
+    Meaning::Message(Box::new(Inbound {
+        source_id: format!("update:{update_id}"),
+        address: Address {
+            channel: NAME.to_string(),
+            chat: message.chat.id.to_string(),
+            // Outside forums the field names a chain of replies, which is no place to answer to.
+            thread: message.message_thread_id.filter(|_| message.is_topic_message).map(|id| id.to_string()),
+        },
+        chat: kind(&message.chat),
+        sender: sender(&message),
+        text: cut(&harmless(&text)),
+        own_words,
+        quoted: quoted(&message).map(|text| cut(&harmless(&text))),
+        message_id: Some(message.message_id.to_string()),
+        sent_ms: seconds(&message.date).saturating_mul(1000),
+        attachments,
+    }))
+}
+
+fn kind(chat: &Chat) -> ChatKind {
+    match chat.kind.as_str() {
+        "private" => ChatKind::Private,
+        _ => ChatKind::Group(display_name(chat.title.as_deref().unwrap_or(""))),
+    }
+}
+
+fn sender(message: &Message) -> Sender {
+    if let Some(chat) = &message.sender_chat {
+        return Sender { id: String::new(), name: display_name(chat.title.as_deref().unwrap_or("")) };
+    }
+    let Some(user) = &message.from else {
+        return Sender { id: String::new(), name: String::new() };
+    };
+    let name = match &user.last_name {
+        Some(last_name) => format!("{} {last_name}", user.first_name),
+        None => user.first_name.clone(),
+    };
+    // What a bot wrote for somebody is not that person speaking. Ids of persons are positive.
+    let is_person = message.via_bot.is_none() && user.id > 0;
+    let id = if is_person { user.id.to_string() } else { String::new() };
+    Sender { id, name: display_name(&name) }
+}
+
+/// The words that the message answers to: the marked part, else the whole message.
+fn quoted(message: &Message) -> Option<String> {
+    let words = |quoted: &Quoted| quoted.text.clone().or_else(|| quoted.caption.clone());
+    let text = message
+        .quote
+        .as_ref()
+        .and_then(words)
+        .or_else(|| message.reply_to_message.as_ref().and_then(words))?;
+    (!text.trim().is_empty()).then_some(text)
+}
+
+/// A command without the bot's name, `None` when it names another bot. Other texts stay as they are.
+fn addressed(text: &str, username: &str) -> Option<String> {
+    let Some(command) = text.trim_start().strip_prefix('/') else { return Some(text.to_string()) };
+    let end = command.find(char::is_whitespace).unwrap_or(command.len());
+    let (word, rest) = command.split_at(end);
+    match word.split_once('@') {
+        Some((name, bot)) if bot.eq_ignore_ascii_case(username) => Some(format!("/{name}{rest}")),
+        // Telegram's names are letters, digits and `_`; anything else after the `@` is no address.
+        Some((_, bot)) if !bot.is_empty() && bot.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
+            None
+        }
+        _ => Some(text.to_string()),
+    }
+}
+
+/// The largest size that is not too large for a model.
+fn photo(sizes: &[PhotoSize]) -> Option<Attachment> {
+    let fits = |size: &&PhotoSize| size.file_size.is_none_or(|bytes| bytes <= PHOTO_BYTES_MAX);
+    let area = |size: &&PhotoSize| size.width.saturating_mul(size.height);
+    let size = sizes.iter().filter(fits).max_by_key(area)?;
+    // Telegram stores photos as JPEG, whatever was uploaded.
+    Some(Attachment {
+        media_type: "image/jpeg".to_string(),
+        handle: size.file_id.clone(),
+        bytes: size.file_size,
+    })
+}
+
+/// Any number as seconds; nonsense is the beginning of time. The date is only shown, nothing depends on it.
+fn seconds(date: &Value) -> i64 {
+    if let Some(seconds) = date.as_i64() {
+        return seconds;
+    }
+    if date.is_u64() { i64::MAX } else { 0 }
+}
+
+/// Makes control characters visible that could steer a terminal or end a text early; line ends become `\n`.
+fn harmless(text: &str) -> String {
+    text.replace("\r\n", "\n")
+        .chars()
+        .map(|c| if matches!(c, '\n' | '\t') { c } else { visible(c) })
+        .collect()
+}
+
+fn visible(c: char) -> char {
+    match c {
+        '\u{0}'..='\u{1F}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(char::REPLACEMENT_CHARACTER),
+        '\u{7F}' => '\u{2421}',
+        _ if c.is_control() => char::REPLACEMENT_CHARACTER,
+        _ => c,
+    }
+}
+
+/// A name on one line, without characters that turn the reading direction of what stands beside it.
+fn display_name(name: &str) -> String {
+    let turns =
+        |c: char| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    name.chars()
+        .take(NAME_CHARACTERS_MAX)
+        .map(|c| if turns(c) { char::REPLACEMENT_CHARACTER } else { visible(c) })
+        .collect()
+}
+
+fn cut(text: &str) -> String {
+    if text.len() <= TEXT_CHARACTERS_MAX || text.chars().count() <= TEXT_CHARACTERS_MAX {
+        return text.to_string();
+    }
+    let kept = TEXT_CHARACTERS_MAX - CUT_MARK.chars().count();
+    text.chars().take(kept).chain(CUT_MARK.chars()).collect()
+}
+
+#[cfg(test)]
+mod tests;
