@@ -4,7 +4,10 @@
 
 pub mod clock;
 pub mod secret;
+pub mod retry;
+pub mod tokens;
 pub mod message;
+pub mod pairing;
 pub mod channel;
 pub mod model;
 pub mod tool;

@@ -1,2 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Talks to models.
+//! Model providers. A provider is one folder and one implementation of `blufio_core::model::ModelProvider`.
+
+pub mod anthropic;
+pub mod prices;
+pub mod limiter;
+mod http;
