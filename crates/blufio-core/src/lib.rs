@@ -8,6 +8,7 @@ pub mod retry;
 pub mod tokens;
 pub mod message;
 pub mod pairing;
+pub mod pairing;
 pub mod channel;
 pub mod model;
 pub mod tool;
