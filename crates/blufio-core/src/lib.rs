@@ -8,7 +8,6 @@ pub mod retry;
 pub mod tokens;
 pub mod message;
 pub mod pairing;
-pub mod pairing;
 pub mod channel;
 pub mod model;
 pub mod tool;
