@@ -35,7 +35,12 @@ impl Sink {
         refused(&error)
     }
 
-    async fn accept(&self, channel: &str, batch: Vec<Inbound>, cursor: Option<String>) -> Result<(), SinkError> {
+    async fn accept(
+        &self,
+        channel: &str,
+        batch: Vec<Inbound>,
+        cursor: Option<String>,
+    ) -> Result<(), SinkError> {
         if self.0.is_stopping() {
             return Err(SinkError::Stopping);
         }
@@ -85,7 +90,8 @@ impl Sink {
             Decision::Drop(text) => {
                 // A group is not answered: every stranger's word would make the bot speak.
                 let private = message.chat == ChatKind::Private;
-                let answers = text.filter(|_| private).map(|text| answer(&message, &text)).into_iter().collect();
+                let answers =
+                    text.filter(|_| private).map(|text| answer(&message, &text)).into_iter().collect();
                 NewInbox { message, key: None, answers }
             }
         }
@@ -104,7 +110,12 @@ fn answer(message: &Inbound, text: &str) -> NewOutbox {
 }
 
 impl InboundSink for Sink {
-    fn deliver<'a>(&'a self, channel: &'a str, batch: Vec<Inbound>, cursor: Option<String>) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn deliver<'a>(
+        &'a self,
+        channel: &'a str,
+        batch: Vec<Inbound>,
+        cursor: Option<String>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(self.accept(channel, batch, cursor))
     }
 
@@ -114,21 +125,36 @@ impl InboundSink for Sink {
         })
     }
 
-    fn remember<'a>(&'a self, channel: &'a str, key: &'a str, value: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn remember<'a>(
+        &'a self,
+        channel: &'a str,
+        key: &'a str,
+        value: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(async move {
             let key = format!("channel/{channel}/{key}");
             self.0.store.set_setting(&key, value).await.map_err(|error| self.fail(error))
         })
     }
 
-    fn recall<'a>(&'a self, channel: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<String>, SinkError>> {
+    fn recall<'a>(
+        &'a self,
+        channel: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, SinkError>> {
         Box::pin(async move {
             let key = format!("channel/{channel}/{key}");
             self.0.store.setting(&key).await.map_err(|error| self.fail(error))
         })
     }
 
-    fn dead_letter<'a>(&'a self, channel: &'a str, source_id: &'a str, raw: &'a str, reason: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn dead_letter<'a>(
+        &'a self,
+        channel: &'a str,
+        source_id: &'a str,
+        raw: &'a str,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(async move {
             let now_ms = self.0.clock.now_ms();
             let put = self.0.store.dead_letter(channel, source_id, raw, reason, now_ms).await;

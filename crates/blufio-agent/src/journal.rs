@@ -45,10 +45,15 @@ pub(crate) fn moved(from: Option<&str>, to: &str) -> JournalRecord {
 pub(crate) fn intent(id: EffectId, effect: &Effect, model: Option<&str>) -> JournalRecord {
     let body = match effect {
         Effect::Run { calls } => {
-            let calls: Vec<Value> = calls.iter().map(|c| json!({ "id": &*c.id, "tool": &*c.tool, "arguments": &*c.arguments })).collect();
+            let calls: Vec<Value> = calls
+                .iter()
+                .map(|c| json!({ "id": &*c.id, "tool": &*c.tool, "arguments": &*c.arguments }))
+                .collect();
             json!({ "effect": coordinate(id), "run": calls })
         }
-        Effect::Model(effect) => json!({ "effect": coordinate(id), "model": purpose(&effect.purpose), "using": model }),
+        Effect::Model(effect) => {
+            json!({ "effect": coordinate(id), "model": purpose(&effect.purpose), "using": model })
+        }
     };
     record("intent", body)
 }
@@ -68,18 +73,31 @@ pub(crate) fn call_started(id: EffectId, call: usize) -> JournalRecord {
 }
 
 /// One attempt of a model call.
-pub(crate) fn attempt(id: EffectId, model: &str, outcome: &str, usage: Option<blufio_core::model::Usage>) -> JournalRecord {
+pub(crate) fn attempt(
+    id: EffectId,
+    model: &str,
+    outcome: &str,
+    usage: Option<blufio_core::model::Usage>,
+) -> JournalRecord {
     record("attempt", json!({ "effect": coordinate(id), "model": model, "outcome": outcome, "usage": usage }))
 }
 
 /// How an effect ended; `picked` is the document that a `pick` gave, `calls` the results of a `run`.
-pub(crate) fn result(id: EffectId, outcome: &Outcome, picked: Option<&Value>, calls: Option<Value>) -> JournalRecord {
+pub(crate) fn result(
+    id: EffectId,
+    outcome: &Outcome,
+    picked: Option<&Value>,
+    calls: Option<Value>,
+) -> JournalRecord {
     let how = match outcome {
         Outcome::Picked(_) => json!({ "picked": picked }),
         Outcome::Wrote(text) => json!({ "wrote": &**text }),
         Outcome::Said(text) => json!({ "said": &**text }),
         Outcome::Called(calls) => {
-            let calls: Vec<Value> = calls.iter().map(|c| json!({ "id": &*c.id, "tool": &*c.tool, "arguments": &*c.arguments })).collect();
+            let calls: Vec<Value> = calls
+                .iter()
+                .map(|c| json!({ "id": &*c.id, "tool": &*c.tool, "arguments": &*c.arguments }))
+                .collect();
             json!({ "called": calls })
         }
         Outcome::Refused(why) => json!({ "refused": &**why }),
@@ -102,8 +120,12 @@ pub(crate) fn fault(fault: &Fault) -> JournalRecord {
 /// Words for a fault.
 pub(crate) fn fault_words(fault: &Fault) -> String {
     match fault {
-        Fault::FailedTwice(failure) => format!("a failure while handling a failure: {} ({})", failure.kind.word(), failure.detail),
-        Fault::Unhandled(failure) => format!("a failure that nothing handles: {} ({})", failure.kind.word(), failure.detail),
+        Fault::FailedTwice(failure) => {
+            format!("a failure while handling a failure: {} ({})", failure.kind.word(), failure.detail)
+        }
+        Fault::Unhandled(failure) => {
+            format!("a failure that nothing handles: {} ({})", failure.kind.word(), failure.detail)
+        }
         Fault::UnhandledUncertain => "an effect of unknown outcome that nothing handles".to_string(),
         Fault::OutOfFuel => "a step that did not end within its instructions".to_string(),
         Fault::TooManyTransitions => "a step that moved from state to state without waiting".to_string(),

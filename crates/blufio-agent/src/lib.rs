@@ -8,19 +8,33 @@
 //! Modules in reading order.
 
 pub mod options;
+
 pub mod routes;
+
 pub mod runtime;
+
 mod deliver;
+
 mod shared;
+
 mod reload;
+
 mod supervise;
+
 mod timers;
+
 mod session;
+
 mod transcript;
+
 mod context;
+
 mod perform;
+
 mod outbox;
+
 mod journal;
+
 pub mod status;
 
 pub use options::{AgentProgram, Limits, Options};

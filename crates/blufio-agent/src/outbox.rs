@@ -58,7 +58,9 @@ impl Outbox {
         let wake = Arc::new(Notify::new());
         lanes.insert(address.clone(), Queue { rows: VecDeque::from([row]), wake: Arc::clone(&wake) });
         drop(lanes);
-        tokio::spawn(Lane { shared: Arc::clone(shared), address: address.clone(), wake, streams: Vec::new() }.run());
+        tokio::spawn(
+            Lane { shared: Arc::clone(shared), address: address.clone(), wake, streams: Vec::new() }.run(),
+        );
     }
 
     /// Partial text of a stream changed.
@@ -74,7 +76,12 @@ impl Outbox {
             if let (None, Some(session)) = (&row.text, row.session)
                 && shared.outbox.hub.row_of(session).is_none()
             {
-                shared.outbox.hub.open(row.id, session, &row.address, row.state != blufio_core::store::OutboxState::Ready);
+                shared.outbox.hub.open(
+                    row.id,
+                    session,
+                    &row.address,
+                    row.state != blufio_core::store::OutboxState::Ready,
+                );
             }
             Self::push(shared, &row.address, row.id);
         }
@@ -163,7 +170,9 @@ impl Lane {
         let least = i64::try_from(self.shared.limits.stream_edit_ms).unwrap_or(i64::MAX);
         let mut wait: Option<i64> = None;
         for stream in &mut self.streams {
-            let Some((text, version)) = self.shared.outbox.hub.read(stream.row, stream.version) else { continue };
+            let Some((text, version)) = self.shared.outbox.hub.read(stream.row, stream.version) else {
+                continue;
+            };
             let now = self.shared.clock.now_ms();
             if now < stream.next_edit_ms {
                 wait = Some(wait.unwrap_or(i64::MAX).min(stream.next_edit_ms - now));

@@ -81,7 +81,15 @@ pub(crate) struct Performed {
 
 impl Performed {
     pub(crate) fn new(id: EffectId, outcome: Outcome) -> Self {
-        Self { id, outcome, picked: None, turns: Vec::new(), results: Vec::new(), ledger: Vec::new(), attempts: Vec::new() }
+        Self {
+            id,
+            outcome,
+            picked: None,
+            turns: Vec::new(),
+            results: Vec::new(),
+            ledger: Vec::new(),
+            attempts: Vec::new(),
+        }
     }
 }
 
@@ -110,7 +118,9 @@ impl Running {
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             let performed = match job {
-                Job::Model { effect, turns, stream } => model::perform(&shared, &origin, effect, turns, stream, cancelled).await,
+                Job::Model { effect, turns, stream } => {
+                    model::perform(&shared, &origin, effect, turns, stream, cancelled).await
+                }
                 Job::Run { calls, progress, resumed } => {
                     tools::perform(&shared, &origin, &calls, progress, resumed, &sender, &cancelled).await
                 }

@@ -43,9 +43,12 @@ impl Programs {
         for agent in programs {
             let hash = agent.program.hash();
             let name = agent.program.name.clone();
-            store.put_program(hash, &name, agent.program.version, agent.program.to_bytes(), &agent.source).await?;
+            store
+                .put_program(hash, &name, agent.program.version, agent.program.to_bytes(), &agent.source)
+                .await?;
             let surroundings = Surroundings { static_files: agent.static_files, folder: agent.folder };
-            let stored = serde_json::to_string(&surroundings).map_err(|e| StoreError::Refused(e.to_string()))?;
+            let stored =
+                serde_json::to_string(&surroundings).map_err(|e| StoreError::Refused(e.to_string()))?;
             store.set_setting(&surroundings_key(hash), &stored).await?;
             let loaded = Arc::new(Loaded::new(agent.program, hash, surroundings));
             self.remember(Arc::clone(&loaded));
@@ -63,13 +66,18 @@ impl Programs {
     /// (agent, version, hash) of the current programs, by name.
     pub fn list(&self) -> Vec<(String, u32, [u8; 32])> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let mut list: Vec<_> = current.values().map(|l| (l.program.name.clone(), l.program.version, l.hash)).collect();
+        let mut list: Vec<_> =
+            current.values().map(|l| (l.program.name.clone(), l.program.version, l.hash)).collect();
         list.sort();
         list
     }
 
     /// The program with this identity, from memory or the store.
-    pub async fn by_hash(&self, store: &dyn Store, hash: [u8; 32]) -> Result<Option<Arc<Loaded>>, StoreError> {
+    pub async fn by_hash(
+        &self,
+        store: &dyn Store,
+        hash: [u8; 32],
+    ) -> Result<Option<Arc<Loaded>>, StoreError> {
         let known = self.by_hash.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
         if known.is_some() {
             return Ok(known);
@@ -78,7 +86,8 @@ impl Programs {
         let Ok(program) = Program::from_bytes(&bytes) else { return Ok(None) };
         let stored = store.setting(&surroundings_key(hash)).await?;
         let surroundings = stored.and_then(|s| serde_json::from_str(&s).ok());
-        let surroundings = surroundings.unwrap_or(Surroundings { static_files: Vec::new(), folder: PathBuf::new() });
+        let surroundings =
+            surroundings.unwrap_or(Surroundings { static_files: Vec::new(), folder: PathBuf::new() });
         let loaded = Arc::new(Loaded::new(program, hash, surroundings));
         self.remember(Arc::clone(&loaded));
         Ok(Some(loaded))

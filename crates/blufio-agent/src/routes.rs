@@ -96,7 +96,8 @@ impl Routes {
         let is_owner = is_owner(message, owner);
         for rule in &self.rules {
             let here = rule.channel.as_ref().is_none_or(|channel| *channel == message.address.channel);
-            let group = rule.group.as_ref().is_none_or(|title| message.chat == ChatKind::Group(title.clone()));
+            let group =
+                rule.group.as_ref().is_none_or(|title| message.chat == ChatKind::Group(title.clone()));
             if !here || !group {
                 continue;
             }
@@ -126,7 +127,9 @@ impl From {
         match self {
             Self::Anyone => Some(stranger()),
             Self::Owner => is_owner.then(|| "owner".to_string()),
-            Self::People(people) => people.iter().find(|p| p.is_sender(message, is_owner)).map(|p| p.name.clone()),
+            Self::People(people) => {
+                people.iter().find(|p| p.is_sender(message, is_owner)).map(|p| p.name.clone())
+            }
         }
     }
 }
@@ -189,7 +192,8 @@ mod tests {
     #[test]
     fn the_first_rule_that_fits_takes_the_message() {
         let ben = Person { name: "ben".into(), identities: vec![("telegram".into(), "2222".into())] };
-        let drop = Rule { channel: None, from: From::Anyone, group: None, to: Target::Drop(Some("no".into())) };
+        let drop =
+            Rule { channel: None, from: From::Anyone, group: None, to: Target::Drop(Some("no".into())) };
         let routes = Routes {
             rules: vec![
                 rule(From::Owner, "assistant", KeyPer::Person),
@@ -200,7 +204,10 @@ mod tests {
         };
         let session = |key: &str| Decision::Session(key.to_string());
         assert_eq!(routes.decide(&message("telegram", "1"), Some("1")), session("assistant/owner"));
-        assert_eq!(routes.decide(&message("telegram", "2222"), Some("1")), session("trip/telegram:chat:77:5"));
+        assert_eq!(
+            routes.decide(&message("telegram", "2222"), Some("1")),
+            session("trip/telegram:chat:77:5")
+        );
         assert_eq!(routes.decide(&message("telegram", "3"), Some("1")), session("support/telegram:3"));
         assert_eq!(routes.decide(&message("carrier", "3"), Some("1")), Decision::Drop(Some("no".into())));
     }

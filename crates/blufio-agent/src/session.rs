@@ -5,11 +5,11 @@
 //! `open` loads or creates, `offer` gives the machine its deadlines and mail, `step` turns decisions into a draft,
 //! `draft` commits it.
 
-pub mod envelope;
-mod open;
-mod offer;
-mod step;
 mod draft;
+pub mod envelope;
+mod offer;
+mod open;
+mod step;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -106,7 +106,9 @@ impl Driver {
         let mut reloads = 0;
         loop {
             match self.drive().await {
-                Ok(()) => return self.session.take().filter(|session| session.id.is_some() && !session.pending),
+                Ok(()) => {
+                    return self.session.take().filter(|session| session.id.is_some() && !session.pending);
+                }
                 Err(Trouble::Reload) if reloads < RELOADS_MAX => {
                     reloads += 1;
                     self.forget();
@@ -184,7 +186,9 @@ impl Driver {
         let Some(row) = session.id else { return Ok(()) };
         let resumed = session.fresh.take() != Some(id);
         let job = match effect {
-            Effect::Run { calls } => Job::Run { calls, progress: session.notes.run.clone().unwrap_or_default(), resumed },
+            Effect::Run { calls } => {
+                Job::Run { calls, progress: session.notes.run.clone().unwrap_or_default(), resumed }
+            }
             Effect::Model(effect) => {
                 let stream = self.shared.outbox.hub.row_of(row).map(|(row, _)| row);
                 let stream = stream.filter(|_| effect.purpose == (ModelPurpose::Turn { stream: true }));
@@ -223,7 +227,9 @@ impl Driver {
     /// The runtime stops. A pending model call is left for the next start; a tool call that must not be repeated may
     /// finish within the drain, and its result is kept.
     async fn stop(&mut self) -> Result<(), Trouble> {
-        let Some(running) = self.running.as_mut().filter(|running| running.must_finish()) else { return Ok(()) };
+        let Some(running) = self.running.as_mut().filter(|running| running.must_finish()) else {
+            return Ok(());
+        };
         let drain = std::time::Duration::from_millis(self.shared.limits.drain_ms);
         tokio::select! {
             () = running.ready() => {}
@@ -255,7 +261,8 @@ impl Session {
     fn prompt(&self, effect: &ModelEffect) -> Vec<Turn> {
         let reads = effect.history && self.remembers();
         let window = self.window.as_ref().filter(|_| reads);
-        let mut turns = window.map_or_else(Vec::new, |w| w.to_turns(self.notes.prompt_turns.unwrap_or(usize::MAX)));
+        let mut turns =
+            window.map_or_else(Vec::new, |w| w.to_turns(self.notes.prompt_turns.unwrap_or(usize::MAX)));
         if !(reads && matches!(effect.purpose, ModelPurpose::Turn { .. })) {
             turns.extend(context::ask(effect, &turns));
         }

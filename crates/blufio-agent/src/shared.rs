@@ -99,13 +99,18 @@ impl Shared {
 
     /// Where the owner is told things.
     pub fn owner(&self) -> Option<Address> {
-        let paired = self.owner_id().map(|chat| Address { channel: "telegram".to_string(), chat, thread: None });
+        let paired =
+            self.owner_id().map(|chat| Address { channel: "telegram".to_string(), chat, thread: None });
         paired.filter(|_| self.channels.contains_key("telegram")).or_else(|| self.owner_address.clone())
     }
 
     /// Tells the owner something outside of any session. A lane that tells its own address's owner must not wait for
     /// itself, which it does not: rows are only queued.
-    pub async fn tell_owner(self: &Arc<Self>, text: &str, _about: Option<&Address>) -> Result<(), StoreError> {
+    pub async fn tell_owner(
+        self: &Arc<Self>,
+        text: &str,
+        _about: Option<&Address>,
+    ) -> Result<(), StoreError> {
         self.note(text);
         let Some(address) = self.owner() else { return Ok(()) };
         let messages: Vec<NewOutbox> = self

@@ -143,7 +143,9 @@ async fn work(shared: Arc<Shared>, key: String, wake: Arc<Wake>) {
     loop {
         if permit.is_some() {
             let session = shared.supervisor.uncache(&key);
-            if let Some(session) = Driver::new(Arc::clone(&shared), key.clone(), Arc::clone(&wake), session).run().await {
+            if let Some(session) =
+                Driver::new(Arc::clone(&shared), key.clone(), Arc::clone(&wake), session).run().await
+            {
                 shared.supervisor.cache(session);
             }
         }

@@ -27,7 +27,9 @@ impl Window {
             return;
         }
         let (messages_goal, tokens_goal) = (messages_max * 3 / 4, tokens_max * 3 / 4);
-        let begins: Vec<usize> = (0..self.turns.len()).filter(|at| self.turns.get(*at).is_some_and(|t| begins_exchange(&t.0))).collect();
+        let begins: Vec<usize> = (0..self.turns.len())
+            .filter(|at| self.turns.get(*at).is_some_and(|t| begins_exchange(&t.0)))
+            .collect();
         let fits = |at: &&usize| {
             let rest = self.turns.get(**at..).unwrap_or_default();
             rest.len() <= messages_goal && tokens(rest) <= tokens_goal
@@ -55,7 +57,11 @@ pub(crate) fn text_turn(role: Role, text: &str) -> Turn {
 
 /// A message as history holds it: own words plain (with the name where many speak), others' words fenced.
 pub(crate) fn message_turn(message: &Inbound) -> Turn {
-    let mut text = if message.own_words { message.text.clone() } else { context::fence("forwarded", None, &message.text) };
+    let mut text = if message.own_words {
+        message.text.clone()
+    } else {
+        context::fence("forwarded", None, &message.text)
+    };
     if let Some(quoted) = &message.quoted {
         text = format!("{}\n{text}", context::fence("forwarded", Some("quoted"), quoted));
     }
@@ -82,7 +88,8 @@ pub(crate) fn calls_in(turn: &Turn) -> impl Iterator<Item = &str> {
 
 /// Fingerprint of a text (FNV-1a), to know a reply that says what the model's turn said.
 pub(crate) fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -51,7 +51,8 @@ async fn a_message_is_answered_and_everything_is_on_record() {
     assert_eq!(request.system[1], "You are Kettle.");
     assert_eq!(request.tools.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["time_now", "files_read"]);
     let row = world.store.session("assistant/telegram:7").await.unwrap().unwrap();
-    let kinds: Vec<String> = world.store.journal(row.id, 0, 100).await.unwrap().into_iter().map(|r| r.record.kind).collect();
+    let kinds: Vec<String> =
+        world.store.journal(row.id, 0, 100).await.unwrap().into_iter().map(|r| r.record.kind).collect();
     assert_eq!(kinds, ["event", "moved", "event", "moved", "intent", "attempt", "result", "moved"]);
     let ledger = world.store.ledger(Some(row.id), 10).await.unwrap();
     assert_eq!((ledger.len(), ledger[0].usd_micros, ledger[0].purpose.as_str()), (1, Some(10), "turn"));
@@ -90,10 +91,18 @@ async fn a_joined_message_is_read_by_the_next_step_and_never_lost() {
     // The process dies here: the call is made again, with what it was asked with, and `idle` takes the joined message.
     drop(handle);
     gate.store(true, Ordering::SeqCst);
-    let again = World { store: world.store.clone(), clock: world.clock.clone(), channel: world.channel.clone(), ..World::new(ASSISTANT, |request, _| says(&lines(request).join("/"))) };
+    let again = World {
+        store: world.store.clone(),
+        clock: world.clock.clone(),
+        channel: world.channel.clone(),
+        ..World::new(ASSISTANT, |request, _| says(&lines(request).join("/")))
+    };
     let handle = again.start().await;
     handle.quiet().await;
-    assert_eq!(again.requests().iter().map(|r| lines(r).join("/")).collect::<Vec<_>>(), ["U:one", "U:one/A:U:one/U:two"]);
+    assert_eq!(
+        again.requests().iter().map(|r| lines(r).join("/")).collect::<Vec<_>>(),
+        ["U:one", "U:one/A:U:one/U:two"]
+    );
     assert_eq!(again.texts("7"), ["U:one", "U:one/A:U:one/U:two"]);
 }
 
@@ -137,7 +146,10 @@ async fn held_messages_are_answered_in_order_and_dropped_ones_are_not() {
 
 #[tokio::test]
 async fn a_pick_that_does_not_fit_is_asked_again_with_what_is_wrong() {
-    let world = World::new(HOLDS, |request, number| if number == 0 { says(r#"{"choice":"poem"}"#) } else { desk(request) });
+    let world = World::new(
+        HOLDS,
+        |request, number| if number == 0 { says(r#"{"choice":"poem"}"#) } else { desk(request) },
+    );
     let handle = world.start().await;
     say(&handle, 1, "7", "tea").await;
     handle.quiet().await;
@@ -262,7 +274,10 @@ async fn a_refusal_discards_what_the_model_had_said() {
     handle.quiet().await;
     say(&handle, 2, "7", "good").await;
     handle.quiet().await;
-    assert_eq!(world.texts("7"), ["I can't: the model declined", "U:bad/A:I can't: the model declined/U:good"]);
+    assert_eq!(
+        world.texts("7"),
+        ["I can't: the model declined", "U:bad/A:I can't: the model declined/U:good"]
+    );
 }
 
 #[tokio::test]
@@ -280,7 +295,9 @@ async fn an_empty_answer_is_nudged_once_and_never_a_blank_message() {
 async fn a_failure_while_handling_a_failure_parks_the_session_and_tells_the_owner() {
     let text = HOLDS.replace("{ reply \"Failed: {why.kind}\" -> idle }", "-> sorry");
     let text = text.replace("anywhere {", "state sorry max 1 per event else idle { write text using fast \"Apologise.\"  reply text -> idle }\nanywhere {");
-    let world = World::new(&text.replace("3 calls", "9 calls"), |_, _| Answer::Fail(ModelErrorKind::InvalidRequest, None));
+    let world = World::new(&text.replace("3 calls", "9 calls"), |_, _| {
+        Answer::Fail(ModelErrorKind::InvalidRequest, None)
+    });
     let handle = world.start().await;
     say(&handle, 1, "7", "tea").await;
     handle.quiet().await;
@@ -289,7 +306,11 @@ async fn a_failure_while_handling_a_failure_parks_the_session_and_tells_the_owne
     assert!(world.texts("1")[0].contains("parked"), "{:?}", world.texts("1"));
     say(&handle, 2, "7", "more").await;
     handle.quiet().await;
-    assert_eq!(world.store.mail("desk/telegram:7", 10).await.unwrap().len(), 1, "mail of a parked session waits");
+    assert_eq!(
+        world.store.mail("desk/telegram:7", 10).await.unwrap().len(),
+        1,
+        "mail of a parked session waits"
+    );
     assert!(handle.drop_session("desk/telegram:7").await.unwrap());
     say(&handle, 3, "7", "/noise").await;
     handle.quiet().await;
@@ -363,7 +384,10 @@ async fn nobody_gets_anything_before_the_owner_is_paired_and_the_code_pairs_once
 
 #[tokio::test]
 async fn stopping_sends_what_is_decided_and_leaves_the_rest_for_the_next_start() {
-    let world = World::new(ASSISTANT, |_, number| if number == 0 { Answer::Hang(vec!["Half"]) } else { says("Whole") });
+    let world = World::new(
+        ASSISTANT,
+        |_, number| if number == 0 { Answer::Hang(vec!["Half"]) } else { says("Whole") },
+    );
     let handle = world.start().await;
     say(&handle, 1, "7", "hi").await;
     world.until("streams", |w| w.texts("7") == ["Half"]).await;

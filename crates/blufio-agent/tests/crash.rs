@@ -82,7 +82,9 @@ fn model(request: &ModelRequest, _: usize) -> Answer {
     }
     match newest.as_str() {
         newest if newest.contains("Write.") => says("Roses are red"),
-        newest if newest.contains("what time") => calls(&format!("t{}", request.turns.len()), "time_now", "{}"),
+        newest if newest.contains("what time") => {
+            calls(&format!("t{}", request.turns.len()), "time_now", "{}")
+        }
         newest if newest.contains("post it") => calls("p1", "post_send", r#"{"text":"x"}"#),
         newest => says(&format!("You said: {newest}")),
     }
@@ -142,7 +144,8 @@ async fn drive(world: &World, at: &mut usize) {
         match next {
             // Not acknowledged, it is delivered again by the channel.
             Outside::Say(texts) => {
-                let batch = texts.iter().enumerate().map(|(n, text)| message(*at * 10 + n, "7", text)).collect();
+                let batch =
+                    texts.iter().enumerate().map(|(n, text)| message(*at * 10 + n, "7", text)).collect();
                 handle.sink().deliver("telegram", batch, Some(at.to_string())).await.unwrap();
                 *at += 1;
             }
@@ -169,7 +172,8 @@ async fn quiet(world: &World, handle: &blufio_agent::Handle) {
 async fn is_in_doubt(memory: &MemoryStore) -> bool {
     for session in memory.sessions(true, 100).await.unwrap() {
         let journal = memory.journal(session.id, 0, 10_000).await.unwrap();
-        let last = journal.iter().rev().find(|row| row.record.kind == "intent" || row.record.kind == "result");
+        let last =
+            journal.iter().rev().find(|row| row.record.kind == "intent" || row.record.kind == "result");
         if last.is_some_and(|row| row.record.kind == "intent" && row.record.body.contains("post.send")) {
             return true;
         }

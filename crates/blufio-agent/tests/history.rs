@@ -61,7 +61,11 @@ async fn a_message_enters_once_and_picks_and_writes_leave_no_trace() {
 #[tokio::test]
 async fn every_request_of_a_conversation_extends_the_one_before() {
     let world = World::new(ASSISTANT, |request, number| {
-        if number % 3 == 1 { calls(&format!("c{number}"), "time_now", "{}") } else { says(&format!("a{}", request.turns.len())) }
+        if number % 3 == 1 {
+            calls(&format!("c{number}"), "time_now", "{}")
+        } else {
+            says(&format!("a{}", request.turns.len()))
+        }
     });
     let handle = world.start().await;
     for number in 0..9 {
@@ -73,7 +77,11 @@ async fn every_request_of_a_conversation_extends_the_one_before() {
     for pair in requests.windows(2) {
         assert_eq!(pair[0].system, pair[1].system);
         assert_eq!(pair[0].tools, pair[1].tools);
-        assert_eq!(pair[1].turns[..pair[0].turns.len()], pair[0].turns[..], "append-only and byte-exact, raw content included");
+        assert_eq!(
+            pair[1].turns[..pair[0].turns.len()],
+            pair[0].turns[..],
+            "append-only and byte-exact, raw content included"
+        );
     }
 }
 
@@ -104,13 +112,18 @@ async fn the_cap_keeps_the_newest_exchanges_whole_across_a_restart() {
 #[tokio::test]
 async fn calls_that_are_not_run_are_answered_so_that_the_history_stays_valid() {
     let text = ASSISTANT.replace("{ run tools -> think }", "{ reply \"No tools today.\" -> idle }");
-    let world = World::new(&text, |request, number| if number == 0 { calls("c1", "time_now", "{}") } else { says(&lines(request).join("/")) });
+    let world = World::new(&text, |request, number| {
+        if number == 0 { calls("c1", "time_now", "{}") } else { says(&lines(request).join("/")) }
+    });
     let handle = world.start().await;
     say(&handle, 1, "7", "time?").await;
     handle.quiet().await;
     say(&handle, 2, "7", "ok").await;
     handle.quiet().await;
-    assert_eq!(world.texts("7"), ["No tools today.", "U:time?/A:Let me see.|!time_now/U:=not run/A:No tools today./U:ok"]);
+    assert_eq!(
+        world.texts("7"),
+        ["No tools today.", "U:time?/A:Let me see.|!time_now/U:=not run/A:No tools today./U:ok"]
+    );
 }
 
 #[tokio::test]

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The runtime driven end to end against a scripted world in memory: programs from source text, a model that answers
 //! by what it is asked, a channel that records what people see.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests report by panicking"
+)]
 
-mod world;
 mod conversation;
+mod crash;
 mod history;
 mod outbox;
-mod tools;
 mod time;
-mod crash;
+mod tools;
+mod world;

@@ -60,7 +60,12 @@ async fn an_ambiguous_placeholder_leaves_at_worst_a_stray_mark_and_an_ambiguous_
 #[tokio::test]
 async fn a_message_that_cannot_be_edited_any_more_is_sent_anew() {
     let world = World::new(ECHO, |_, _| says("?"));
-    world.channel.edit_errors.lock().unwrap().push_back(SendError::CannotEdit { method: "edit", reason: "deleted".into() });
+    world
+        .channel
+        .edit_errors
+        .lock()
+        .unwrap()
+        .push_back(SendError::CannotEdit { method: "edit", reason: "deleted".into() });
     let handle = world.start().await;
     say(&handle, 1, "7", "a").await;
     handle.quiet().await;
@@ -93,7 +98,14 @@ async fn without_edits_a_send_that_a_crash_interrupted_is_never_repeated() {
     handle.quiet().await;
     drop(handle);
     let row = world.store.outbox(None, 1).await.unwrap().remove(0);
-    let sending = OutboxUpdate { id: row.id, state: OutboxState::Sending, provider_id: None, not_before_ms: None, error: None, count_attempt: false };
+    let sending = OutboxUpdate {
+        id: row.id,
+        state: OutboxState::Sending,
+        provider_id: None,
+        not_before_ms: None,
+        error: None,
+        count_attempt: false,
+    };
     world.store.outbox_update(sending).await.unwrap();
     let handle = world.start().await;
     handle.quiet().await;
@@ -128,7 +140,12 @@ async fn a_send_that_did_not_leave_is_repeated_and_order_is_kept() {
 #[tokio::test]
 async fn a_not_before_time_survives_a_restart() {
     let world = World::new(ECHO, |_, _| says("?"));
-    world.channel.send_errors.lock().unwrap().push_back(SendError::RateLimited { method: "sendMessage", retry_after_ms: 30_000 });
+    world
+        .channel
+        .send_errors
+        .lock()
+        .unwrap()
+        .push_back(SendError::RateLimited { method: "sendMessage", retry_after_ms: 30_000 });
     let handle = world.start().await;
     say(&handle, 1, "7", "a").await;
     world.settle().await;
@@ -145,7 +162,12 @@ async fn a_not_before_time_survives_a_restart() {
 #[tokio::test]
 async fn a_refused_send_fails_and_the_next_one_goes_on() {
     let world = World::new(ECHO, |_, _| says("?"));
-    world.channel.send_errors.lock().unwrap().push_back(SendError::Permanent { method: "sendMessage", reason: "blocked".into() });
+    world
+        .channel
+        .send_errors
+        .lock()
+        .unwrap()
+        .push_back(SendError::Permanent { method: "sendMessage", reason: "blocked".into() });
     let handle = world.start().await;
     say(&handle, 1, "7", "/twice").await;
     handle.quiet().await;

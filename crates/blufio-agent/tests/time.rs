@@ -49,7 +49,11 @@ async fn an_overdue_deadline_fires_after_a_restart_before_new_messages() {
     let mail = crate::world::message(2, "7", "b");
     let batch = blufio_core::store::InboxBatch {
         channel: "telegram".into(),
-        messages: vec![blufio_core::store::NewInbox { message: mail, key: Some("waits/telegram:7".into()), answers: vec![] }],
+        messages: vec![blufio_core::store::NewInbox {
+            message: mail,
+            key: Some("waits/telegram:7".into()),
+            answers: vec![],
+        }],
         cursor: None,
         settings: vec![],
         now_ms: 0,
@@ -77,7 +81,8 @@ anywhere { on message hold  on failed why { reply "Failed: {why.kind}" -> idle }
 #[tokio::test]
 async fn a_deadline_of_the_state_cancels_its_pending_step() {
     let cancels = CANCELS.replace("  write text using fast from asked \"Answer.\"\n  reply text -> idle\n  after 2m { reply \"too slow\" -> idle }", "  after 2m { reply \"too slow\" -> idle }\n  write text using fast from asked \"Answer.\"\n  reply text -> idle");
-    let world = World::new(&cancels, |_, number| if number == 0 { Answer::Hang(vec![]) } else { says("quick") });
+    let world =
+        World::new(&cancels, |_, number| if number == 0 { Answer::Hang(vec![]) } else { says("quick") });
     let handle = world.start().await;
     say(&handle, 1, "7", "a").await;
     world.until("asked", |w| w.requests().len() == 1).await;
@@ -93,7 +98,8 @@ async fn a_deadline_of_the_state_cancels_its_pending_step() {
 #[tokio::test]
 async fn a_model_that_never_answers_times_out() {
     let mut world = World::new(CANCELS, |_, _| Answer::Hang(vec![]));
-    world.programs = vec![crate::world::agent(&CANCELS.replace("  after 2m { reply \"too slow\" -> idle }\n", ""))];
+    world.programs =
+        vec![crate::world::agent(&CANCELS.replace("  after 2m { reply \"too slow\" -> idle }\n", ""))];
     let handle = world.start().await;
     say(&handle, 1, "7", "a").await;
     world.until("asked", |w| w.requests().len() == 1).await;

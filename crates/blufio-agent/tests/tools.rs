@@ -11,7 +11,9 @@ fn poster() -> String {
 }
 
 fn after_result(first: Answer) -> impl Fn(&ModelRequest, usize) -> Answer + Send + Sync {
-    move |request, _| if newest(request).contains("result: ") { says(&newest(request)) } else { first.clone() }
+    move |request, _| {
+        if newest(request).contains("result: ") { says(&newest(request)) } else { first.clone() }
+    }
 }
 
 #[tokio::test]
@@ -46,7 +48,8 @@ async fn unknown_tools_and_wrong_arguments_are_told_to_the_model_and_nothing_run
 
 #[tokio::test]
 async fn a_model_that_only_calls_tools_is_stopped_by_the_cap() {
-    let world = World::new(ASSISTANT, |request, _| calls(&format!("c{}", request.turns.len()), "time_now", "{}"));
+    let world =
+        World::new(ASSISTANT, |request, _| calls(&format!("c{}", request.turns.len()), "time_now", "{}"));
     let handle = world.start().await;
     say(&handle, 1, "7", "go").await;
     handle.quiet().await;
@@ -63,7 +66,11 @@ async fn a_call_that_a_crash_interrupted_is_uncertain_and_never_repeated() {
     world.until("posting", |w| w.tools.calls.lock().unwrap().len() == 1).await;
     kill(handle);
     *world.tools.hang.lock().unwrap() = false;
-    let next = World { store: world.store.clone(), channel: world.channel.clone(), ..World::new(&poster(), |request, _| says(&lines(request).join("/"))) };
+    let next = World {
+        store: world.store.clone(),
+        channel: world.channel.clone(),
+        ..World::new(&poster(), |request, _| says(&lines(request).join("/")))
+    };
     let handle = next.start().await;
     handle.quiet().await;
     assert_eq!(next.texts("7"), ["Please check."]);
@@ -96,11 +103,15 @@ async fn leaving_while_a_call_runs_journals_its_result_as_late() {
     handle.quiet().await;
     let row = world.store.session("assistant/telegram:7").await.unwrap().unwrap();
     let journal = world.store.journal(row.id, 0, 100).await.unwrap();
-    let late: Vec<&str> = journal.iter().filter(|r| r.record.kind == "late").map(|r| r.record.body.as_str()).collect();
+    let late: Vec<&str> =
+        journal.iter().filter(|r| r.record.kind == "late").map(|r| r.record.body.as_str()).collect();
     assert_eq!(late.len(), 2, "{late:?}");
     assert!(late[0].contains("cancelled") && late[1].contains("result"), "{late:?}");
     say(&handle, 3, "7", "so?").await;
     handle.quiet().await;
     let history = world.texts("7").pop().unwrap();
-    assert!(history.contains("!post_send/U:=not run/U:/stop/"), "no orphaned call, and order kept: {history}");
+    assert!(
+        history.contains("!post_send/U:=not run/U:/stop/"),
+        "no orphaned call, and order kept: {history}"
+    );
 }

@@ -10,7 +10,8 @@ use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
 use blufio_core::message::{Address, ChatKind, Inbound, Sender};
 use blufio_core::model::{
-    Block, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, RawContent, Role, StopReason, Turn, Usage,
+    Block, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, RawContent, Role,
+    StopReason, Turn, Usage,
 };
 use blufio_core::store::Store;
 use blufio_core::testing::{ManualClock, MemoryStore};
@@ -36,9 +37,13 @@ pub enum Answer {
 
 pub fn reply(blocks: Vec<Block>, stop: StopReason) -> Answer {
     let json = serde_json::to_string(&blocks).unwrap();
-    let turn = Turn { role: Role::Assistant, blocks, raw: Some(RawContent { provider: "fake".into(), json }) };
+    let turn =
+        Turn { role: Role::Assistant, blocks, raw: Some(RawContent { provider: "fake".into(), json }) };
     let usage = Some(Usage { input_tokens: 10, output_tokens: 5, ..Usage::default() });
-    Answer::Reply(Vec::new(), Box::new(ModelReply { turn, stop, usage, model: "fake-1".into(), request_id: None }))
+    Answer::Reply(
+        Vec::new(),
+        Box::new(ModelReply { turn, stop, usage, model: "fake-1".into(), request_id: None }),
+    )
 }
 
 pub fn says(text: &str) -> Answer {
@@ -63,14 +68,20 @@ impl ModelProvider for FakeModel {
         "fake"
     }
 
-    fn stream<'a>(&'a self, request: &'a ModelRequest, on_delta: &'a mut (dyn FnMut(ModelDelta) + Send)) -> BoxFuture<'a, Result<ModelReply, ModelError>> {
+    fn stream<'a>(
+        &'a self,
+        request: &'a ModelRequest,
+        on_delta: &'a mut (dyn FnMut(ModelDelta) + Send),
+    ) -> BoxFuture<'a, Result<ModelReply, ModelError>> {
         Box::pin(async move {
             let number = {
                 let mut requests = self.requests.lock().unwrap();
                 requests.push(request.clone());
                 requests.len() - 1
             };
-            let mut show = |pieces: Vec<&'static str>| pieces.into_iter().for_each(|p| on_delta(ModelDelta::Text(p.into())));
+            let mut show = |pieces: Vec<&'static str>| {
+                pieces.into_iter().for_each(|p| on_delta(ModelDelta::Text(p.into())))
+            };
             match (self.script)(request, number) {
                 Answer::Reply(pieces, reply) => {
                     show(pieces);
@@ -80,9 +91,13 @@ impl ModelProvider for FakeModel {
                     }
                     Ok(*reply)
                 }
-                Answer::Fail(kind, retry_after_ms) => {
-                    Err(ModelError { kind, message: "scripted".into(), retry_after_ms, usage: None, request_id: None })
-                }
+                Answer::Fail(kind, retry_after_ms) => Err(ModelError {
+                    kind,
+                    message: "scripted".into(),
+                    retry_after_ms,
+                    usage: None,
+                    request_id: None,
+                }),
                 Answer::Hang(pieces) => {
                     show(pieces);
                     std::future::pending().await
@@ -100,10 +115,16 @@ impl ModelProvider for FakeModel {
 pub fn newest(request: &ModelRequest) -> String {
     let text = |block: &Block| match block {
         Block::Text { text } => text.clone(),
-        Block::ToolResult { content, is_error, .. } => format!("{}result: {content}", if *is_error { "error " } else { "" }),
+        Block::ToolResult { content, is_error, .. } => {
+            format!("{}result: {content}", if *is_error { "error " } else { "" })
+        }
         other => format!("{other:?}"),
     };
-    request.turns.last().map(|turn| turn.blocks.iter().map(text).collect::<Vec<_>>().join("|")).unwrap_or_default()
+    request
+        .turns
+        .last()
+        .map(|turn| turn.blocks.iter().map(text).collect::<Vec<_>>().join("|"))
+        .unwrap_or_default()
 }
 
 /// All turns of a request as short lines: `U:hello`, `A:hi`, `U:=result`.
@@ -161,23 +182,40 @@ impl Channel for FakeChannel {
     fn send<'a>(&'a self, to: &'a Address, text: &'a str) -> BoxFuture<'a, Result<String, SendError>> {
         Box::pin(async move {
             let error = self.send_errors.lock().unwrap().pop_front();
-            if let Some(error @ (SendError::NotSent { .. } | SendError::RateLimited { .. } | SendError::Permanent { .. })) = error {
+            if let Some(
+                error @ (SendError::NotSent { .. }
+                | SendError::RateLimited { .. }
+                | SendError::Permanent { .. }),
+            ) = error
+            {
                 return Err(error);
             }
             let mut seen = self.seen.lock().unwrap();
             let id = format!("m{}", seen.len() + 1);
-            seen.push(Seen { chat: to.chat.clone(), id: id.clone(), text: text.into(), texts: vec![text.into()] });
+            seen.push(Seen {
+                chat: to.chat.clone(),
+                id: id.clone(),
+                text: text.into(),
+                texts: vec![text.into()],
+            });
             error.map_or(Ok(id), Err)
         })
     }
 
-    fn edit<'a>(&'a self, _: &'a Address, message_id: &'a str, text: &'a str, _: bool) -> BoxFuture<'a, Result<(), SendError>> {
+    fn edit<'a>(
+        &'a self,
+        _: &'a Address,
+        message_id: &'a str,
+        text: &'a str,
+        _: bool,
+    ) -> BoxFuture<'a, Result<(), SendError>> {
         Box::pin(async move {
             if let Some(error) = self.edit_errors.lock().unwrap().pop_front() {
                 return Err(error);
             }
             let mut seen = self.seen.lock().unwrap();
-            let message = seen.iter_mut().find(|seen| seen.id == message_id).expect("an edited message exists");
+            let message =
+                seen.iter_mut().find(|seen| seen.id == message_id).expect("an edited message exists");
             message.text = text.into();
             message.texts.push(text.into());
             Ok(())
@@ -199,7 +237,13 @@ pub struct FakeTools {
 
 impl ToolHost for FakeTools {
     fn manifests(&self) -> Vec<ToolManifest> {
-        let manifest = |name, input_schema, effect| ToolManifest { name, description: "A tool.", input_schema, effect, dangerous: false };
+        let manifest = |name, input_schema, effect| ToolManifest {
+            name,
+            description: "A tool.",
+            input_schema,
+            effect,
+            dangerous: false,
+        };
         let empty = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
         let path = r#"{"type":"object","properties":{"path":{"type":"string"}},"required":["path"],"additionalProperties":false}"#;
         let text = r#"{"type":"object","properties":{"text":{"type":"string"}},"required":["text"],"additionalProperties":false}"#;
@@ -219,7 +263,10 @@ impl ToolHost for FakeTools {
             match request.tool.as_str() {
                 "time.now" => Ok("12:00".into()),
                 "post.send" => Ok("posted".into()),
-                "files.read" => Ok(format!("from {}", request.folder.as_ref().map_or("?".into(), |f| f.display().to_string()))),
+                "files.read" => Ok(format!(
+                    "from {}",
+                    request.folder.as_ref().map_or("?".into(), |f| f.display().to_string())
+                )),
                 other => Err(ToolError::Denied(other.into())),
             }
         })
@@ -234,7 +281,11 @@ pub fn program(text: &str) -> Program {
 /// Compiles an agent after a change that the checker does not allow yet.
 pub fn program_with(text: &str, change: impl Fn(&mut blufio_lang::typed::Program)) -> Program {
     let tools = ["time.now", "files.read", "post.send"];
-    let tool = |name: &&str| ToolInfo { name: name.to_string(), once: *name == "post.send", needs_folder: *name == "files.read" };
+    let tool = |name: &&str| ToolInfo {
+        name: name.to_string(),
+        once: *name == "post.send",
+        needs_folder: *name == "files.read",
+    };
     let environment = Environment {
         tools: tools.iter().map(tool).collect(),
         providers: vec!["fake".into()],
@@ -367,5 +418,9 @@ pub fn message(number: usize, from: &str, text: &str) -> Inbound {
 
 /// Delivers one message of a person.
 pub async fn say(handle: &Handle, number: usize, from: &str, text: &str) {
-    handle.sink().deliver("telegram", vec![message(number, from, text)], Some(number.to_string())).await.unwrap();
+    handle
+        .sink()
+        .deliver("telegram", vec![message(number, from, text)], Some(number.to_string()))
+        .await
+        .unwrap();
 }

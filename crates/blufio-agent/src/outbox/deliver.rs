@@ -24,7 +24,14 @@ enum Next {
 }
 
 fn update(row: &OutboxRow, state: OutboxState) -> OutboxUpdate {
-    OutboxUpdate { id: row.id, state, provider_id: None, not_before_ms: None, error: None, count_attempt: false }
+    OutboxUpdate {
+        id: row.id,
+        state,
+        provider_id: None,
+        not_before_ms: None,
+        error: None,
+        count_attempt: false,
+    }
 }
 
 impl Lane {
@@ -42,7 +49,11 @@ impl Lane {
             if !self.wait_until(row.not_before_ms).await {
                 return Ok(());
             }
-            let next = if channel.edits() { self.by_edit(channel, &row).await? } else { self.plain(channel, &row).await? };
+            let next = if channel.edits() {
+                self.by_edit(channel, &row).await?
+            } else {
+                self.plain(channel, &row).await?
+            };
             if matches!(next, Next::Settled) {
                 return Ok(());
             }
@@ -94,10 +105,13 @@ impl Lane {
             return Ok(Next::Settled);
         }
         let store = &self.shared.store;
-        store.outbox_update(OutboxUpdate { count_attempt: true, ..update(row, OutboxState::Sending) }).await?;
+        store
+            .outbox_update(OutboxUpdate { count_attempt: true, ..update(row, OutboxState::Sending) })
+            .await?;
         match channel.send(&row.address, PLACEHOLDER).await {
             Ok(message_id) => {
-                let placed = OutboxUpdate { provider_id: Some(message_id), ..update(row, OutboxState::Placed) };
+                let placed =
+                    OutboxUpdate { provider_id: Some(message_id), ..update(row, OutboxState::Placed) };
                 store.outbox_update(placed).await?;
                 Ok(Next::Again)
             }
@@ -120,7 +134,9 @@ impl Lane {
                 self.shared.store.outbox_update(update(row, OutboxState::Ready)).await?;
                 Ok(Next::Again)
             }
-            Err(error @ SendError::CannotEdit { .. }) => self.settle(row, OutboxState::Failed, &error.to_string()).await,
+            Err(error @ SendError::CannotEdit { .. }) => {
+                self.settle(row, OutboxState::Failed, &error.to_string()).await
+            }
             Err(error) => self.failed(row, OutboxState::Placed, &error).await,
         }
     }
@@ -130,7 +146,10 @@ impl Lane {
             return self.settle(row, OutboxState::Uncertain, "interrupted while it was sent").await;
         }
         let Some(text) = &row.text else { return Ok(Next::Settled) };
-        self.shared.store.outbox_update(OutboxUpdate { count_attempt: true, ..update(row, OutboxState::Sending) }).await?;
+        self.shared
+            .store
+            .outbox_update(OutboxUpdate { count_attempt: true, ..update(row, OutboxState::Sending) })
+            .await?;
         match channel.send(&row.address, text).await {
             Ok(message_id) => {
                 let sent = OutboxUpdate { provider_id: Some(message_id), ..update(row, OutboxState::Sent) };
@@ -145,19 +164,28 @@ impl Lane {
     }
 
     /// A request that may be repeated failed: waits as long as asked, or longer each time.
-    async fn failed(&mut self, row: &OutboxRow, back_to: OutboxState, error: &SendError) -> Result<Next, StoreError> {
+    async fn failed(
+        &mut self,
+        row: &OutboxRow,
+        back_to: OutboxState,
+        error: &SendError,
+    ) -> Result<Next, StoreError> {
         let wait_ms = match error {
-            SendError::Permanent { .. } => return self.settle(row, OutboxState::Failed, &error.to_string()).await,
+            SendError::Permanent { .. } => {
+                return self.settle(row, OutboxState::Failed, &error.to_string()).await;
+            }
             SendError::RateLimited { retry_after_ms, .. } => *retry_after_ms,
             _ => {
                 let doublings = u32::try_from(row.attempts.clamp(0, 16)).unwrap_or(16);
                 BACKOFF_MS.saturating_mul(1 << doublings).min(self.shared.limits.send_backoff_ms_max)
             }
         };
-        let not_before = self.shared.clock.now_ms().saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX));
+        let not_before =
+            self.shared.clock.now_ms().saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX));
         let error = Some(error.to_string());
         let count_attempt = back_to == OutboxState::Placed;
-        let change = OutboxUpdate { not_before_ms: Some(not_before), error, count_attempt, ..update(row, back_to) };
+        let change =
+            OutboxUpdate { not_before_ms: Some(not_before), error, count_attempt, ..update(row, back_to) };
         self.shared.store.outbox_update(change).await?;
         Ok(Next::Again)
     }
@@ -167,10 +195,15 @@ impl Lane {
     async fn settle(&mut self, row: &OutboxRow, state: OutboxState, error: &str) -> Result<Next, StoreError> {
         tracing::warn!(row = row.id, ?state, error, "a message was not delivered");
         if row.session.is_some() {
-            let fate = if state == OutboxState::Uncertain { "may not have arrived" } else { "could not be delivered" };
+            let fate = if state == OutboxState::Uncertain {
+                "may not have arrived"
+            } else {
+                "could not be delivered"
+            };
             let text = row.text.as_deref().unwrap_or_default();
             let start: String = text.chars().take(80).collect();
-            let notice = format!("A message to {} {} {fate}: \"{start}\"", row.address.channel, row.address.chat);
+            let notice =
+                format!("A message to {} {} {fate}: \"{start}\"", row.address.channel, row.address.chat);
             self.shared.tell_owner(&notice, Some(&row.address)).await?;
         }
         let change = OutboxUpdate { error: Some(error.to_string()), ..update(row, state) };

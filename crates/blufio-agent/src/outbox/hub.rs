@@ -39,7 +39,10 @@ impl Hub {
     /// A stream row was committed; `claimed` when a placeholder may stand already (after a restart).
     pub fn open(&self, row: i64, session: i64, address: &Address, claimed: bool) {
         let address = address.clone();
-        self.lock().insert(row, Stream { session, address, text: String::new(), version: 0, claimed, closed: false });
+        self.lock().insert(
+            row,
+            Stream { session, address, text: String::new(), version: 0, claimed, closed: false },
+        );
     }
 
     /// The open stream of a session.
@@ -77,7 +80,8 @@ impl Hub {
     /// Text newer than a version, with its version.
     pub fn read(&self, row: i64, since: u64) -> Option<(String, u64)> {
         let streams = self.lock();
-        let stream = streams.get(&row).filter(|s| !s.closed && s.version > since && !s.text.trim().is_empty())?;
+        let stream =
+            streams.get(&row).filter(|s| !s.closed && s.version > since && !s.text.trim().is_empty())?;
         Some((stream.text.clone(), stream.version))
     }
 

@@ -4,7 +4,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use blufio_core::model::{ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, Usage};
+use blufio_core::model::{
+    ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, Usage,
+};
 use blufio_core::retry::next_delay;
 use blufio_core::store::{JournalRecord, LedgerRow};
 use blufio_lang::effect::Outcome;
@@ -29,13 +31,21 @@ pub(super) struct Attempts<'a> {
 
 impl Attempts<'_> {
     /// One answer from the first model of the chain that gives one; `chain_at` stays at that model.
-    pub async fn ask(&mut self, chain: &[String], chain_at: &mut usize, request: &mut ModelRequest) -> Result<ModelReply, Outcome> {
+    pub async fn ask(
+        &mut self,
+        chain: &[String],
+        chain_at: &mut usize,
+        request: &mut ModelRequest,
+    ) -> Result<ModelReply, Outcome> {
         let mut last = failed(FailureKind::Broken, "the program names no model", None);
         while let Some(name) = chain.get(*chain_at) {
             let (provider, model) = name.split_once('/').unwrap_or(("", name));
             request.model = model.to_string();
             match self.shared.providers.get(provider) {
-                None => last = failed(FailureKind::Denied, &format!("no provider `{provider}` is configured"), None),
+                None => {
+                    last =
+                        failed(FailureKind::Denied, &format!("no provider `{provider}` is configured"), None)
+                }
                 Some(provider) => match self.at_one_model(&**provider, name, request).await {
                     Ok(reply) => return Ok(reply),
                     Err(error) => last = self.outcome(&error),
@@ -46,7 +56,12 @@ impl Attempts<'_> {
         Err(last)
     }
 
-    async fn at_one_model(&mut self, provider: &dyn ModelProvider, name: &str, request: &ModelRequest) -> Result<ModelReply, ModelError> {
+    async fn at_one_model(
+        &mut self,
+        provider: &dyn ModelProvider,
+        name: &str,
+        request: &ModelRequest,
+    ) -> Result<ModelReply, ModelError> {
         let mut attempt = 1;
         loop {
             let started_ms = self.shared.clock.now_ms();
@@ -62,7 +77,9 @@ impl Attempts<'_> {
                     let kind = format!("{:?}", error.kind);
                     self.journal.push(journal::attempt(self.origin.id, name, &kind, error.usage));
                     self.record(self.finished(row, error.usage, &kind, name)).await;
-                    let Some(wait) = next_delay(&error, attempt, self.jitter(attempt)) else { return Err(error) };
+                    let Some(wait) = next_delay(&error, attempt, self.jitter(attempt)) else {
+                        return Err(error);
+                    };
                     self.shared.clock.sleep(wait).await;
                     attempt += 1;
                 }
@@ -70,7 +87,11 @@ impl Attempts<'_> {
         }
     }
 
-    async fn stream(&self, provider: &dyn ModelProvider, request: &ModelRequest) -> Result<ModelReply, ModelError> {
+    async fn stream(
+        &self,
+        provider: &dyn ModelProvider,
+        request: &ModelRequest,
+    ) -> Result<ModelReply, ModelError> {
         let Some(row) = self.stream else { return provider.complete(request).await };
         let hub = &self.shared.outbox;
         let mut text = String::new();
@@ -136,7 +157,9 @@ impl Attempts<'_> {
 
     /// Between 0 and 1, the same for the same attempt of the same session: many sessions spread, a replay does not.
     fn jitter(&self, attempt: u32) -> f64 {
-        let mut bits = self.origin.session.cast_unsigned() ^ self.origin.id.visit.rotate_left(17) ^ u64::from(attempt) << 48;
+        let mut bits = self.origin.session.cast_unsigned()
+            ^ self.origin.id.visit.rotate_left(17)
+            ^ u64::from(attempt) << 48;
         bits = (bits ^ bits >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
         bits = (bits ^ bits >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
         (bits >> 40) as f64 / f64::from(1_u32 << 24)
@@ -144,7 +167,8 @@ impl Attempts<'_> {
 
     fn outcome(&self, error: &ModelError) -> Outcome {
         let now_ms = self.shared.clock.now_ms();
-        let until = error.retry_after_ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| now_ms.saturating_add(ms));
+        let until =
+            error.retry_after_ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| now_ms.saturating_add(ms));
         let kind = match error.kind {
             ModelErrorKind::RateLimited => FailureKind::Limited,
             ModelErrorKind::Authentication | ModelErrorKind::Billing => FailureKind::Denied,

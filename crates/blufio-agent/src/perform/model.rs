@@ -61,7 +61,8 @@ pub(super) async fn perform(
 
 /// Shows that an answer is on its way, for ever.
 async fn typing(shared: &Shared, origin: &Origin) {
-    let Some((address, channel)) = origin.address.as_ref().and_then(|a| shared.channel(a).map(|c| (a, c))) else {
+    let Some((address, channel)) = origin.address.as_ref().and_then(|a| shared.channel(a).map(|c| (a, c)))
+    else {
         return std::future::pending().await;
     };
     loop {
@@ -81,12 +82,16 @@ impl Step<'_> {
         let mut request = self.request(turns);
         let (outcome, picked, turns) = match self.effect.purpose {
             ModelPurpose::Pick { schema } => {
-                let (outcome, picked) = self.pick(&mut request, schema).await.unwrap_or_else(|failed| (failed, None));
+                let (outcome, picked) =
+                    self.pick(&mut request, schema).await.unwrap_or_else(|failed| (failed, None));
                 (outcome, picked, Vec::new())
             }
-            ModelPurpose::Write => (self.write(&mut request).await.unwrap_or_else(|failed| failed), None, Vec::new()),
+            ModelPurpose::Write => {
+                (self.write(&mut request).await.unwrap_or_else(|failed| failed), None, Vec::new())
+            }
             ModelPurpose::Turn { .. } => {
-                let (outcome, turns) = self.turn(&mut request).await.unwrap_or_else(|failed| (failed, Vec::new()));
+                let (outcome, turns) =
+                    self.turn(&mut request).await.unwrap_or_else(|failed| (failed, Vec::new()));
                 (outcome, None, turns)
             }
         };
@@ -103,7 +108,8 @@ impl Step<'_> {
         let loaded = &self.attempts.origin.program;
         let limits = &self.attempts.shared.limits;
         // A provider refuses a history with tool calls when no tools are declared.
-        let has_calls = turns.iter().flat_map(|turn| &turn.blocks).any(|block| matches!(block, Block::ToolUse { .. }));
+        let has_calls =
+            turns.iter().flat_map(|turn| &turn.blocks).any(|block| matches!(block, Block::ToolUse { .. }));
         let (tools, output_schema, output_tokens_max) = match &self.effect.purpose {
             ModelPurpose::Turn { .. } => (true, None, limits.turn_tokens_max),
             ModelPurpose::Write => (has_calls, None, limits.write_tokens_max),
@@ -114,16 +120,28 @@ impl Step<'_> {
         let manifest = |tool: &str| self.attempts.shared.manifests.get(tool).cloned();
         let tools = if tools { context::offers(&loaded.program, manifest) } else { Vec::new() };
         let turns = if turns.is_empty() { vec![text_turn(Role::User, "Go on.")] } else { turns };
-        ModelRequest { model: String::new(), system: loaded.system.clone(), tools, turns, output_schema, output_tokens_max }
+        ModelRequest {
+            model: String::new(),
+            system: loaded.system.clone(),
+            tools,
+            turns,
+            output_schema,
+            output_tokens_max,
+        }
     }
 
     async fn ask(&mut self, request: &mut ModelRequest) -> Result<ModelReply, Outcome> {
         let program = Arc::clone(&self.attempts.origin.program);
-        let chain = program.program.models.get(self.effect.model as usize).map_or(&[][..], |model| &model.chain);
+        let chain =
+            program.program.models.get(self.effect.model as usize).map_or(&[][..], |model| &model.chain);
         self.attempts.ask(chain, &mut self.chain_at, request).await
     }
 
-    async fn pick(&mut self, request: &mut ModelRequest, schema: u32) -> Result<(Outcome, Option<serde_json::Value>), Outcome> {
+    async fn pick(
+        &mut self,
+        request: &mut ModelRequest,
+        schema: u32,
+    ) -> Result<(Outcome, Option<serde_json::Value>), Outcome> {
         let mut wrong = String::new();
         for _ in 0..=self.effect.retries {
             let reply = self.ask(request).await?;
@@ -137,19 +155,27 @@ impl Step<'_> {
             }
             let said = if text.trim().is_empty() { "(no answer)" } else { text.as_str() };
             request.turns.push(text_turn(Role::Assistant, said));
-            let again = format!("That does not fit:\n{wrong}\nAnswer again with one JSON object that fits the schema.");
+            let again = format!(
+                "That does not fit:\n{wrong}\nAnswer again with one JSON object that fits the schema."
+            );
             request.turns.push(text_turn(Role::User, &again));
         }
         Ok((failed(FailureKind::Invalid, &wrong, None), None))
     }
 
-    fn read(&self, schema: u32, text: &str) -> Result<(blufio_lang::value::Value, serde_json::Value), String> {
-        let json: serde_json::Value = serde_json::from_str(text.trim()).map_err(|error| format!("- answer: not JSON: {error}"))?;
+    fn read(
+        &self,
+        schema: u32,
+        text: &str,
+    ) -> Result<(blufio_lang::value::Value, serde_json::Value), String> {
+        let json: serde_json::Value =
+            serde_json::from_str(text.trim()).map_err(|error| format!("- answer: not JSON: {error}"))?;
         let program = &self.attempts.origin.program.program;
         match program.value_from_json(schema, &json) {
             Ok(value) => Ok((value, json)),
             Err(violations) => {
-                let lines = violations.iter().take(VIOLATIONS_MAX).map(|v| format!("- {}: {}", v.path, v.message));
+                let lines =
+                    violations.iter().take(VIOLATIONS_MAX).map(|v| format!("- {}: {}", v.path, v.message));
                 Err(lines.collect::<Vec<_>>().join("\n"))
             }
         }
@@ -160,7 +186,9 @@ impl Step<'_> {
         let text = text_of(&reply.turn);
         Ok(match reply.stop {
             StopReason::Refusal => failed(FailureKind::Refused, DECLINED, None),
-            StopReason::MaxTokens if !text.is_empty() => Outcome::Wrote(format!("{text}{}", context::CUT).into()),
+            StopReason::MaxTokens if !text.is_empty() => {
+                Outcome::Wrote(format!("{text}{}", context::CUT).into())
+            }
             _ if text.trim().is_empty() => failed(FailureKind::Broken, "the model wrote nothing", None),
             _ => Outcome::Wrote(text.into()),
         })

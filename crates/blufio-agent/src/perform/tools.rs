@@ -76,10 +76,15 @@ pub(super) async fn perform(
 }
 
 /// Has the start of a call made durable.
-async fn announce(origin: &Origin, results: &[CallResult], session: &mpsc::UnboundedSender<FromEffect>) -> bool {
+async fn announce(
+    origin: &Origin,
+    results: &[CallResult],
+    session: &mpsc::UnboundedSender<FromEffect>,
+) -> bool {
     let (acknowledge, durable) = oneshot::channel();
     let progress = RunProgress { results: results.to_vec(), started: true };
-    session.send(FromEffect::Progress { id: origin.id, progress, acknowledge }).is_ok() && durable.await.is_ok()
+    session.send(FromEffect::Progress { id: origin.id, progress, acknowledge }).is_ok()
+        && durable.await.is_ok()
 }
 
 /// Whether a call may run at all; the words go back to the model.
@@ -87,23 +92,33 @@ fn prepare(shared: &Shared, origin: &Origin, call: &ToolCall) -> Result<ToolMani
     let granted = origin.program.program.tools.iter().any(|grant| *grant.tool == *call.tool);
     let manifest = shared.manifests.get(&*call.tool).filter(|_| granted).cloned();
     let manifest = manifest.ok_or_else(|| format!("there is no tool `{}`", call.tool))?;
-    let arguments: serde_json::Value =
-        serde_json::from_str(&call.arguments).map_err(|error| format!("the arguments are not JSON: {error}"))?;
-    let schema: serde_json::Value =
-        serde_json::from_str(manifest.input_schema).map_err(|error| format!("the tool's schema is damaged: {error}"))?;
-    let validator = jsonschema::validator_for(&schema).map_err(|error| format!("the tool's schema is damaged: {error}"))?;
-    let violations: Vec<String> = validator.iter_errors(&arguments).take(10).map(|error| error.to_string()).collect();
-    if violations.is_empty() { Ok(manifest) } else { Err(format!("the arguments do not fit: {}", violations.join("; "))) }
+    let arguments: serde_json::Value = serde_json::from_str(&call.arguments)
+        .map_err(|error| format!("the arguments are not JSON: {error}"))?;
+    let schema: serde_json::Value = serde_json::from_str(manifest.input_schema)
+        .map_err(|error| format!("the tool's schema is damaged: {error}"))?;
+    let validator = jsonschema::validator_for(&schema)
+        .map_err(|error| format!("the tool's schema is damaged: {error}"))?;
+    let violations: Vec<String> =
+        validator.iter_errors(&arguments).take(10).map(|error| error.to_string()).collect();
+    if violations.is_empty() {
+        Ok(manifest)
+    } else {
+        Err(format!("the arguments do not fit: {}", violations.join("; ")))
+    }
 }
 
 async fn run(shared: &Shared, origin: &Origin, call: &ToolCall, at: usize, once: bool) -> Call {
     let program = &origin.program.program;
-    let folder = program.tools.iter().find(|grant| *grant.tool == *call.tool).and_then(|grant| grant.folder.as_ref());
+    let folder =
+        program.tools.iter().find(|grant| *grant.tool == *call.tool).and_then(|grant| grant.folder.as_ref());
     let coordinate = (origin.session, origin.id.visit, origin.id.number);
     let request = ToolRequest {
         tool: call.tool.to_string(),
         arguments: call.arguments.to_string(),
-        idempotency_key: format!("{}/v{}/{}/{}/step#{}.{at}", program.name, program.version, coordinate.0, coordinate.1, coordinate.2),
+        idempotency_key: format!(
+            "{}/v{}/{}/{}/step#{}.{at}",
+            program.name, program.version, coordinate.0, coordinate.1, coordinate.2
+        ),
         folder: folder.map(|folder| origin.program.folder.join(folder)),
         now_ms: shared.clock.now_ms(),
     };

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use blufio_core::message::Address;
 use blufio_core::model::Turn;
-use blufio_core::store::{Committed, JournalRecord, LedgerRow, NewOutbox, SessionStatus, StepCommit, StoreError};
+use blufio_core::store::{
+    Committed, JournalRecord, LedgerRow, NewOutbox, SessionStatus, StepCommit, StoreError,
+};
 
 use super::envelope::Envelope;
 use super::{Driver, Session, Trouble};
@@ -39,8 +41,13 @@ impl Draft {
     }
 
     fn is_empty(&self) -> bool {
-        self.consumed.is_empty() && self.joined.is_empty() && self.journal.is_empty() && self.timers_fired.is_empty()
-            && self.ledger.is_empty() && self.transcript.is_empty() && self.outbox.is_empty()
+        self.consumed.is_empty()
+            && self.joined.is_empty()
+            && self.journal.is_empty()
+            && self.timers_fired.is_empty()
+            && self.ledger.is_empty()
+            && self.transcript.is_empty()
+            && self.outbox.is_empty()
     }
 }
 

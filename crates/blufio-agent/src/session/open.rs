@@ -24,16 +24,23 @@ impl Driver {
     }
 
     async fn load(&mut self, row: SessionRow) -> Result<bool, Trouble> {
-        let program = self.shared.programs.by_hash(&*self.shared.store, row.program).await.map_err(|e| self.trouble(e))?;
+        let program = self
+            .shared
+            .programs
+            .by_hash(&*self.shared.store, row.program)
+            .await
+            .map_err(|e| self.trouble(e))?;
         let Some(program) = program else {
             return self.held(&format!("session {}: its program is not stored any more", row.key)).await;
         };
-        let decoded = Envelope::decode(&row.state)
-            .map_err(|error| error.to_string())
-            .and_then(|e| Machine::decode(&program.program, &e.machine).map(|m| (m, e.notes)).map_err(|e| e.to_string()));
+        let decoded = Envelope::decode(&row.state).map_err(|error| error.to_string()).and_then(|e| {
+            Machine::decode(&program.program, &e.machine).map(|m| (m, e.notes)).map_err(|e| e.to_string())
+        });
         let (machine, notes) = match decoded {
             Ok(decoded) => decoded,
-            Err(error) => return self.held(&format!("session {}: its state cannot be read: {error}", row.key)).await,
+            Err(error) => {
+                return self.held(&format!("session {}: its state cannot be read: {error}", row.key)).await;
+            }
         };
         self.timers_stale = true;
         self.session = Some(Session {
@@ -94,7 +101,9 @@ impl Driver {
     /// Loads the transcript's window, bounded by the cap on history.
     pub(super) async fn load_window(&mut self) -> Result<(), Trouble> {
         let Some(session) = &self.session else { return Ok(()) };
-        let (Some(id), None, true) = (session.id, &session.window, session.remembers()) else { return Ok(()) };
+        let (Some(id), None, true) = (session.id, &session.window, session.remembers()) else {
+            return Ok(());
+        };
         let start = session.history_start;
         let rows = self.shared.store.transcript(id, start).await.map_err(|e| self.trouble(e))?;
         let turns = rows.into_iter().map(|row| (row.turn, row.tokens)).collect();

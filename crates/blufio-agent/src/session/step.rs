@@ -3,8 +3,8 @@
 
 use blufio_core::model::{Role, Turn};
 use blufio_core::store::NewOutbox;
-use blufio_lang::effect::{Action, Effect, EffectId, ModelEffect, ModelPurpose, StepResult, Stop};
 use blufio_core::tool::EffectClass;
+use blufio_lang::effect::{Action, Effect, EffectId, ModelEffect, ModelPurpose, StepResult, Stop};
 
 use super::draft::Draft;
 use super::envelope::{CallResult, RunProgress};
@@ -98,7 +98,8 @@ impl Driver {
             tracing::warn!(session = session.key, "a reply without a conversation was dropped");
             return;
         };
-        let stream = session.id.filter(|_| cause == Cause::Result).and_then(|id| self.shared.outbox.hub.row_of(id));
+        let stream =
+            session.id.filter(|_| cause == Cause::Result).and_then(|id| self.shared.outbox.hub.row_of(id));
         let stream = stream.filter(|(_, shown_at)| *shown_at == address);
         let mut parts = self.shared.split(&address, text).into_iter();
         if let Some((row, _)) = stream
@@ -136,7 +137,9 @@ impl Driver {
     /// Closes the session's stream with what was shown; withdraws it when nothing can have been shown.
     fn close_stream(&mut self, mark: Option<&str>) {
         let Some(session) = &mut self.session else { return };
-        let Some((row, address)) = session.id.and_then(|id| self.shared.outbox.hub.row_of(id)) else { return };
+        let Some((row, address)) = session.id.and_then(|id| self.shared.outbox.hub.row_of(id)) else {
+            return;
+        };
         let shown = self.shared.outbox.hub.close(row);
         let text = shown.text.trim();
         let text = match (shown.claimed, text.is_empty(), mark) {
@@ -152,7 +155,9 @@ impl Driver {
         let first = if text.is_empty() { Some(String::new()) } else { parts.next() };
         self.draft.close_streams.push((row, first.unwrap_or_default()));
         if !text.is_empty() {
-            self.draft.outbox.extend(parts.map(|part| NewOutbox { address: address.clone(), text: Some(part) }));
+            self.draft
+                .outbox
+                .extend(parts.map(|part| NewOutbox { address: address.clone(), text: Some(part) }));
         }
     }
 
@@ -162,11 +167,14 @@ impl Driver {
         let mut model = None;
         match &effect {
             Effect::Run { calls } => {
-                let class = calls.first().and_then(|call| self.shared.manifests.get(&*call.tool)).map(|m| m.effect);
-                session.notes.run = Some(RunProgress { results: Vec::new(), started: class == Some(EffectClass::Once) });
+                let class =
+                    calls.first().and_then(|call| self.shared.manifests.get(&*call.tool)).map(|m| m.effect);
+                session.notes.run =
+                    Some(RunProgress { results: Vec::new(), started: class == Some(EffectClass::Once) });
             }
             Effect::Model(effect) => {
-                model = session.program.program.models.get(effect.model as usize).map(|model| model.name.clone());
+                model =
+                    session.program.program.models.get(effect.model as usize).map(|model| model.name.clone());
                 if effect.history && session.remembers() {
                     self.read_history(effect);
                 }
@@ -264,7 +272,11 @@ impl Session {
             return;
         }
         let blocks = open.into_iter().map(answer);
-        let blocks = blocks.map(|(id, content, is_error)| blufio_core::model::Block::ToolResult { id, content, is_error });
+        let blocks = blocks.map(|(id, content, is_error)| blufio_core::model::Block::ToolResult {
+            id,
+            content,
+            is_error,
+        });
         self.append(draft, Turn { role: Role::User, blocks: blocks.collect(), raw: None });
         for turn in std::mem::take(&mut self.notes.deferred) {
             self.append(draft, turn);
