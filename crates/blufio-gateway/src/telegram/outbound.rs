@@ -72,7 +72,7 @@ impl Telegram {
         let mut message = SendMessage { chat_id, message_thread_id: thread_id(to), text, reply_parameters };
         let mut answer = self.sending.call(SEND, &message, SEND_DEADLINE).await;
         if message.message_thread_id.is_some() && matches!(&answer, Err(error) if is_thread_gone(error)) {
-            // The general topic carries an id that may not be used; a closed topic's words belong to the chat.
+            // The general topic may carry an id that sending refuses.
             message.message_thread_id = None;
             answer = self.sending.call(SEND, &message, SEND_DEADLINE).await;
         }
@@ -184,7 +184,7 @@ fn says(description: &str, words: &[&str]) -> bool {
 }
 
 fn is_thread_gone(error: &CallError) -> bool {
-    matches!(error, CallError::Refused { description, .. } if says(description, &["message thread not found", "topic_closed", "topic_deleted"]))
+    matches!(error, CallError::Refused { description, .. } if says(description, &["message thread not found"]))
 }
 
 fn chat_id(method: &'static str, to: &Address) -> Result<i64, SendError> {

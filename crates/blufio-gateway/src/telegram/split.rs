@@ -8,7 +8,7 @@ use unicode_segmentation::UnicodeSegmentation;
 pub(crate) const MESSAGE_UNITS_MAX: usize = 4096;
 /// What is sent for a text in which nothing prints, because Telegram refuses empty messages.
 const NOTHING: &str = "…";
-/// A longer line that looks like the opening of a fence is taken for text, UTF-16 units.
+/// A longer line that looks like the start or end of a fence is taken for text, UTF-16 units.
 const FENCE_LINE_UNITS_MAX: usize = 64;
 
 /// Cuts a text into messages of at most `units_max` UTF-16 units.
@@ -46,13 +46,14 @@ impl Fence {
 fn opens(line: &str) -> Option<Fence> {
     let trimmed = line.trim();
     let ticks = trimmed.bytes().take_while(|b| *b == b'`').count();
-    let is_fence = ticks >= 3 && !trimmed[ticks..].contains('`') && units(trimmed) <= FENCE_LINE_UNITS_MAX;
+    let is_fence = ticks >= 3 && !trimmed[ticks..].contains('`') && units(line) <= FENCE_LINE_UNITS_MAX;
     is_fence.then(|| Fence { line: trimmed.to_string(), marker: "`".repeat(ticks) })
 }
 
 fn closes(line: &str, fence: &Fence) -> bool {
     let trimmed = line.trim();
-    trimmed.len() >= fence.marker.len() && trimmed.bytes().all(|b| b == b'`')
+    let is_marker = trimmed.len() >= fence.marker.len() && trimmed.bytes().all(|b| b == b'`');
+    is_marker && units(line) <= FENCE_LINE_UNITS_MAX
 }
 
 struct Splitter {

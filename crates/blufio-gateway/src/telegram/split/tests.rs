@@ -22,7 +22,10 @@ fn t09_never_inside_a_grapheme() {
     assert_eq!(utf16(family), 11);
     for units_max in 11..40 {
         let parts = split(&family.repeat(20), units_max);
-        assert!(parts.iter().all(|part| part.starts_with('👩') && utf16(part).is_multiple_of(11)), "{units_max}");
+        assert!(
+            parts.iter().all(|part| part.starts_with('👩') && utf16(part).is_multiple_of(11)),
+            "{units_max}"
+        );
         assert_eq!(parts.concat(), family.repeat(20));
     }
     let accents = "e\u{301}".repeat(50);
@@ -58,6 +61,16 @@ fn t09_fences_are_closed_and_opened_again() {
     let nested = format!("````md\n```\n{}\n```\n````", "x".repeat(60));
     assert!(split(&nested, 50).iter().all(|part| part.starts_with("````md\n") && part.ends_with("````")));
     assert_eq!(split("```\ncut off", 100), ["```\ncut off\n```"]);
+}
+
+#[test]
+fn t09_fences_that_are_absurdly_long_are_text() {
+    let ticks = "`".repeat(10_000);
+    let spaces = " ".repeat(10_000);
+    for text in [ticks.clone(), format!("```\n{ticks}\n"), format!("{spaces}```\nx\n{spaces}```\ny")] {
+        let parts = split(&text, MESSAGE_UNITS_MAX);
+        assert!(parts.iter().all(|part| utf16(part) <= MESSAGE_UNITS_MAX));
+    }
 }
 
 #[test]
