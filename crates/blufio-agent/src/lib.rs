@@ -35,6 +35,8 @@ mod outbox;
 
 mod journal;
 
+pub mod replay;
+
 pub mod status;
 
 pub use options::{AgentProgram, Limits, Options};

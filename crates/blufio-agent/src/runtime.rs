@@ -115,7 +115,7 @@ impl Handle {
     pub async fn drop_session(&self, key: &str) -> Result<bool, RuntimeError> {
         self.shared.supervisor.uncache(key);
         let dropped = self.shared.store.drop_session(key, self.shared.clock.now_ms()).await?;
-        Supervisor::wake(&self.shared, key, Reason::Mail);
+        Supervisor::wake(&self.shared, key, Reason::Dropped);
         Ok(dropped)
     }
 

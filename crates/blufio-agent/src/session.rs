@@ -21,6 +21,7 @@ use blufio_lang::effect::{Effect, EffectId, ModelEffect, ModelPurpose};
 use blufio_lang::machine::Machine;
 
 use crate::context;
+use crate::outbox::Outbox;
 use crate::perform::{Job, Origin, Running};
 use crate::reload::Loaded;
 use crate::shared::Shared;
@@ -129,6 +130,16 @@ impl Driver {
         self.timers_stale = true;
     }
 
+    /// The session's row was discarded: nothing of it is committed, and its stream ends as it stands.
+    fn discard(&mut self) {
+        let id = self.session.as_ref().and_then(|session| session.id);
+        if let Some((row, address)) = id.and_then(|id| self.shared.outbox.hub.row_of(id)) {
+            self.shared.outbox.hub.close(row);
+            Outbox::push(&self.shared, &address, row);
+        }
+        self.forget();
+    }
+
     async fn drive(&mut self) -> Result<(), Trouble> {
         loop {
             if self.shared.is_stopping() {
@@ -208,6 +219,9 @@ impl Driver {
 
     /// Reads what the wake-up was about.
     async fn look(&mut self) -> Result<(), Trouble> {
+        if self.wake.take(Reason::Dropped) {
+            self.discard();
+        }
         self.mail_stale |= self.wake.take(Reason::Mail);
         self.timers_stale |= self.wake.take(Reason::Timer);
         if self.mail_stale || self.mail_runs_low() {

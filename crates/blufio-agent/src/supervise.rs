@@ -19,6 +19,8 @@ pub(crate) enum Reason {
     Mail,
     /// A deadline came due.
     Timer,
+    /// The session was discarded: what is in memory must not be committed any more.
+    Dropped,
 }
 
 /// What a session's task is told while it runs.
@@ -27,6 +29,7 @@ pub(crate) struct Wake {
     pub notify: Notify,
     mail: AtomicBool,
     timer: AtomicBool,
+    dropped: AtomicBool,
 }
 
 impl Wake {
@@ -34,6 +37,7 @@ impl Wake {
         match reason {
             Reason::Mail => self.mail.store(true, Ordering::Release),
             Reason::Timer => self.timer.store(true, Ordering::Release),
+            Reason::Dropped => self.dropped.store(true, Ordering::Release),
         }
         self.notify.notify_one();
     }
@@ -43,12 +47,13 @@ impl Wake {
         match reason {
             Reason::Mail => self.mail.swap(false, Ordering::AcqRel),
             Reason::Timer => self.timer.swap(false, Ordering::AcqRel),
+            Reason::Dropped => self.dropped.swap(false, Ordering::AcqRel),
         }
     }
 
     /// Whether there is a reason.
     pub fn is_set(&self) -> bool {
-        self.mail.load(Ordering::Acquire) || self.timer.load(Ordering::Acquire)
+        [&self.mail, &self.timer, &self.dropped].into_iter().any(|reason| reason.load(Ordering::Acquire))
     }
 }
 

@@ -409,3 +409,19 @@ impl World {
         self.clock.now_ms() == START_MS + ms
     }
 }
+
+#[tokio::test]
+async fn a_session_that_is_dropped_while_a_model_works_stays_dropped() {
+    let world =
+        World::new(ASSISTANT, |_, number| if number == 0 { Answer::Hang(vec![]) } else { says("fresh") });
+    let handle = world.start().await;
+    say(&handle, 1, "7", "hi").await;
+    world.until("asked", |w| w.requests().len() == 1).await;
+    assert!(handle.drop_session("assistant/telegram:7").await.unwrap());
+    handle.quiet().await;
+    assert!(world.store.session("assistant/telegram:7").await.unwrap().is_none());
+    say(&handle, 2, "7", "hello").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["fresh"]);
+    assert_eq!(lines(&world.requests()[1]), ["U:hello"], "a new session has no history");
+}

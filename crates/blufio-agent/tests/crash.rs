@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use blufio_agent::Envelope;
+use blufio_agent::replay::replay;
 use blufio_core::model::ModelRequest;
 use blufio_core::store::{JournalRecord, OutboxState, Store};
 use blufio_core::testing::{CrashMode, CrashingStore, MemoryStore};
@@ -129,7 +131,17 @@ fn run(crash_at: u64, mode: CrashMode) -> Run {
         in_doubt = life(is_in_doubt(&memory));
         life(drive(&world, &mut at));
     }
+    life(journals_rebuild_the_states(&memory, &world));
     Run { trace: life(trace(&world, &memory)), calls, died, in_doubt }
+}
+
+/// The stored state and the journal are the same truth: the one is rebuilt from the other.
+async fn journals_rebuild_the_states(memory: &MemoryStore, world: &World) {
+    for session in memory.sessions(true, 100).await.unwrap() {
+        let journal = memory.journal(session.id, 0, 10_000).await.unwrap();
+        let rebuilt = replay(&world.programs[0].program, &journal).unwrap();
+        assert_eq!(rebuilt.encode(), Envelope::decode(&session.state).unwrap().machine, "session {}", session.id);
+    }
 }
 
 /// One life of the process: dropping the executor ends every task where it stands.

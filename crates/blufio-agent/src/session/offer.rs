@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use blufio_core::store::InboxRow;
 use blufio_lang::effect::{Disposition, Event};
-use blufio_lang::value::Message;
 
 use super::step::Cause;
 use super::{Driver, Trouble};
 use crate::journal;
 use crate::perform::{FromEffect, Performed, Running};
+use crate::replay::program_message;
 use crate::transcript;
 
 impl Driver {
@@ -55,7 +55,7 @@ impl Driver {
         let mut at = 0;
         while let Some(row) = self.mail.get(at) {
             let Some(session) = &self.session else { return Ok(false) };
-            let event = Event::Message(Arc::new(program_message(row)));
+            let event = Event::Message(Arc::new(program_message(row.id, &row.message)));
             match session.machine.disposition(&session.program.program, &event) {
                 Disposition::Take => {
                     let Some(row) = self.mail.remove(at) else { break };
@@ -162,14 +162,5 @@ impl Driver {
         let result = session.machine.step(&program.program, event, now_ms);
         self.apply(result, cause);
         self.commit(now_ms).await
-    }
-}
-
-fn program_message(row: &InboxRow) -> Message {
-    Message {
-        inbox_id: row.id,
-        text: row.message.text.as_str().into(),
-        sender: row.message.sender.name.as_str().into(),
-        own_words: row.message.own_words,
     }
 }
