@@ -41,7 +41,8 @@ pub fn replay(program: &Program, journal: &[JournalRow]) -> Result<Machine, Repl
             continue;
         }
         let damaged = |reason: String| ReplayError::Damaged { sequence: row.sequence, reason };
-        let body: Json = serde_json::from_str(&row.record.body).map_err(|error| damaged(error.to_string()))?;
+        let body: Json =
+            serde_json::from_str(&row.record.body).map_err(|error| damaged(error.to_string()))?;
         if body.get("start").is_some() {
             machine.start(program, row.at_ms);
             continue;
@@ -50,7 +51,10 @@ pub fn replay(program: &Program, journal: &[JournalRow]) -> Result<Machine, Repl
             let outcome = body.get("outcome").ok_or_else(|| damaged("no outcome".into()))?;
             let effect = coordinate(body.get("effect")).ok_or_else(|| damaged("no coordinate".into()))?;
             let outcome = read_outcome(program, &machine, outcome);
-            Some(Event::Resolved { effect, outcome: outcome.ok_or(ReplayError::Differs { sequence: row.sequence })? })
+            Some(Event::Resolved {
+                effect,
+                outcome: outcome.ok_or(ReplayError::Differs { sequence: row.sequence })?,
+            })
         } else {
             read_event(&body).map_err(damaged)?
         };
@@ -106,7 +110,9 @@ fn read_outcome(program: &Program, machine: &Machine, outcome: &Json) -> Option<
         "refused" => Outcome::Refused(text()?),
         "ran" => Outcome::Ran,
         "uncertain" => Outcome::Uncertain,
-        "called" => Outcome::Called(value.as_array()?.iter().map(read_call).collect::<Option<Vec<_>>>()?.into()),
+        "called" => {
+            Outcome::Called(value.as_array()?.iter().map(read_call).collect::<Option<Vec<_>>>()?.into())
+        }
         "failed" => Outcome::Failed(Arc::new(read_failure(value)?)),
         _ => return None,
     })

@@ -425,3 +425,23 @@ async fn a_session_that_is_dropped_while_a_model_works_stays_dropped() {
     assert_eq!(world.texts("7"), ["fresh"]);
     assert_eq!(lines(&world.requests()[1]), ["U:hello"], "a new session has no history");
 }
+
+#[tokio::test]
+async fn many_chats_share_few_tasks_and_each_keeps_its_order() {
+    let mut world = World::new(ASSISTANT, |request, _| says(&format!("re {}", newest(request))));
+    world.limits.sessions_at_once_max = 3;
+    world.limits.sessions_cached_max = 2;
+    let handle = world.start().await;
+    for round in 0..4 {
+        let batch = (0..40)
+            .map(|chat| message(round * 100 + chat, &format!("c{chat}"), &format!("m{round}")))
+            .collect();
+        handle.sink().deliver("telegram", batch, None).await.unwrap();
+        handle.quiet().await;
+    }
+    for chat in 0..40 {
+        assert_eq!(world.texts(&format!("c{chat}")), ["re m0", "re m1", "re m2", "re m3"]);
+    }
+    assert_eq!(handle.status().await.unwrap().totals.sessions_live, 40);
+    assert_eq!(handle.status().await.unwrap().sessions_active, 0, "idle sessions have no task");
+}

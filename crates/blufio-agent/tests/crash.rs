@@ -103,6 +103,7 @@ struct Trace {
     states: Vec<String>,
     mail: usize,
     open: usize,
+    uncertain: usize,
 }
 
 struct Run {
@@ -113,10 +114,13 @@ struct Run {
     in_doubt: bool,
 }
 
-fn run(crash_at: u64, mode: CrashMode) -> Run {
+fn run(crash_at: u64, mode: CrashMode, edits: bool) -> Run {
     let memory = MemoryStore::default();
     let crashing = Arc::new(CrashingStore::new(memory.clone(), crash_at, mode));
     let mut world = World::new(LONG, model);
+    if !edits {
+        world = world.plain_channel();
+    }
     let (mut at, mut in_doubt) = (0, false);
     world.store = crashing.clone();
     let finished = life(async {
@@ -140,7 +144,12 @@ async fn journals_rebuild_the_states(memory: &MemoryStore, world: &World) {
     for session in memory.sessions(true, 100).await.unwrap() {
         let journal = memory.journal(session.id, 0, 10_000).await.unwrap();
         let rebuilt = replay(&world.programs[0].program, &journal).unwrap();
-        assert_eq!(rebuilt.encode(), Envelope::decode(&session.state).unwrap().machine, "session {}", session.id);
+        assert_eq!(
+            rebuilt.encode(),
+            Envelope::decode(&session.state).unwrap().machine,
+            "session {}",
+            session.id
+        );
     }
 }
 
@@ -218,13 +227,17 @@ async fn trace(world: &World, memory: &MemoryStore) -> Trace {
         journal,
         states: sessions.into_iter().map(|s| format!("{}:{}:{:?}", s.key, s.state_name, s.status)).collect(),
         mail: memory.mail("long/telegram:7", 100).await.unwrap().len(),
-        open: open.iter().filter(|row| row.state != OutboxState::Sent).count(),
+        open: open
+            .iter()
+            .filter(|row| !matches!(row.state, OutboxState::Sent | OutboxState::Uncertain))
+            .count(),
+        uncertain: open.iter().filter(|row| row.state == OutboxState::Uncertain).count(),
     }
 }
 
 #[test]
 fn a_crash_at_any_store_call_changes_nothing_that_anybody_sees() {
-    let whole = run(u64::MAX, CrashMode::BeforeApply);
+    let whole = run(u64::MAX, CrashMode::BeforeApply, true);
     let records: usize = whole.trace.journal.iter().map(Vec::len).sum();
     assert!(records >= 40, "{records} records");
     assert_eq!(whole.trace.posts, 1);
@@ -247,7 +260,7 @@ fn a_crash_at_any_store_call_changes_nothing_that_anybody_sees() {
     let mut doubtful = 0;
     for at in 1..=whole.calls {
         for mode in [CrashMode::BeforeApply, CrashMode::AfterApply] {
-            let crashed = run(at, mode);
+            let crashed = run(at, mode, true);
             assert!(crashed.died, "crash point {at} was reached");
             if !crashed.in_doubt {
                 assert_eq!(crashed.trace.person, whole.trace.person, "crash point {at}, {mode:?}");
@@ -268,4 +281,39 @@ fn a_crash_at_any_store_call_changes_nothing_that_anybody_sees() {
     }
     assert!(doubtful > 0, "some crash points fall into the call");
     println!("{} crash points, {records} journal records, {doubtful} in doubt", whole.calls * 2);
+}
+
+/// Where messages cannot be edited, a crash between a send and its record leaves it open whether it arrived. Nothing
+/// is sent twice, what may be missing is marked as uncertain, and the owner is told.
+#[test]
+fn without_edits_nothing_is_sent_twice_and_what_may_be_missing_is_said() {
+    let whole = run(u64::MAX, CrashMode::BeforeApply, false);
+    assert_eq!(whole.trace.uncertain, 0);
+    let mut doubtful = 0;
+    for at in 1..=whole.calls {
+        for mode in [CrashMode::BeforeApply, CrashMode::AfterApply] {
+            let crashed = run(at, mode, false);
+            if crashed.in_doubt {
+                continue;
+            }
+            let seen = &crashed.trace.person;
+            let expected = &whole.trace.person;
+            let missing = expected.iter().filter(|text| !seen.contains(text)).count();
+            let told =
+                crashed.trace.owner.iter().filter(|text| text.contains("may not have arrived")).count();
+            let mut kept = expected.clone();
+            kept.retain(|text| seen.contains(text));
+            assert_eq!(*seen, kept, "crash point {at}, {mode:?}: in order, nothing twice");
+            let poems = whole.trace.owner.iter().filter(|text| !crashed.trace.owner.contains(text)).count();
+            assert!(
+                missing + poems <= crashed.trace.uncertain,
+                "crash point {at}, {mode:?}: {:?}",
+                crashed.trace
+            );
+            assert_eq!(told, crashed.trace.uncertain, "crash point {at}, {mode:?}: the owner is told once");
+            assert!(crashed.trace.uncertain <= 1 && crashed.trace.open == 0, "crash point {at}, {mode:?}");
+            doubtful += crashed.trace.uncertain;
+        }
+    }
+    assert!(doubtful > 0, "some crash points fall into a send");
 }
