@@ -23,22 +23,27 @@ struct Arguments {
     path: String,
 }
 
-/// The text of a file below `folder`. A path may begin with the folder's own name (`notes/todo.md` in `notes/`).
+/// `files.read` with its arguments as JSON.
 pub(crate) fn read(folder: &Path, arguments: &str) -> Result<String, ToolError> {
-    let arguments: Arguments =
-        serde_json::from_str(arguments).map_err(|error| ToolError::Invalid(error.to_string()))?;
-    let names = components(&arguments.path)?;
-    let shown = arguments.path.as_str();
+    let arguments: Arguments = serde_json::from_str(arguments).map_err(|error| ToolError::Invalid(error.to_string()))?;
+    read_text_below(folder, &arguments.path)
+}
+
+/// The text of a file below `folder`, which is reached without following any link. A path may begin with the folder's
+/// own name (`notes/todo.md` in `notes/`).
+///
+/// # Errors
+/// `Denied` for a path that leads out, a link or something that is no plain file; `Broken` for a file that is missing,
+/// larger than [`FILE_BYTES_MAX`] or not UTF-8.
+pub fn read_text_below(folder: &Path, path: &str) -> Result<String, ToolError> {
+    let names = components(path)?;
     match open_below(folder, &names) {
-        Ok(file) => text_of(file, shown),
-        Err(Errno::NOENT)
-            if names.len() > 1 && folder.file_name() == names.first().map(|name| name.as_os_str()) =>
-        {
-            open_below(folder, names.get(1..).unwrap_or_default())
-                .map_err(|error| refusal(error, shown))
-                .and_then(|file| text_of(file, shown))
+        Ok(file) => text_of(file, path),
+        Err(Errno::NOENT) if names.len() > 1 && folder.file_name() == names.first().map(|name| name.as_os_str()) => {
+            let file = open_below(folder, names.get(1..).unwrap_or_default()).map_err(|error| refusal(error, path))?;
+            text_of(file, path)
         }
-        Err(error) => Err(refusal(error, shown)),
+        Err(error) => Err(refusal(error, path)),
     }
 }
 

@@ -7,7 +7,7 @@ mod time;
 use blufio_core::BoxFuture;
 use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
 
-pub use files::FILE_BYTES_MAX;
+pub use files::{FILE_BYTES_MAX, read_text_below};
 pub use time::zone_exists;
 
 const NOW_SCHEMA: &str = r#"{"type":"object","properties":{"zone":{"type":"string","description":"IANA time zone, for example Europe/Berlin; UTC when absent"}},"additionalProperties":false}"#;

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Arguments and exit codes: 0 fine, 1 the input has errors (or what was asked is not so), 2 usage or I/O.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    check, demo, explain, graph, init, outbox, reload, serve, sessions, shell, status, stop,
+};
+use crate::config::Config;
+use crate::output;
+
+/// Exit code of input with errors.
+pub const INPUT_HAS_ERRORS: u8 = 1;
+/// Exit code of wrong usage and of I/O errors.
+pub const USAGE_OR_IO: u8 = 2;
+
+/// Durable personal agents, written as small state machines and checked before they run.
+#[derive(Debug, Parser)]
+#[command(name = "blufio", version, max_term_width = 100, disable_help_subcommand = true)]
+struct Cli {
+    /// Configuration file (otherwise BLUFIO_CONFIG, XDG's, /etc/blufio/blufio.toml).
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the database and of the control socket.
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the programs of a folder.
+    Check(check::Arguments),
+    /// Draw an agent.
+    Graph(graph::Arguments),
+    /// Explain a code that `check` prints.
+    Explain(explain::Arguments),
+    /// Write a starter folder: an assistant, its persona, routes, blufio.toml.
+    Init(init::Arguments),
+    /// Run the agents of a folder.
+    Serve(serve::Arguments),
+    /// Talk to the agents in this terminal.
+    Shell(shell::Arguments),
+    /// Show a support conversation that survives a crash: no key, no network.
+    Demo(demo::Arguments),
+    /// Whether a server is ready, and what it does.
+    Status(status::Arguments),
+    /// List, show and drop sessions.
+    Sessions(sessions::Arguments),
+    /// List messages on their way out.
+    Outbox(outbox::Arguments),
+    /// Check the programs again and take them over.
+    Reload(reload::Arguments),
+    /// Stop the server.
+    Stop(stop::Arguments),
+}
+
+/// What every command knows.
+pub struct Context {
+    /// The configuration.
+    pub config: Config,
+    /// `--data`.
+    pub data: Option<PathBuf>,
+}
+
+impl Context {
+    /// The data folder.
+    pub fn data_folder(&self) -> Result<PathBuf> {
+        Ok(self.config.data_folder(self.data.as_deref())?)
+    }
+
+    /// The agents' folder: the argument, else `./agents`, else the configured one.
+    pub fn agents_folder(&self, named: Option<PathBuf>) -> PathBuf {
+        let local = PathBuf::from("agents");
+        if let Some(named) = named {
+            return named;
+        }
+        if local.is_dir() { local } else { self.config.agents_dir.clone().unwrap_or(local) }
+    }
+}
+
+/// Parses the arguments of the process and runs the command.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Printing the usage can fail only like any other output, and then nobody reads it.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE_OR_IO } else { 0 });
+        }
+    };
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::talk(&output::harmless(&format!("error: {error:#}")));
+            ExitCode::from(USAGE_OR_IO)
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8> {
+    match cli.command {
+        Command::Check(arguments) => return check::run(&arguments),
+        Command::Graph(arguments) => return graph::run(&arguments),
+        Command::Explain(arguments) => return explain::run(&arguments),
+        Command::Init(arguments) => return init::run(&arguments),
+        Command::Demo(arguments) => return demo::run(&arguments),
+        _ => {}
+    }
+    let config = Config::load(cli.config.as_deref())?;
+    let context = Context { config, data: cli.data };
+    match cli.command {
+        Command::Serve(arguments) => serve::run(&context, arguments),
+        Command::Shell(arguments) => shell::run(&context, arguments),
+        Command::Status(arguments) => status::run(&context, &arguments),
+        Command::Sessions(arguments) => sessions::run(&context, arguments),
+        Command::Outbox(arguments) => outbox::run(&context, &arguments),
+        Command::Reload(arguments) => reload::run(&context, &arguments),
+        Command::Stop(arguments) => stop::run(&context, &arguments),
+        Command::Check(_) | Command::Graph(_) | Command::Explain(_) | Command::Init(_) | Command::Demo(_) => {
+            Ok(0)
+        }
+    }
+}
+
+/// Whoever read our output has gone, as `head` does.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One file per subcommand.
+
+pub mod check;
+pub mod demo;
+pub mod explain;
+pub mod graph;
+pub mod init;
+pub mod outbox;
+pub mod reload;
+pub mod serve;
+pub mod sessions;
+pub mod shell;
+pub mod status;
+pub mod stop;

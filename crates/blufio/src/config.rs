@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `blufio.toml`: what belongs to the machine. One file is found (`--config`, `BLUFIO_CONFIG`, XDG, `/etc/blufio`),
+//! never one of the working directory; every key can be overridden as `BLUFIO_SECTION__KEY`; secrets are never in it.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// What is wrong with the configuration, with the place and the fix.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{place}: {problem}")]
+pub struct ConfigError {
+    /// File with line, or the name of an environment variable.
+    pub place: String,
+    /// What is wrong and what to do.
+    pub problem: String,
+}
+
+fn wrong(place: impl ToString, problem: impl Into<String>) -> ConfigError {
+    ConfigError { place: place.to_string(), problem: problem.into() }
+}
+
+/// What a key holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A path.
+    Path,
+    /// Text that is checked where it is used.
+    Text,
+    /// A positive numeric id.
+    Id,
+    /// A number above zero.
+    Rate,
+    /// One of these words.
+    Word(&'static [&'static str]),
+}
+
+/// Every key that exists.
+const KEYS: &[(&str, Kind)] = &[
+    ("data_dir", Kind::Path),
+    ("agents_dir", Kind::Path),
+    ("telegram.api_url", Kind::Text),
+    ("telegram.owner", Kind::Id),
+    ("telegram.messages_per_second", Kind::Rate),
+    ("telegram.chat_messages_per_second", Kind::Rate),
+    ("telegram.group_messages_per_minute", Kind::Rate),
+    ("models.anthropic.base_url", Kind::Text),
+    ("log.level", Kind::Word(&["error", "warn", "info", "debug", "trace"])),
+    ("log.format", Kind::Word(&["text", "json"])),
+];
+
+/// The configuration of this machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// Folder of the database and the socket, when it is set.
+    pub data_dir: Option<PathBuf>,
+    /// Folder of the agents, when it is set.
+    pub agents_dir: Option<PathBuf>,
+    /// Address of the Bot API.
+    pub telegram_api_url: Option<String>,
+    /// The owner's numeric Telegram id.
+    pub telegram_owner: Option<String>,
+    /// Messages per second over all chats.
+    pub telegram_messages_per_second: Option<f64>,
+    /// Messages per second in one private chat.
+    pub telegram_chat_messages_per_second: Option<f64>,
+    /// Messages per minute in one group.
+    pub telegram_group_messages_per_minute: Option<f64>,
+    /// Address of the Anthropic API.
+    pub anthropic_base_url: Option<String>,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub log_level: String,
+    /// Whether logs are JSON lines.
+    pub log_json: bool,
+}
+
+/// The environment as pairs; tests pass their own.
+pub type Environment = Vec<(String, String)>;
+
+/// A checked value with the place it came from.
+#[derive(Debug, Clone)]
+enum Setting {
+    Text(String),
+    Number(f64),
+}
+
+impl Config {
+    /// Finds and reads the configuration of this process.
+    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        // A name or value that is not UTF-8 cannot be one of ours.
+        let environment: Environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self::load_from(named, &environment)
+    }
+
+    /// Finds and reads the configuration for an environment.
+    pub fn load_from(named: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let path = file::find(named, environment)?;
+        let mut settings = BTreeMap::new();
+        let mut base = PathBuf::new();
+        if let Some(path) = &path {
+            let text = file::read(path)?;
+            collect_file(path, &text, &mut settings)?;
+            base = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        }
+        collect_environment(environment, &mut settings)?;
+        let text = |key: &str| match settings.get(key) {
+            Some((Setting::Text(text), _)) => Some(text.clone()),
+            _ => None,
+        };
+        let number = |key: &str| match settings.get(key) {
+            Some((Setting::Number(number), _)) => Some(*number),
+            _ => None,
+        };
+        // A path of the file is relative to the file, one of the environment to the working directory.
+        let folder = |key: &str| {
+            let from_file = matches!(settings.get(key), Some((_, true)));
+            text(key).map(|path| if from_file { base.join(path) } else { PathBuf::from(path) })
+        };
+        Ok(Self {
+            data_dir: folder("data_dir"),
+            agents_dir: folder("agents_dir"),
+            telegram_api_url: text("telegram.api_url"),
+            telegram_owner: text("telegram.owner"),
+            telegram_messages_per_second: number("telegram.messages_per_second"),
+            telegram_chat_messages_per_second: number("telegram.chat_messages_per_second"),
+            telegram_group_messages_per_minute: number("telegram.group_messages_per_minute"),
+            anthropic_base_url: text("models.anthropic.base_url"),
+            log_level: text("log.level").unwrap_or_else(|| "info".to_string()),
+            log_json: text("log.format").is_some_and(|format| format == "json"),
+            file: path,
+        })
+    }
+
+    /// The data folder: `--data`, else the key, else XDG's.
+    pub fn data_folder(&self, named: Option<&Path>) -> Result<PathBuf, ConfigError> {
+        if let Some(path) = named.map(Path::to_path_buf).or_else(|| self.data_dir.clone()) {
+            return Ok(path);
+        }
+        let variable =
+            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let base = variable("XDG_DATA_HOME").filter(|path| path.is_absolute());
+        let base = base.or_else(|| variable("HOME").map(|home| home.join(".local/share")));
+        base.map(|base| base.join("blufio")).ok_or_else(|| {
+            wrong("data folder", "neither HOME nor XDG_DATA_HOME is set: name a folder with --data DIR")
+        })
+    }
+}
+
+type Settings = BTreeMap<&'static str, (Setting, bool)>;
+
+fn collect_file(path: &Path, text: &str, settings: &mut Settings) -> Result<(), ConfigError> {
+    let shown = path.display().to_string();
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error
+            .span()
+            .map(|span| 1 + text.as_bytes().iter().take(span.start).filter(|byte| **byte == b'\n').count());
+        let place = line.map_or_else(|| shown.clone(), |line| format!("{shown}:{line}"));
+        wrong(place, error.message().trim().to_string())
+    })?;
+    let mut flat = Vec::new();
+    flatten("", &table, &mut flat);
+    for (key, value) in flat {
+        let line = line_of(text, &key).map_or_else(|| shown.clone(), |line| format!("{shown}:{line}"));
+        let (known, kind) = lookup(&key).map_err(|problem| wrong(&line, problem))?;
+        let setting = from_toml(&key, kind, &value).map_err(|problem| wrong(&line, problem))?;
+        settings.insert(known, (setting, true));
+    }
+    Ok(())
+}
+
+/// Dotted keys of the leaves. A table that no key begins with is one leaf, so that it is named once.
+fn flatten(prefix: &str, table: &toml::Table, out: &mut Vec<(String, toml::Value)>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let section = KEYS.iter().any(|(known, _)| known.starts_with(&format!("{key}.")));
+        match value {
+            toml::Value::Table(inner) if section => flatten(&key, inner, out),
+            other => out.push((key, other.clone())),
+        }
+    }
+}
+
+/// The line that writes a key, as far as it can be told from its last part.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let last = key.rsplit('.').next()?;
+    let writes = |line: &str| {
+        let line = line.trim_start().trim_start_matches('[');
+        line.starts_with(last) || line.contains(&format!(".{last}"))
+    };
+    text.lines().position(writes).map(|line| line + 1)
+}
+
+fn lookup(key: &str) -> Result<(&'static str, Kind), String> {
+    if let Some((known, kind)) = KEYS.iter().find(|(known, _)| *known == key) {
+        return Ok((known, *kind));
+    }
+    if KEYS.iter().any(|(known, _)| known.starts_with(&format!("{key}."))) {
+        return Err(format!("`{key}` is a section: write [{key}] and its keys below"));
+    }
+    let last = key.rsplit('.').next().unwrap_or(key).to_lowercase();
+    if ["token", "key", "secret", "password"].iter().any(|word| last.ends_with(word)) {
+        let advice = "secrets are never read from a file: set TELEGRAM_BOT_TOKEN or ANTHROPIC_API_KEY in the environment and delete the line";
+        return Err(format!("`{key}` looks like a secret; {advice}"));
+    }
+    let near = KEYS.iter().map(|(known, _)| (strsim::damerau_levenshtein(known, key), *known)).min();
+    let all = || KEYS.iter().map(|(known, _)| *known).collect::<Vec<_>>().join(", ");
+    Err(match near {
+        Some((distance, known)) if distance <= 1 + known.len() / 3 => {
+            format!("unknown key `{key}`: did you mean `{known}`?")
+        }
+        _ => format!("unknown key `{key}`; the keys are {}", all()),
+    })
+}
+
+fn from_toml(key: &str, kind: Kind, value: &toml::Value) -> Result<Setting, String> {
+    let text = match (kind, value) {
+        (Kind::Id, toml::Value::Integer(number)) => number.to_string(),
+        (Kind::Rate, toml::Value::Integer(number)) => number.to_string(),
+        (Kind::Rate, toml::Value::Float(number)) => number.to_string(),
+        (Kind::Rate, toml::Value::String(_)) => {
+            return Err(format!("`{key}` is a number: write it without quotes"));
+        }
+        (_, toml::Value::String(text)) => text.clone(),
+        (_, other) => return Err(format!("`{key}` is {}, not {}", expected(kind), other.type_str())),
+    };
+    from_text(key, kind, &text)
+}
+
+fn from_text(key: &str, kind: Kind, text: &str) -> Result<Setting, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(format!("`{key}` is empty: set it or leave it out"));
+    }
+    match kind {
+        Kind::Path | Kind::Text if text.contains('\0') => Err(format!("`{key}` holds a NUL byte")),
+        Kind::Path | Kind::Text => Ok(Setting::Text(text.to_string())),
+        Kind::Id
+            if text.len() <= 19
+                && text.bytes().all(|byte| byte.is_ascii_digit())
+                && !text.starts_with('0') =>
+        {
+            Ok(Setting::Text(text.to_string()))
+        }
+        Kind::Rate => match text.parse::<f64>() {
+            Ok(number) if number.is_finite() && number > 0.0 => Ok(Setting::Number(number)),
+            _ => Err(format!("`{key}` is {}, not `{text}`", expected(kind))),
+        },
+        Kind::Word(words) if words.contains(&text) => Ok(Setting::Text(text.to_string())),
+        Kind::Id | Kind::Word(_) => Err(format!("`{key}` is {}, not `{text}`", expected(kind))),
+    }
+}
+
+fn expected(kind: Kind) -> String {
+    match kind {
+        Kind::Path => "a path in quotes".to_string(),
+        Kind::Text => "a text in quotes".to_string(),
+        Kind::Id => "a numeric id (ask @userinfobot for yours, not a @name)".to_string(),
+        Kind::Rate => "a number above zero".to_string(),
+        Kind::Word(words) => format!("one of {}", words.join(", ")),
+    }
+}
+
+fn collect_environment(environment: &Environment, settings: &mut Settings) -> Result<(), ConfigError> {
+    for (name, value) in environment {
+        let Some(rest) = name.strip_prefix("BLUFIO_").filter(|rest| *rest != "CONFIG") else { continue };
+        let key = rest.to_lowercase().replace("__", ".");
+        let top_level = KEYS.iter().any(|(known, _)| *known == key);
+        if !rest.contains("__") && !top_level {
+            return Err(wrong(
+                name,
+                "unknown variable; settings are written BLUFIO_SECTION__KEY, for example BLUFIO_TELEGRAM__OWNER",
+            ));
+        }
+        let spelled = |key: &str| format!("BLUFIO_{}", key.to_uppercase().replace('.', "__"));
+        let (known, kind) = lookup(&key).map_err(|problem| {
+            let near = KEYS.iter().find(|(known, _)| problem.contains(&format!("mean `{known}`")));
+            wrong(
+                name,
+                near.map_or(problem, |(known, _)| {
+                    format!("unknown variable: did you mean {}?", spelled(known))
+                }),
+            )
+        })?;
+        let setting = from_text(&key, kind, value).map_err(|problem| wrong(name, problem))?;
+        settings.insert(known, (setting, false));
+    }
+    Ok(())
+}

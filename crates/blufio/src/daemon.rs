@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A running runtime with its programs, its shell channel and its store: what `serve` serves and what `shell` starts
+//! in process when nobody serves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use blufio_agent::{Handle, Runtime};
+use blufio_core::clock::Clock;
+use blufio_core::store::Store;
+use blufio_lang::diagnostic::render;
+use blufio_persist::SqliteStore;
+use tokio::sync::watch;
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::control::shell_channel::ShellChannel;
+use crate::pairing::PairingDesk;
+use crate::programs::{self, ProgramSet};
+use crate::wiring::{self, Doors, Places};
+
+/// How often a pairing code is looked at while nobody is paired.
+const PAIRING_CHECK: Duration = Duration::from_secs(10);
+
+/// A running runtime.
+pub struct Daemon {
+    /// The runtime.
+    pub handle: Handle,
+    /// The store, for what only reads.
+    pub store: Arc<dyn Store>,
+    /// The terminal's channel.
+    pub shell: Arc<ShellChannel>,
+    /// The pairing code.
+    pub desk: PairingDesk,
+    places: Places,
+    stop: watch::Sender<bool>,
+}
+
+/// Programs that can run: an error prints what the checker found.
+pub fn checked(places: &Places) -> Result<ProgramSet> {
+    let set = programs::load(&places.agents)?;
+    if set.diagnostics.has_errors() {
+        let (errors, _) = set.diagnostics.counts();
+        let found = render(&set.diagnostics, &set.sources.map, false);
+        return Err(anyhow!("{found}{errors} errors in {}: nothing was started", places.agents.display()));
+    }
+    Ok(set)
+}
+
+impl Daemon {
+    /// Locks the data folder, opens the store, starts the runtime.
+    pub async fn start(config: &Config, places: Places, doors: Doors, set: &ProgramSet) -> Result<Self> {
+        std::fs::create_dir_all(&places.data).with_context(|| places.data.display().to_string())?;
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(&places.data, &blufio_persist::Options::default())?);
+        let shell = Arc::new(ShellChannel::default());
+        let desk = PairingDesk::open(SystemClock.now_ms())?;
+        let options = wiring::options(
+            config,
+            Arc::clone(&store),
+            Arc::clone(&shell),
+            doors,
+            set.programs.clone(),
+            set.routes(),
+            &desk,
+        )?;
+        let handle = Runtime::start(options).await?;
+        Ok(Self { handle, store, shell, desk, places, stop: watch::Sender::new(false) })
+    }
+
+    /// Checks the folder again and takes the programs over. On any error nothing changed and the error says why.
+    pub async fn reload(&self) -> Result<String> {
+        let set =
+            checked(&self.places).map_err(|error| anyhow!("{error:#}; the old programs keep running"))?;
+        let names: Vec<String> = set
+            .programs
+            .iter()
+            .map(|agent| format!("{} v{}", agent.program.name, agent.program.version))
+            .collect();
+        self.handle
+            .reload(set.programs.clone(), set.routes())
+            .await
+            .context("the old programs keep running")?;
+        tracing::info!(programs = names.join(", "), "reloaded");
+        Ok(names.join(", "))
+    }
+
+    /// Asks whoever runs this to stop.
+    pub fn request_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Completes when a stop was asked for.
+    pub async fn stop_requested(&self) {
+        let mut stop = self.stop.subscribe();
+        // The sender lives as long as self.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+
+    /// Shows the pairing code and renews it until somebody is paired.
+    pub async fn keep_pairing(&self) {
+        let mut shown = false;
+        loop {
+            match self.handle.status().await {
+                Ok(status) if !status.channels.iter().any(|channel| channel.name == "telegram") => return,
+                Ok(_) if self.is_paired().await => return,
+                _ => {}
+            }
+            if !shown {
+                self.desk.show();
+                shown = true;
+            }
+            if let Err(error) = self.desk.renew(SystemClock.now_ms()) {
+                tracing::error!("{error:#}");
+            }
+            tokio::time::sleep(PAIRING_CHECK).await;
+        }
+    }
+
+    async fn is_paired(&self) -> bool {
+        matches!(self.store.setting("owner/telegram").await, Ok(Some(_)))
+    }
+
+    /// Drains and closes. After this the data folder is free and its database one complete file.
+    pub async fn stop(&self) -> Result<()> {
+        self.handle.stop().await;
+        self.store.close().await.context("closing the database")
+    }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A folder from its files to what the runtime takes: checked, compiled, with its static files and its routes. Used by
+//! every command that looks at programs, so that all of them see the same.
+
+use std::path::Path;
+
+use blufio_agent::AgentProgram;
+use blufio_agent::routes::{From, KeyPer, Person, Routes, Rule, Target};
+use blufio_core::tool::{EffectClass, ToolHost};
+use blufio_lang::check::routes::{From as CheckedFrom, Per, Routes as CheckedRoutes, To};
+use blufio_lang::check::{Checked, CheckedAgent, Environment, ToolInfo, check, report};
+use blufio_lang::compile::compile;
+use blufio_lang::diagnostic::Diagnostics;
+use blufio_lang::source::{SourceMap, Span};
+use blufio_skills::Builtin;
+
+use crate::sources::{self, SourceError, Sources};
+
+/// Providers that programs can name.
+pub const PROVIDERS: &[&str] = &["anthropic"];
+/// Channels that routes can name.
+pub const CHANNELS: &[&str] = &["telegram", "shell"];
+
+/// A folder after checking.
+pub struct ProgramSet {
+    /// Its files.
+    pub sources: Sources,
+    /// Its agents and routes. Usable only when the diagnostics have no errors.
+    pub checked: Checked,
+    /// What is wrong.
+    pub diagnostics: Diagnostics,
+    /// Compiled agents; empty when there are errors.
+    pub programs: Vec<AgentProgram>,
+}
+
+/// What the checker must know of this build.
+pub fn environment() -> Environment {
+    let tool = |manifest: blufio_core::tool::ToolManifest| ToolInfo {
+        name: manifest.name.to_string(),
+        once: manifest.effect == EffectClass::Once,
+        needs_folder: manifest.name.starts_with("files."),
+    };
+    Environment {
+        tools: Builtin.manifests().into_iter().map(tool).collect(),
+        providers: PROVIDERS.iter().map(|name| name.to_string()).collect(),
+        channels: CHANNELS.iter().map(|name| name.to_string()).collect(),
+        zone_exists: blufio_skills::zone_exists,
+    }
+}
+
+/// Reads, checks and compiles a folder (or one file).
+pub fn load(path: &Path) -> Result<ProgramSet, SourceError> {
+    let sources = sources::load(path)?;
+    let (checked, mut diagnostics) = check(&sources.map, &environment());
+    let mut programs = Vec::new();
+    for agent in &checked.agents {
+        let (files, found) = static_files(agent, &sources);
+        diagnostics.extend(found);
+        if diagnostics.has_errors() {
+            continue;
+        }
+        let (program, found) = compile(&agent.program);
+        diagnostics.extend(found);
+        let source =
+            sources.map.source_of(agent.span).map(|source| source.text.to_string()).unwrap_or_default();
+        programs.push(AgentProgram { program, source, static_files: files, folder: sources.folder.clone() });
+    }
+    if diagnostics.has_errors() {
+        programs.clear();
+    }
+    Ok(ProgramSet { checked, diagnostics: diagnostics.sorted(), programs, sources })
+}
+
+/// The static files of an agent; one that cannot be read is an error at the place that names it.
+fn static_files(agent: &CheckedAgent, sources: &Sources) -> (Vec<(String, String)>, Diagnostics) {
+    let mut files = Vec::new();
+    let mut diagnostics = Diagnostics::default();
+    for name in &agent.program.context.static_files {
+        match blufio_skills::read_text_below(&sources.folder, name) {
+            Ok(text) => files.push((name.clone(), text)),
+            Err(error) => {
+                let span = place_of(&sources.map, agent.span, name);
+                let mut diagnostic = report::bad_path::report(name, span, &error.to_string());
+                diagnostic.label.message = "a file beside the program".to_string();
+                diagnostic.hint = Some(format!("write the file {}", sources.folder.join(name).display()));
+                diagnostics.push(diagnostic);
+            }
+        }
+    }
+    (files, diagnostics)
+}
+
+/// Where an agent's file writes a quoted text.
+fn place_of(map: &SourceMap, agent: Span, text: &str) -> Span {
+    let Some(source) = map.source_of(agent) else { return agent };
+    let quoted = format!("\"{text}\"");
+    let found =
+        source.text.find(&quoted).and_then(|at| u32::try_from(at).ok()).zip(u32::try_from(quoted.len()).ok());
+    found.map_or(agent, |(at, length)| Span::new(source.base + at, source.base + at + length))
+}
+
+impl ProgramSet {
+    /// The routing table. Without a routes file the only agent gets the owner's messages (with several the checker
+    /// has asked for one).
+    pub fn routes(&self) -> Routes {
+        match (&self.checked.routes, self.checked.agents.first()) {
+            (Some(routes), _) => convert(routes),
+            (None, Some(agent)) => Routes::owner_only(&agent.program.name),
+            (None, None) => Routes::default(),
+        }
+    }
+
+    /// Whether any route or the lack of routes needs a channel.
+    pub fn uses_channel(&self, channel: &str) -> bool {
+        self.checked
+            .routes
+            .as_ref()
+            .is_none_or(|routes| routes.rules.iter().any(|rule| rule.channel.as_deref() == Some(channel)))
+    }
+
+    /// Whether any agent names a model of a provider.
+    pub fn uses_provider(&self, provider: &str) -> bool {
+        let of = |model: &String| model.split('/').next() == Some(provider);
+        self.programs.iter().flat_map(|agent| &agent.program.models).any(|model| model.chain.iter().any(of))
+    }
+}
+
+fn convert(routes: &CheckedRoutes) -> Routes {
+    let person = |name: &String| {
+        let known = routes.people.iter().find(|person| person.name == *name);
+        Person {
+            name: name.clone(),
+            identities: known.map(|person| person.identities.clone()).unwrap_or_default(),
+        }
+    };
+    let rule = |rule: &blufio_lang::check::routes::Rule| Rule {
+        channel: rule.channel.clone(),
+        from: match &rule.from {
+            CheckedFrom::Anyone => From::Anyone,
+            CheckedFrom::Owner => From::Owner,
+            CheckedFrom::People(names) => From::People(names.iter().map(person).collect()),
+        },
+        group: None,
+        to: match &rule.to {
+            To::Drop(text) => Target::Drop(text.clone()),
+            To::Agent { agent, per } => {
+                let key = match per {
+                    Per::Person => KeyPer::Person,
+                    Per::Chat => KeyPer::Chat,
+                };
+                Target::Agent { agent: agent.clone(), key }
+            }
+        },
+    };
+    Routes { rules: routes.rules.iter().map(rule).collect() }
+}
