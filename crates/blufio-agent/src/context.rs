@@ -51,8 +51,16 @@ pub(crate) fn ask(effect: &ModelEffect, history: &[Turn]) -> Option<Turn> {
     (!blocks.is_empty()).then_some(Turn { role: Role::User, blocks, raw: None })
 }
 
+/// Whether a turn of the history is this message, in one of the forms that `transcript::message_turn` gives it.
 fn holds_message(turn: &Turn, value: &str) -> bool {
-    let holds = |block: &Block| matches!(block, Block::Text { text } if text == value || text.ends_with(&format!(": {value}")) || text.contains(&fence("forwarded", None, value)) || text.ends_with(&format!("\n{value}")));
+    let forwarded = fence("forwarded", None, value);
+    let (named, quoting) = (format!(": {value}"), format!("\n{value}"));
+    let holds = |block: &Block| match block {
+        Block::Text { text } => {
+            text == value || text.ends_with(&named) || text.ends_with(&quoting) || text.contains(&forwarded)
+        }
+        _ => false,
+    };
     turn.role == Role::User && turn.blocks.iter().any(holds)
 }
 

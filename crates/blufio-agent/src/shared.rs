@@ -104,13 +104,8 @@ impl Shared {
         paired.filter(|_| self.channels.contains_key("telegram")).or_else(|| self.owner_address.clone())
     }
 
-    /// Tells the owner something outside of any session. A lane that tells its own address's owner must not wait for
-    /// itself, which it does not: rows are only queued.
-    pub async fn tell_owner(
-        self: &Arc<Self>,
-        text: &str,
-        _about: Option<&Address>,
-    ) -> Result<(), StoreError> {
+    /// Tells the owner something outside of any session. The rows are only queued, so a lane may call this.
+    pub async fn tell_owner(self: &Arc<Self>, text: &str) -> Result<(), StoreError> {
         self.note(text);
         let Some(address) = self.owner() else { return Ok(()) };
         let messages: Vec<NewOutbox> = self

@@ -204,7 +204,7 @@ impl Lane {
             let start: String = text.chars().take(80).collect();
             let notice =
                 format!("A message to {} {} {fate}: \"{start}\"", row.address.channel, row.address.chat);
-            self.shared.tell_owner(&notice, Some(&row.address)).await?;
+            self.shared.tell_owner(&notice).await?;
         }
         let change = OutboxUpdate { error: Some(error.to_string()), ..update(row, state) };
         self.shared.store.outbox_update(change).await?;

@@ -93,7 +93,7 @@ impl Driver {
     /// Mail stays where it is; the owner hears of it once.
     async fn held(&mut self, why: &str) -> Result<bool, Trouble> {
         if !self.shared.is_noted(why) {
-            self.shared.tell_owner(why, None).await.map_err(|e| self.trouble(e))?;
+            self.shared.tell_owner(why).await.map_err(|e| self.trouble(e))?;
         }
         Ok(false)
     }
