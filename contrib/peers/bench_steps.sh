@@ -5,8 +5,9 @@
 #   contrib/peers/bench_steps.sh [ROUNDS]
 #
 # PEERS_VENV names a virtual environment to make or use again; BLUFIO_BENCH_DIR a folder on the disk to measure;
-# BENCH_CPU a processor to which all three are bound. On a machine with other load bind them: a completed sync is
-# otherwise seen only at the next scheduler tick (4 ms), whoever asked for it.
+# BENCH_CPU a processor to which all three are bound. On a machine with other load a sync took 4 ms in some rounds and
+# 0.15 ms in others, more often the former when not bound; the cause is not established. Read `bare_fdatasync_p50` of
+# each round before trusting a ratio, and say whether the run was bound.
 set -eu
 
 rounds=${1:-5}
