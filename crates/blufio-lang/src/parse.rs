@@ -20,9 +20,16 @@ use crate::source::Span;
 pub use scan::{DecodeError, decode};
 
 /// The generated parser.
-#[derive(pest_derive::Parser)]
-#[grammar = "../../grammar/agent.pest"]
-struct Grammar;
+mod grammar {
+    #![allow(missing_docs, reason = "generated; the grammar documents its rules")]
+
+    /// Made from the grammar file.
+    #[derive(pest_derive::Parser)]
+    #[grammar = "../../grammar/agent.pest"]
+    pub(super) struct Grammar;
+}
+
+use grammar::{Grammar, Rule};
 
 type Node<'i> = Pair<'i, Rule>;
 
@@ -33,6 +40,8 @@ pub fn parse(path: &str, text: &str, base: u32) -> (File, Diagnostics) {
     let whole = Span::new(base, base + text.len() as u32);
     let mut file = File { kind: FileKind::Routes, kind_span: Span::new(base, base), items: Vec::new(), recovered: true };
     let scan = scan::scan(text, base);
+    let mut known: Vec<u32> = scan.findings.iter().filter(|d| d.code != "E0005").map(|d| d.label.span.start).collect();
+    known.sort_unstable();
     let fatal = scan.fatal.is_some();
     for diagnostic in scan.fatal.into_iter().chain(scan.findings) {
         diagnostics.push(diagnostic);
@@ -40,7 +49,7 @@ pub fn parse(path: &str, text: &str, base: u32) -> (File, Diagnostics) {
     if fatal {
         return (file, diagnostics);
     }
-    let pieces = scan::pieces(text, &scan.long_strings);
+    let pieces = scan::pieces(text, &scan.lines);
     let Some((first, rest)) = pieces.split_first() else {
         diagnostics.push(report::nothing_declared(path, whole));
         return (file, diagnostics);
@@ -49,8 +58,8 @@ pub fn parse(path: &str, text: &str, base: u32) -> (File, Diagnostics) {
         diagnostics.push(scan::foreign_file(&text[first.clone()], base + first.start as u32));
         return (file, diagnostics);
     };
-    let is_routes = kind == scan::Kind::Routes;
-    let mut builder = Builder { base, offset: 0, diagnostics: &mut diagnostics, has_foreign: scan.has_foreign_characters };
+    let is_routes = kind == scan::FileWord::Routes;
+    let mut builder = Builder { base, offset: 0, diagnostics: &mut diagnostics, known: &known, operators: 0 };
     file.recovered = false;
     let head_rule = if is_routes { Rule::routes_head } else { Rule::first_chunk };
     match builder.piece(text, first, head_rule) {
@@ -73,8 +82,10 @@ struct Builder<'d> {
     /// Offset of the piece being built, in the file.
     offset: u32,
     diagnostics: &'d mut Diagnostics,
-    /// Whether characters were reported that no declaration may contain.
-    has_foreign: bool,
+    /// Places, ascending, at which something was reported already that no grammar would accept.
+    known: &'d [u32],
+    /// Operators of the expressions around the one being built.
+    operators: usize,
 }
 
 impl Builder<'_> {
@@ -84,8 +95,10 @@ impl Builder<'_> {
         match Grammar::parse(rule, source) {
             Ok(mut pairs) => pairs.next(),
             Err(error) => {
-                // A foreign character was reported already and is the likely cause.
-                if !self.has_foreign {
+                let (start, end) = (self.base + self.offset, self.base + range.end as u32);
+                let next = self.known.partition_point(|place| *place < start);
+                // One mistake, one message: what was reported already is the cause.
+                if self.known.get(next).is_none_or(|place| *place >= end) {
                     self.diagnostics.push(expected::syntax_error(source, &error, self.base + self.offset));
                 }
                 None

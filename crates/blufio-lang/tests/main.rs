@@ -3,5 +3,8 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod examples;
+mod hostile;
 mod litmus;
 mod mutants;
+mod recovery;
+mod support;

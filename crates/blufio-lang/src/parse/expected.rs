@@ -3,7 +3,7 @@
 
 use pest::error::{Error, ErrorVariant, InputLocation};
 
-use super::{Rule, report};
+use super::{Rule, report, scan};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 
@@ -16,19 +16,18 @@ pub(super) fn syntax_error(source: &str, error: &Error<Rule>, base: u32) -> Diag
     let word_length = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum::<usize>();
     let length = if word_length > 0 { word_length } else { rest.chars().next().map_or(0, char::len_utf8) };
     let span = Span::new(base + at as u32, base + (at + length) as u32);
+    if let Some(open) = scan::value_around(source, at) {
+        let place = Span::new(base + open as u32, base + (at + length) as u32);
+        return report::unbalanced(place, "what stands in these braces is not a value");
+    }
+    if let Some(word) = unknown_currency(source, at, word_length) {
+        return report::unknown_currency(word, span);
+    }
     let found = match &rest[..length] {
         "" => "the end".to_string(),
         "\n" => "the end of the line".to_string(),
-        text => format!("`{text}`"),
+        text => format!("`{}`", text.chars().take(40).collect::<String>()),
     };
-    if let Some(open) = open_text(&source[..at]) {
-        let span = Span::new(base + open as u32, base + at as u32);
-        if source[open..at].contains('{') {
-            return report::unbalanced(span, "a value in braces is not closed, or is not a value");
-        }
-        return report::syntax(span, "this text is not closed".into(), "the closing quote is missing on this line".into())
-            .hint("a text ends on its line; use \"\"\" for longer ones");
-    }
     let positives: &[Rule] = match &error.variant {
         ErrorVariant::ParsingError { positives, .. } => positives,
         ErrorVariant::CustomError { .. } => &[],
@@ -38,33 +37,36 @@ pub(super) fn syntax_error(source: &str, error: &Error<Rule>, base: u32) -> Diag
     words.dedup();
     let label = match words.as_slice() {
         [] => "not understood here".to_string(),
+        _ if positives.contains(&Rule::arm_body) => "expected `->` or `{`".to_string() + place_of_arm(positives),
         [only] => format!("expected {only}"),
         many if many.len() <= 6 => format!("expected {} or {}", many[..many.len() - 1].join(", "), many[many.len() - 1]),
         many => format!("expected {} …", many[..5].join(", ")),
     };
-    let after_label = words.iter().any(|w| w == "`->`") && words.iter().any(|w| w.contains('{'));
     let diagnostic = report::syntax(span, format!("unexpected {found}"), label);
-    if after_label {
+    if positives.contains(&Rule::arm_body) {
         return diagnostic.hint("what happens is written `-> STATE` or `{ steps }`");
     }
     diagnostic
 }
 
-/// Where the text in quotes begins that is still open at the end of a prefix (on its last line).
-fn open_text(prefix: &str) -> Option<usize> {
-    let line_start = prefix.rfind('\n').map_or(0, |at| at + 1);
-    let (mut open, mut escaped) = (None, false);
-    for (at, c) in prefix[line_start..].char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' if open.is_some() => open = None,
-            '"' => open = Some(line_start + at),
-            '/' if open.is_none() && prefix[line_start + at..].starts_with("//") => return None,
-            _ => {}
-        }
+/// After what an arrow or a block is missing.
+fn place_of_arm(positives: &[Rule]) -> &'static str {
+    if positives.contains(&Rule::waiting) || positives.contains(&Rule::binder) {
+        " after the event"
+    } else if positives.contains(&Rule::kw_or) || positives.contains(&Rule::binders) {
+        " after the label"
+    } else {
+        ""
     }
-    open
+}
+
+/// A word of three letters directly behind a number, where nothing else can stand: meant as a currency.
+fn unknown_currency(source: &str, at: usize, length: usize) -> Option<&str> {
+    let word = source.get(at..at + length)?;
+    let is_code = word.len() == 3 && word.bytes().all(|b| b.is_ascii_alphabetic());
+    let is_behind_number = source.get(..at)?.trim_end_matches(' ').ends_with(|c: char| c.is_ascii_digit());
+    let is_apart = source.get(..at)?.ends_with(' ');
+    (is_code && is_behind_number && is_apart && !report::RESERVED.contains(&word)).then_some(word)
 }
 
 fn word(rule: Rule) -> Option<String> {
@@ -81,7 +83,7 @@ fn word(rule: Rule) -> Option<String> {
         Rule::time_of_day => "a time (like 08:00)",
         Rule::expr | Rule::sum => "a value",
         Rule::go => "`->`",
-        Rule::arm_body => "`->`",
+        Rule::arm_body => "`->` or `{`",
         Rule::block | Rule::arms | Rule::state_body => "`{`",
         Rule::binders | Rule::parameters | Rule::ask_arguments => "`(`",
         Rule::step => "a step",

@@ -30,18 +30,24 @@ static PRATT: LazyLock<PrattParser<Rule>> = LazyLock::new(|| {
         .op(Op::postfix(Rule::field_of) | Op::postfix(Rule::index))
 });
 
-/// Most operators of one expression: keeps the tree, and everything that walks it, shallow.
+/// Most operators of one expression with those around it: keeps the tree, and everything that walks it, shallow.
 const OPERATORS_MAX: usize = 64;
+
+/// Most characters of an amount of money: minor units of every currency still fit 64 bits.
+const AMOUNT_DIGITS_MAX: usize = 16;
 
 impl Builder<'_> {
     pub fn expr(&mut self, node: Node<'_>) -> Expr {
-        let span = self.span(&node);
         let operators = node.clone().into_inner().filter(|n| is_operator(n.as_rule())).count();
-        if operators > OPERATORS_MAX {
+        if self.operators + operators > OPERATORS_MAX {
+            let span = self.span(&node);
             self.push(report::too_deep(span, "this expression has too many operators", OPERATORS_MAX));
             return Expr { kind: ExprKind::None, span };
         }
-        self.climb(node)
+        self.operators += operators;
+        let expr = self.climb(node);
+        self.operators -= operators;
+        expr
     }
 
     fn climb(&mut self, node: Node<'_>) -> Expr {
@@ -149,7 +155,11 @@ impl Builder<'_> {
             },
             Rule::money => {
                 let part = |rule| child(node, rule).map(|n| n.as_str().to_string()).unwrap_or_default();
-                ExprKind::Money { amount: part(Rule::amount), currency: part(Rule::money_code) }
+                let amount = part(Rule::amount);
+                if amount.len() > AMOUNT_DIGITS_MAX {
+                    return self.malformed(text, "it has too many digits", span);
+                }
+                ExprKind::Money { amount, currency: part(Rule::money_code) }
             }
             Rule::duration => match self.duration(node) {
                 Some(ms) => ExprKind::Duration(ms),
@@ -229,6 +239,7 @@ impl Builder<'_> {
     pub fn text(&mut self, node: Node<'_>) -> Text {
         let span = self.span(&node);
         let mut parts: Vec<TextPart> = Vec::new();
+        let mut written_braces = 0;
         let inner = child(&node, Rule::long_string).map(Node::into_inner).unwrap_or_else(|| node.into_inner());
         for part in inner {
             match part.as_rule() {
@@ -237,11 +248,29 @@ impl Builder<'_> {
                         parts.push(TextPart::Value(self.expr(value)));
                     }
                 }
-                Rule::escape => push_literal(&mut parts, &escaped(part.as_str())),
-                _ => push_literal(&mut parts, part.as_str()),
+                Rule::escape => {
+                    written_braces += usize::from(part.as_str() == "\\{");
+                    push_literal(&mut parts, &escaped(part.as_str()));
+                }
+                _ => {
+                    self.check_braces(&part, &mut written_braces);
+                    push_literal(&mut parts, part.as_str());
+                }
             }
         }
         Text { parts, span }
+    }
+
+    /// A closing brace in a text belongs to a `\{` before it; `open` counts those.
+    fn check_braces(&mut self, plain: &Node<'_>, open: &mut usize) {
+        for (at, _) in plain.as_str().match_indices('}') {
+            if *open > 0 {
+                *open -= 1;
+                continue;
+            }
+            let brace = self.span(plain).start + at as u32;
+            self.push(report::unbalanced(Span::new(brace, brace + 1), "nothing opens what this brace closes"));
+        }
     }
 
     pub fn field(&mut self, node: Node<'_>) -> Field {

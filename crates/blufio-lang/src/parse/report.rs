@@ -64,6 +64,14 @@ pub(super) fn unknown_unit(text: &str, span: Span) -> Diagnostic {
     error("E0012", span, format!("`{short}` has a unit that does not exist"), "unknown unit").hint("durations end in ms, s, m, h, d or w")
 }
 
+pub(super) fn open_text(span: Span) -> Diagnostic {
+    error("E0003", span, "this text is not closed", "the closing quote is missing").hint("a text ends on its line; use \"\"\" for longer ones")
+}
+
+pub(super) fn unknown_currency(word: &str, span: Span) -> Diagnostic {
+    error("E0012", span, format!("`{word}` is not a currency"), "unknown currency").hint("currencies are ISO codes in lower case, like eur or usd")
+}
+
 pub(super) fn unbalanced(span: Span, label: &str) -> Diagnostic {
     error("E0007", span, "unbalanced braces in a text", label).hint("`{name}` inserts a value; write `\\{` for a brace")
 }
