@@ -41,9 +41,8 @@ pub struct Daemon {
 pub fn checked(places: &Places) -> Result<ProgramSet> {
     let set = programs::load(&places.agents)?;
     if set.diagnostics.has_errors() {
-        let (errors, _) = set.diagnostics.counts();
         let found = render(&set.diagnostics, &set.sources.map, false);
-        return Err(anyhow!("{found}{errors} errors in {}: nothing was started", places.agents.display()));
+        return Err(anyhow!("the programs in {} have errors\n\n{}", places.agents.display(), found.trim_end()));
     }
     Ok(set)
 }
@@ -72,7 +71,7 @@ impl Daemon {
     /// Checks the folder again and takes the programs over. On any error nothing changed and the error says why.
     pub async fn reload(&self) -> Result<String> {
         let set =
-            checked(&self.places).map_err(|error| anyhow!("{error:#}; the old programs keep running"))?;
+            checked(&self.places).map_err(|error| anyhow!("the old programs keep running: {error:#}"))?;
         let names: Vec<String> = set
             .programs
             .iter()

@@ -1,9 +1,133 @@
-//! x
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `blufio demo`: the main job without key and network. A real server runs in a process of its own against emulated
+//! services on loopback; it is killed in the middle of a model's answer and started again.
+
+mod report;
+mod world;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use blufio_testkit::telegram;
 use clap::Args;
-/// x
+
+use crate::output;
+use crate::wiring::{KEY_VARIABLE, TOKEN_VARIABLE};
+use world::{CUSTOMER, OWNER, World};
+
+/// Longest wait for any one thing to happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Arguments of `demo`.
 #[derive(Debug, Args)]
-pub struct Arguments {}
-/// x
-pub fn run(_: &Arguments) -> anyhow::Result<u8> {
-    Ok(0)
+pub struct Arguments {
+    /// Print the result as JSON instead of the story.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the story; 1 when anything was not as promised.
+pub fn run(arguments: &Arguments) -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(story(arguments.json))
+}
+
+/// A server process that does not outlive the demo.
+struct Server(Child);
+
+impl Server {
+    fn start(folder: &Path, world: &World) -> Result<Self> {
+        let program = std::env::current_exe().context("finding this program")?;
+        let child = Command::new(program)
+            .arg("serve")
+            .arg(folder.join("agents"))
+            .arg("--data")
+            .arg(folder.join("data"))
+            .env("BLUFIO_TELEGRAM__API_URL", world.telegram.url())
+            .env("BLUFIO_TELEGRAM__OWNER", OWNER.to_string())
+            .env("BLUFIO_MODELS__ANTHROPIC__BASE_URL", world.model.url())
+            .env(TOKEN_VARIABLE, telegram::TOKEN)
+            .env(KEY_VARIABLE, "demo-key")
+            .env("BLUFIO_CONFIG", folder.join("blufio.toml"))
+            .env("BLUFIO_LOG__LEVEL", "error")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .context("starting the server")?;
+        Ok(Self(child))
+    }
+
+    /// SIGKILL: the process gets no chance to do anything.
+    fn kill(mut self) -> Result<()> {
+        self.0.kill().context("killing the server")?;
+        self.0.wait().context("waiting for the killed server")?;
+        Ok(())
+    }
+
+    /// SIGTERM: the server drains and closes.
+    async fn stop(mut self) -> Result<()> {
+        let id = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw).context("the server's process id")?;
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).context("stopping the server")?;
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            if self.0.try_wait()?.is_some() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        bail!("the server did not stop within {} s", PATIENCE.as_secs())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone after `kill` and `stop`; on an error path nothing may be left running.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn story(json: bool) -> Result<u8> {
+    let begin = Instant::now();
+    let folder = tempfile::Builder::new().prefix("blufio-demo-").tempdir().context("making a folder for the demo")?;
+    world::write_agents(folder.path())?;
+    let world = World::start().await?;
+    let say = |text: &str| {
+        if !json {
+            output::talk(text);
+        }
+    };
+    say("Starting a real server against emulated Telegram and Anthropic on loopback …");
+    let server = Server::start(folder.path(), &world)?;
+
+    say("A customer writes: “My kettle drips at the lid. What now?”");
+    world.telegram.say(CUSTOMER, "My kettle drips at the lid. What now?");
+    if !world.model.wait_paused(PATIENCE).await {
+        bail!("the model was not asked for an answer within {} s", PATIENCE.as_secs());
+    }
+    let shown = world.partial_text().await;
+    say(&format!("The model is in the middle of its answer; the customer sees: “{shown}”"));
+    say("kill -9.");
+    server.kill()?;
+    world.model.resume();
+
+    say("Starting the server again on the same data folder …");
+    let server = Server::start(folder.path(), &world)?;
+    world.wait_for_text(CUSTOMER, world::ANSWER).await?;
+    say("The answer arrived after the crash. The customer writes: “Thanks!”");
+    world.telegram.say(CUSTOMER, "Thanks!");
+    world.wait_for_text(CUSTOMER, world::FAREWELL).await?;
+    world.wait_confirmed().await?;
+    say("Stopping the server …");
+    server.stop().await?;
+    let report = report::Report::collect(folder.path(), &world, begin.elapsed()).await?;
+    if json {
+        output::json(&report)?;
+    } else {
+        output::data(&report.text())?;
+    }
+    Ok(u8::from(!report.kept()))
 }
