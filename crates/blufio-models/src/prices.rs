@@ -35,14 +35,13 @@ pub fn table_date() -> &'static str {
     TABLE.as_ref().map_or("unknown", |t| t.date.as_str())
 }
 
-/// Price of one attempt in millionths of a US dollar, rounded up; `None` where no price is known. `model` carries its
+/// Price of one attempt in millionths of a US dollar, rounded up; `None` where no price is known. `model` may carry its
 /// provider; a dated suffix of the model that answered (`-20261007`) is not part of its name.
 pub fn usd_micros(model: &str, usage: &Usage) -> Option<i64> {
     let table = TABLE.as_ref()?;
-    let price = table.models.get(model).or_else(|| {
-        let (name, suffix) = model.rsplit_once('-')?;
-        (suffix.len() == 8 && suffix.bytes().all(|b| b.is_ascii_digit())).then(|| table.models.get(name)).flatten()
-    })?;
+    let dated = model.rsplit_once('-').filter(|(_, suffix)| suffix.len() == 8 && suffix.bytes().all(|b| b.is_ascii_digit()));
+    let named = |name: &str| table.models.iter().find(|(known, _)| *known == name || known.split_once('/').is_some_and(|(_, bare)| bare == name));
+    let (_, price) = named(model).or_else(|| named(dated?.0))?;
     let prompt = usage.input_tokens.saturating_add(usage.cache_read_tokens).saturating_add(usage.cache_write_tokens);
     let is_long = price.long_above_tokens.is_some_and(|above| prompt > above);
     let choose = |short: f64, long: Option<f64>| if is_long { long.unwrap_or(short) } else { short };
@@ -65,6 +64,7 @@ mod tests {
         let usage = Usage { input_tokens: 1_000, output_tokens: 100, ..Usage::default() };
         assert_eq!(usd_micros("anthropic/claude-haiku-5-5", &usage), Some(150));
         assert_eq!(usd_micros("anthropic/claude-haiku-5-5-20261007", &usage), Some(150));
+        assert_eq!(usd_micros("claude-haiku-5-5", &usage), Some(150));
         assert_eq!(usd_micros("anthropic/unknown", &usage), None);
         let long = Usage { input_tokens: 200_000, ..Usage::default() };
         assert_eq!(usd_micros("anthropic/claude-haiku-5-5", &long), Some(100_000));

@@ -61,6 +61,14 @@ pub(super) struct Scan {
     pub lines: Vec<usize>,
 }
 
+/// Whether an unclosed brace was found earlier on the line.
+fn behind_open_brace(findings: &[Diagnostic], text: &str, base: u32, at: usize) -> bool {
+    findings.iter().filter(|d| d.code == "E0007").any(|d| {
+        let brace = (d.label.span.start - base) as usize;
+        text.get(brace..at).is_some_and(|between| !between.contains('\n'))
+    })
+}
+
 /// One pass over the characters with a small stack, so that nothing recursive ever sees bottomless input.
 pub(super) fn scan(text: &str, base: u32) -> Scan {
     let mut out = Scan::default();
@@ -81,13 +89,10 @@ pub(super) fn scan(text: &str, base: u32) -> Scan {
                 out.findings.push(report::too_long("text", STRING_BYTES_MAX, span(text.start..text.start + 1)));
             }
             Event::Closed(_) => {}
+            // A quote behind an open brace was meant to close the text: one mistake, one message.
+            Event::OpenText(at) if behind_open_brace(&out.findings, text, base, at) => {}
             Event::OpenText(at) => out.findings.push(report::open_text(span(at..walk.at))),
-            Event::OpenBrace(at) => {
-                // The quote behind it was meant to close the text: one mistake, one message.
-                let brace = span(at..at + 1);
-                out.findings.retain(|d| d.code != "E0003" || d.label.span.start < brace.start);
-                out.findings.push(report::unbalanced(brace, "this brace is not closed on its line"));
-            }
+            Event::OpenBrace(at) => out.findings.push(report::unbalanced(span(at..at + 1), "this brace is not closed on its line")),
             // A whole word of another script is one finding.
             Event::Foreign(_, at) if foreign_end == at && at > 0 => foreign_end = walk.at,
             Event::Foreign(c, at) => {
