@@ -42,7 +42,11 @@ pub fn checked(places: &Places) -> Result<ProgramSet> {
     let set = programs::load(&places.agents)?;
     if set.diagnostics.has_errors() {
         let found = render(&set.diagnostics, &set.sources.map, false);
-        return Err(anyhow!("the programs in {} have errors\n\n{}", places.agents.display(), found.trim_end()));
+        return Err(anyhow!(
+            "the programs in {} have errors\n\n{}",
+            places.agents.display(),
+            found.trim_end()
+        ));
     }
     Ok(set)
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::support::{echo_agent, err, out, run, write};
+use crate::harness::{echo_agent, err, out, run, write};
 
 #[test]
 fn check_is_0_for_a_clean_folder_and_1_with_the_place_for_a_mistake() {
@@ -76,7 +76,7 @@ fn init_writes_a_folder_that_checks() {
 fn serve_names_each_missing_thing_and_what_fixes_it() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "agents/echo.agent", &echo_agent());
-    write(folder.path(), "agents/routes.agent", crate::support::ROUTES);
+    write(folder.path(), "agents/routes.agent", crate::harness::ROUTES);
     let missing = run(folder.path(), &["serve", "agents", "--data", "data"]);
     assert_ne!(missing.status.code(), Some(0));
     let words = err(&missing);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use blufio_testkit::{anthropic, telegram};
 
-use crate::support::{ROUTES, Server, echo_agent, run, write};
+use crate::harness::{ROUTES, Server, echo_agent, run, write};
 
 const KILLS: u64 = 300;
 const MESSAGES_PER_LIFE: u64 = 10;

@@ -3,7 +3,12 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod command_line;
+mod commands;
+mod configuration;
 mod kill_loop;
 mod project;
 mod running;
+mod serving;
 mod support;
+mod talking;
+mod world;

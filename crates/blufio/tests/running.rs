@@ -6,7 +6,7 @@ use std::time::Duration;
 use blufio_testkit::{anthropic, telegram};
 use serde_json::Value;
 
-use crate::support::{ROUTES, Server, echo_agent, err, out, run, write};
+use crate::harness::{ROUTES, Server, echo_agent, err, out, run, write};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -64,20 +64,25 @@ fn ten_thousand_suspended_sessions_do_not_delay_the_start() {
     let (telegram, model) = runtime.block_on(async {
         (telegram::Emulator::start().await.unwrap(), anthropic::Emulator::start().await.unwrap())
     });
+    model.answer_with(|_| anthropic::Script::Answer(anthropic::Answer::text("hello yourself")));
     let server = Server::start(path, &telegram, &model);
-    Server::wait_ready(path);
+    telegram.say(77, "hello");
+    let answered = runtime.block_on(telegram.wait_for(Duration::from_secs(20), |t| t.texts(77).contains(&"hello yourself".to_string()).then_some(())));
+    assert!(answered.is_some());
+    run(path, &["stop", "--data", "data"]);
     drop(server);
     let connection = rusqlite::Connection::open(path.join("data/blufio.db")).unwrap();
     connection
         .execute_batch(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
-             INSERT INTO sessions (key, agent, program, step, state, state_name, status, pending, history_start, journal_next, transcript_next, created_ms, updated_ms)
-             SELECT 'echo/telegram:' || (i + 1000000), 'echo', zeroblob(32), 1, x'00', 'idle', 0, 0, 0, 0, 0, 0, 0 FROM n;",
+             INSERT INTO sessions (key, agent, program, step, state, state_name, status, pending, address, history_start, journal_next, transcript_next, created_ms, updated_ms)
+             SELECT 'echo/telegram:' || (i + 1000000), agent, program, step, state, state_name, status, pending, address, history_start, journal_next, transcript_next, created_ms, updated_ms
+             FROM n, (SELECT * FROM sessions LIMIT 1);",
         )
         .unwrap();
     drop(connection);
     let _server = Server::start(path, &telegram, &model);
     Server::wait_ready(path);
     let status = out(&run(path, &["status", "--data", "data", "--json"]));
-    assert!(status.contains("10000"), "{status}");
+    assert!(status.contains("10001"), "{status}");
 }

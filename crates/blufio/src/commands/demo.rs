@@ -69,7 +69,10 @@ impl Server {
 
     /// SIGTERM: the server drains and closes.
     async fn stop(mut self) -> Result<()> {
-        let id = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw).context("the server's process id")?;
+        let id = i32::try_from(self.0.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+            .context("the server's process id")?;
         rustix::process::kill_process(id, rustix::process::Signal::TERM).context("stopping the server")?;
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
@@ -92,7 +95,8 @@ impl Drop for Server {
 
 async fn story(json: bool) -> Result<u8> {
     let begin = Instant::now();
-    let folder = tempfile::Builder::new().prefix("blufio-demo-").tempdir().context("making a folder for the demo")?;
+    let folder =
+        tempfile::Builder::new().prefix("blufio-demo-").tempdir().context("making a folder for the demo")?;
     world::write_agents(folder.path())?;
     let world = World::start().await?;
     let say = |text: &str| {

@@ -67,7 +67,10 @@ impl Report {
 
     /// Whether everything was as promised.
     pub fn kept(&self) -> bool {
-        self.answered_once && self.nothing_lost && self.refused_by_telegram.is_empty() && self.refused_by_anthropic.is_empty()
+        self.answered_once
+            && self.nothing_lost
+            && self.refused_by_telegram.is_empty()
+            && self.refused_by_anthropic.is_empty()
     }
 
     /// For people.
@@ -124,7 +127,8 @@ fn bill(ledger: &[LedgerRow]) -> Vec<BillLine> {
         });
         let line = &mut lines[at];
         line.attempts += 1;
-        line.input_tokens += row.usage.input_tokens + row.usage.cache_read_tokens + row.usage.cache_write_tokens;
+        line.input_tokens +=
+            row.usage.input_tokens + row.usage.cache_read_tokens + row.usage.cache_write_tokens;
         line.output_tokens += row.usage.output_tokens;
         line.usd += row.usd_micros.unwrap_or(0) as f64 / 1e6;
     }

@@ -61,7 +61,11 @@ impl World {
                 return Script::Answer(choice(request, if is_thanks { "thanks" } else { "question" }));
             }
             if !has_tool_result(request) {
-                return Script::Answer(Answer::tools(&[("toolu_demo_1", "files_read", json!({"path": "leaks.md"}))]));
+                return Script::Answer(Answer::tools(&[(
+                    "toolu_demo_1",
+                    "files_read",
+                    json!({"path": "leaks.md"}),
+                )]));
             }
             answers += 1;
             match answers {
@@ -74,20 +78,26 @@ impl World {
 
     /// What the customer sees of the unfinished answer; waits a moment for the first edit.
     pub async fn partial_text(&self) -> String {
-        let shown = |world: &telegram::Emulator| world.texts(CUSTOMER).into_iter().next_back().filter(|text| text.len() > 5);
+        let shown = |world: &telegram::Emulator| {
+            world.texts(CUSTOMER).into_iter().next_back().filter(|text| text.len() > 5)
+        };
         self.telegram.wait_for(Duration::from_secs(3), shown).await.unwrap_or_else(|| "…".to_string())
     }
 
     /// Waits until a message of the chat has this text.
     pub async fn wait_for_text(&self, chat: i64, text: &str) -> Result<()> {
-        let found = self.telegram.wait_for(PATIENCE, |world| world.texts(chat).iter().any(|t| t == text).then_some(()));
+        let found = self
+            .telegram
+            .wait_for(PATIENCE, |world| world.texts(chat).iter().any(|t| t == text).then_some(()));
         found.await.with_context(|| format!("“{text}” did not arrive within {} s", PATIENCE.as_secs()))
     }
 
     /// Waits until every message was taken over by the server.
     pub async fn wait_confirmed(&self) -> Result<()> {
         let found = self.telegram.wait_for(PATIENCE, |world| (world.unconfirmed() == 0).then_some(()));
-        found.await.with_context(|| format!("the last message was not confirmed within {} s", PATIENCE.as_secs()))
+        found
+            .await
+            .with_context(|| format!("the last message was not confirmed within {} s", PATIENCE.as_secs()))
     }
 }
 
