@@ -12,15 +12,35 @@ use crate::message::{Address, Inbound};
 pub trait InboundSink: Send + Sync {
     /// Stores a batch and the channel's new cursor in one transaction; returns when both are durable. Messages
     /// that are stored already are skipped, so a batch may be delivered again after a crash.
-    fn deliver<'a>(&'a self, channel: &'a str, batch: Vec<Inbound>, cursor: Option<String>) -> BoxFuture<'a, Result<(), SinkError>>;
+    fn deliver<'a>(
+        &'a self,
+        channel: &'a str,
+        batch: Vec<Inbound>,
+        cursor: Option<String>,
+    ) -> BoxFuture<'a, Result<(), SinkError>>;
     /// The cursor of the last delivered batch.
     fn cursor<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Option<String>, SinkError>>;
     /// A small durable value of the channel itself (a not-before time, the last poll time).
-    fn remember<'a>(&'a self, channel: &'a str, key: &'a str, value: &'a str) -> BoxFuture<'a, Result<(), SinkError>>;
+    fn remember<'a>(
+        &'a self,
+        channel: &'a str,
+        key: &'a str,
+        value: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>>;
     /// What `remember` stored.
-    fn recall<'a>(&'a self, channel: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<String>, SinkError>>;
+    fn recall<'a>(
+        &'a self,
+        channel: &'a str,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, SinkError>>;
     /// Puts a record aside that could not be understood, so that a person can look at it.
-    fn dead_letter<'a>(&'a self, channel: &'a str, source_id: &'a str, raw: &'a str, reason: &'a str) -> BoxFuture<'a, Result<(), SinkError>>;
+    fn dead_letter<'a>(
+        &'a self,
+        channel: &'a str,
+        source_id: &'a str,
+        raw: &'a str,
+        reason: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>>;
     /// Something the operator must know (shown by `status`, logged once): a conflict, a gap, a stall.
     fn report(&self, channel: &str, health: ChannelHealth);
 }
@@ -106,7 +126,13 @@ pub trait Channel: Send + Sync {
     fn send<'a>(&'a self, to: &'a Address, text: &'a str) -> BoxFuture<'a, Result<String, SendError>>;
     /// Replaces a message's text; setting the same text twice succeeds. `partial` marks an edit of a stream that
     /// may be skipped when the channel's rate limit leaves no room.
-    fn edit<'a>(&'a self, to: &'a Address, message_id: &'a str, text: &'a str, partial: bool) -> BoxFuture<'a, Result<(), SendError>>;
+    fn edit<'a>(
+        &'a self,
+        to: &'a Address,
+        message_id: &'a str,
+        text: &'a str,
+        partial: bool,
+    ) -> BoxFuture<'a, Result<(), SendError>>;
     /// Shows that an answer is on its way; failures do not matter.
     fn typing<'a>(&'a self, to: &'a Address) -> BoxFuture<'a, ()>;
 }

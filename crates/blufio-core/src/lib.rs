@@ -2,18 +2,18 @@
 //! The nouns everybody shares and the ports (traits) between the crates. Nothing here knows SQLite, HTTP, a
 //! channel, a model provider or the language.
 
-pub mod clock;
-pub mod secret;
-pub mod retry;
-pub mod tokens;
-pub mod message;
-pub mod pairing;
 pub mod channel;
+pub mod clock;
+pub mod message;
 pub mod model;
-pub mod tool;
+pub mod pairing;
+pub mod retry;
+pub mod secret;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tokens;
+pub mod tool;
 
 use std::future::Future;
 use std::pin::Pin;

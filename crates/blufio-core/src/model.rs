@@ -214,7 +214,11 @@ pub trait ModelProvider: Send + Sync {
     fn name(&self) -> &'static str;
     /// One attempt, streamed. Deltas are for display; only the returned reply counts. Dropping the future aborts
     /// the request.
-    fn stream<'a>(&'a self, request: &'a ModelRequest, on_delta: &'a mut (dyn FnMut(ModelDelta) + Send)) -> BoxFuture<'a, Result<ModelReply, ModelError>>;
+    fn stream<'a>(
+        &'a self,
+        request: &'a ModelRequest,
+        on_delta: &'a mut (dyn FnMut(ModelDelta) + Send),
+    ) -> BoxFuture<'a, Result<ModelReply, ModelError>>;
     /// Tokens of a request's input, as the provider counts them.
     fn count_tokens<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>>;
     /// One attempt without display.
@@ -222,7 +226,11 @@ pub trait ModelProvider: Send + Sync {
         Box::pin(async move { self.stream(request, &mut |_| ()).await })
     }
     /// Vectors for texts, where the provider has an endpoint for them; providers without one refuse.
-    fn embed<'a>(&'a self, _model: &'a str, _texts: &'a [String]) -> BoxFuture<'a, Result<Vec<Vec<f32>>, ModelError>> {
+    fn embed<'a>(
+        &'a self,
+        _model: &'a str,
+        _texts: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Vec<f32>>, ModelError>> {
         Box::pin(async move {
             Err(ModelError {
                 kind: ModelErrorKind::InvalidRequest,

@@ -37,7 +37,12 @@ mod tests {
 
     #[test]
     fn m01_wrong_requests_and_keys_are_never_retried() {
-        for kind in [ModelErrorKind::InvalidRequest, ModelErrorKind::Authentication, ModelErrorKind::Billing, ModelErrorKind::NotTheProvider] {
+        for kind in [
+            ModelErrorKind::InvalidRequest,
+            ModelErrorKind::Authentication,
+            ModelErrorKind::Billing,
+            ModelErrorKind::NotTheProvider,
+        ] {
             assert_eq!(next_delay(&error(kind, None), 1, 0.5), None);
         }
     }

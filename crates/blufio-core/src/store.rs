@@ -364,13 +364,22 @@ pub trait Store: Send + Sync {
     /// Transcript from a turn on, oldest first.
     fn transcript(&self, session: i64, from: i64) -> BoxFuture<'_, Result<Vec<TranscriptRow>, StoreError>>;
     /// Journal of a session.
-    fn journal(&self, session: i64, from: i64, limit: u32) -> BoxFuture<'_, Result<Vec<JournalRow>, StoreError>>;
+    fn journal(
+        &self,
+        session: i64,
+        from: i64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<JournalRow>, StoreError>>;
     /// Timers due at a time, oldest first.
     fn timers_due(&self, now_ms: UnixMs, limit: u32) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>>;
     /// When the next timer is due.
     fn next_timer_ms(&self) -> BoxFuture<'_, Result<Option<UnixMs>, StoreError>>;
     /// Timers of a session that are due, oldest first.
-    fn session_timers_due(&self, session: i64, now_ms: UnixMs) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>>;
+    fn session_timers_due(
+        &self,
+        session: i64,
+        now_ms: UnixMs,
+    ) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>>;
     /// Stores outgoing messages that belong to no session (notices to the owner).
     fn post(&self, messages: Vec<NewOutbox>, now_ms: UnixMs) -> BoxFuture<'_, Result<Vec<i64>, StoreError>>;
     /// Outgoing messages that are not final, oldest first.
@@ -378,11 +387,22 @@ pub trait Store: Send + Sync {
     /// One outgoing message.
     fn outbox_row(&self, id: i64) -> BoxFuture<'_, Result<Option<OutboxRow>, StoreError>>;
     /// Newest outgoing messages, for people; `None` lists every state.
-    fn outbox(&self, state: Option<OutboxState>, limit: u32) -> BoxFuture<'_, Result<Vec<OutboxRow>, StoreError>>;
+    fn outbox(
+        &self,
+        state: Option<OutboxState>,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<OutboxRow>, StoreError>>;
     /// Changes an outgoing message.
     fn outbox_update(&self, update: OutboxUpdate) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Stores a compiled program under its hash, and its source for people.
-    fn put_program<'a>(&'a self, hash: [u8; 32], agent: &'a str, version: u32, bytes: Vec<u8>, source: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn put_program<'a>(
+        &'a self,
+        hash: [u8; 32],
+        agent: &'a str,
+        version: u32,
+        bytes: Vec<u8>,
+        source: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// A compiled program.
     fn program(&self, hash: [u8; 32]) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
     /// A setting (`telegram/cursor`, `owner/telegram`).
@@ -390,7 +410,14 @@ pub trait Store: Send + Sync {
     /// Writes a setting.
     fn set_setting<'a>(&'a self, key: &'a str, value: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Puts a record aside.
-    fn dead_letter<'a>(&'a self, channel: &'a str, source_id: &'a str, raw: &'a str, reason: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<(), StoreError>>;
+    fn dead_letter<'a>(
+        &'a self,
+        channel: &'a str,
+        source_id: &'a str,
+        raw: &'a str,
+        reason: &'a str,
+        now_ms: UnixMs,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Adds ledger rows outside of a step (an attempt that failed and will be retried).
     fn record_attempt(&self, row: LedgerRow) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Ledger rows, newest first; of one session or of all.

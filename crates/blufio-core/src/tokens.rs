@@ -41,7 +41,11 @@ fn estimate_block(block: &Block) -> u64 {
 /// Tokens of a whole request.
 pub fn estimate_request(request: &ModelRequest) -> u64 {
     let system: u64 = request.system.iter().map(|s| estimate_text(s)).sum();
-    let tools: u64 = request.tools.iter().map(|t| 20 + estimate_text(&t.name) + estimate_text(&t.description) + estimate_text(&t.input_schema)).sum();
+    let tools: u64 = request
+        .tools
+        .iter()
+        .map(|t| 20 + estimate_text(&t.name) + estimate_text(&t.description) + estimate_text(&t.input_schema))
+        .sum();
     let turns: u64 = request.turns.iter().map(estimate_turn).sum();
     let schema = request.output_schema.as_deref().map_or(0, estimate_text);
     8 + system + tools + turns + schema

@@ -56,7 +56,12 @@ impl Diagnostic {
     }
 
     /// A warning at a place.
-    pub fn warning(code: &'static str, span: Span, title: impl Into<String>, label: impl Into<String>) -> Self {
+    pub fn warning(
+        code: &'static str,
+        span: Span,
+        title: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, span, title, label) }
     }
 
@@ -88,7 +93,9 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Adds one finding; exact repetitions at one place are dropped.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if self.found.iter().rev().take(32).any(|d| d.code == diagnostic.code && d.label.span == diagnostic.label.span && d.title == diagnostic.title) {
+        if self.found.iter().rev().take(32).any(|d| {
+            d.code == diagnostic.code && d.label.span == diagnostic.label.span && d.title == diagnostic.title
+        }) {
             return;
         }
         if self.found.len() >= DIAGNOSTICS_MAX {
@@ -149,9 +156,14 @@ pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, colour: bool) -> S
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = level.primary_title(d.title.as_str()).id(d.code).elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
+        let mut group = level
+            .primary_title(d.title.as_str())
+            .id(d.code)
+            .elements(Vec::<Snippet<'_, annotate_snippets::Annotation<'_>>>::new());
         let mut by_source: Vec<(&crate::source::Source, Vec<(AnnotationKind, &Label)>)> = Vec::new();
-        for (kind, label) in std::iter::once((AnnotationKind::Primary, &d.label)).chain(d.more.iter().map(|l| (AnnotationKind::Context, l))) {
+        for (kind, label) in std::iter::once((AnnotationKind::Primary, &d.label))
+            .chain(d.more.iter().map(|l| (AnnotationKind::Context, l)))
+        {
             let Some(source) = sources.source_of(label.span) else { continue };
             match by_source.iter_mut().find(|(s, _)| s.base == source.base) {
                 Some((_, labels)) => labels.push((kind, label)),
@@ -202,7 +214,8 @@ pub struct JsonLabel<'a> {
 
 /// Findings as data, in the order of the diagnostics.
 pub fn to_json<'a>(diagnostics: &'a Diagnostics, sources: &'a SourceMap) -> Vec<JsonDiagnostic<'a>> {
-    let place = |span: Span| sources.position_of(span).map_or(("", 0, 0), |(file, p)| (file, p.line, p.column));
+    let place =
+        |span: Span| sources.position_of(span).map_or(("", 0, 0), |(file, p)| (file, p.line, p.column));
     diagnostics
         .iter()
         .map(|d| {
@@ -215,7 +228,17 @@ pub fn to_json<'a>(diagnostics: &'a Diagnostics, sources: &'a SourceMap) -> Vec<
                     JsonLabel { file, line, column, message: &label.message }
                 })
                 .collect();
-            JsonDiagnostic { code: d.code, severity: d.severity, title: &d.title, file, line, column, label: &d.label.message, also, hint: d.hint.as_deref() }
+            JsonDiagnostic {
+                code: d.code,
+                severity: d.severity,
+                title: &d.title,
+                file,
+                line,
+                column,
+                label: &d.label.message,
+                also,
+                hint: d.hint.as_deref(),
+            }
         })
         .collect()
 }

@@ -82,7 +82,8 @@ impl Highlight {
 
 /// Builds the graph of a program.
 pub fn graph(program: &Program) -> Graph {
-    let mut drawing = Drawing { graph: Graph { agent: program.name.clone(), nodes: nodes(program), edges: Vec::new() } };
+    let mut drawing =
+        Drawing { graph: Graph { agent: program.name.clone(), nodes: nodes(program), edges: Vec::new() } };
     for (at, state) in program.states.iter().enumerate() {
         drawing.steps(at, &state.body, "", false);
         if let Some(cap) = state.cap {
@@ -95,7 +96,9 @@ pub fn graph(program: &Program) -> Graph {
         for handler in &state.handlers {
             drawing.handler(at, handler, false);
         }
-        for handler in program.anywhere.iter().filter(|h| !state.handlers.iter().any(|own| own.trigger == h.trigger)) {
+        for handler in
+            program.anywhere.iter().filter(|h| !state.handlers.iter().any(|own| own.trigger == h.trigger))
+        {
             drawing.handler(at, handler, true);
         }
     }
@@ -110,7 +113,9 @@ fn nodes(program: &Program) -> Vec<Node> {
         .map(|(at, state)| Node {
             name: state.name.clone(),
             kind: if at == program.start.0 as usize { NodeKind::Start } else { NodeKind::State },
-            note: state.cap.map(|cap| format!("max {} per {}", cap.visits_max, if cap.per_event { "event" } else { "session" })),
+            note: state.cap.map(|cap| {
+                format!("max {} per {}", cap.visits_max, if cap.per_event { "event" } else { "session" })
+            }),
         })
         .collect()
 }
@@ -184,18 +189,24 @@ fn labelled_blocks(step: &Step) -> Vec<(String, &[Step])> {
                 SwitchValue::Int(value) => value.to_string(),
                 SwitchValue::Text(text) => text.clone(),
             };
-            let arms = arms.iter().map(|(values, steps)| (values.iter().map(word).collect::<Vec<_>>().join(" or "), steps.as_slice()));
+            let arms = arms.iter().map(|(values, steps)| {
+                (values.iter().map(word).collect::<Vec<_>>().join(" or "), steps.as_slice())
+            });
             arms.chain([("else".to_string(), otherwise.as_slice())]).collect()
         }
         StepKind::IfSome { some, none, .. } => vec![("some".into(), some), ("none".into(), none)],
-        StepKind::PickArms { arms, .. } => arms.iter().map(|a| (a.label.clone(), a.steps.as_slice())).collect(),
+        StepKind::PickArms { arms, .. } => {
+            arms.iter().map(|a| (a.label.clone(), a.steps.as_slice())).collect()
+        }
         StepKind::Turn { says, calls, refuses, .. } => {
             let mut out = vec![("says".to_string(), says.1.as_slice())];
             out.extend(calls.as_ref().map(|c| ("calls".to_string(), c.1.as_slice())));
             out.push(("refuses".into(), &refuses.1));
             out
         }
-        StepKind::Later(later) => later.arms.iter().map(|(label, steps)| (label.clone(), steps.as_slice())).collect(),
+        StepKind::Later(later) => {
+            later.arms.iter().map(|(label, steps)| (label.clone(), steps.as_slice())).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -278,8 +289,16 @@ pub fn to_mermaid(graph: &Graph, highlight: &Highlight) -> String {
 }
 
 fn marked_nodes(graph: &Graph, highlight: &Highlight, current: bool) -> Vec<String> {
-    let is_marked = |name: &str| if current { highlight.current.as_deref() == Some(name) } else { highlight.visited(name) };
-    graph.nodes.iter().enumerate().filter(|(_, n)| n.kind != NodeKind::End && is_marked(&n.name)).map(|(at, _)| format!("s{at}")).collect()
+    let is_marked = |name: &str| {
+        if current { highlight.current.as_deref() == Some(name) } else { highlight.visited(name) }
+    };
+    graph
+        .nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, n)| n.kind != NodeKind::End && is_marked(&n.name))
+        .map(|(at, _)| format!("s{at}"))
+        .collect()
 }
 
 /// Text inside a quoted Mermaid label: everything that Mermaid or its HTML could read as markup becomes an entity.
@@ -287,7 +306,9 @@ fn mermaid_text(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | '_' | '.' | ',' | ':' | '(' | ')' | '/' | '-' => out.push(c),
+            'a'..='z' | 'A'..='Z' | '0'..='9' | ' ' | '_' | '.' | ',' | ':' | '(' | ')' | '/' | '-' => {
+                out.push(c)
+            }
             c if c.is_control() => out.push(' '),
             c => out.push_str(&format!("#{};", u32::from(c))),
         }
@@ -297,7 +318,10 @@ fn mermaid_text(text: &str) -> String {
 
 /// Graphviz DOT, with the same merging and marks.
 pub fn to_dot(graph: &Graph, highlight: &Highlight) -> String {
-    let mut out = format!("digraph \"{}\" {{\n    rankdir=TB;\n    node [shape=box, style=rounded, fontname=\"sans-serif\"];\n    edge [fontname=\"sans-serif\", fontsize=10];\n", dot_text(&graph.agent));
+    let mut out = format!(
+        "digraph \"{}\" {{\n    rankdir=TB;\n    node [shape=box, style=rounded, fontname=\"sans-serif\"];\n    edge [fontname=\"sans-serif\", fontsize=10];\n",
+        dot_text(&graph.agent)
+    );
     for (at, node) in graph.nodes.iter().enumerate() {
         let label = match &node.note {
             Some(note) => format!("{}\\n{}", dot_text(&node.name), dot_text(note)),

@@ -8,16 +8,16 @@
 //!
 //! Modules in reading order.
 
-pub mod source;
-pub mod diagnostic;
 pub mod ast;
-pub mod parse;
-pub mod value;
-pub mod typed;
 pub mod check;
+pub mod compile;
+pub mod diagnostic;
 pub mod effect;
+pub mod graph;
+pub mod machine;
+pub mod parse;
 pub mod program;
 pub mod schema;
-pub mod compile;
-pub mod machine;
-pub mod graph;
+pub mod source;
+pub mod typed;
+pub mod value;

@@ -38,9 +38,11 @@ type Node<'i> = Pair<'i, Rule>;
 pub fn parse(path: &str, text: &str, base: u32) -> (File, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     let whole = Span::new(base, base + text.len() as u32);
-    let mut file = File { kind: FileKind::Routes, kind_span: Span::new(base, base), items: Vec::new(), recovered: true };
+    let mut file =
+        File { kind: FileKind::Routes, kind_span: Span::new(base, base), items: Vec::new(), recovered: true };
     let scan = scan::scan(text, base);
-    let mut known: Vec<u32> = scan.findings.iter().filter(|d| d.code != "E0005").map(|d| d.label.span.start).collect();
+    let mut known: Vec<u32> =
+        scan.findings.iter().filter(|d| d.code != "E0005").map(|d| d.label.span.start).collect();
     known.sort_unstable();
     let fatal = scan.fatal.is_some();
     for diagnostic in scan.fatal.into_iter().chain(scan.findings) {
@@ -172,7 +174,10 @@ impl Builder<'_> {
 
     /// The first child of a rule as a name; the grammar guarantees that there is one.
     fn ident_of(&mut self, node: &Node<'_>) -> crate::ast::Ident {
-        let found = node.clone().into_inner().find(|n| matches!(n.as_rule(), Rule::ident | Rule::dotted | Rule::name));
+        let found = node
+            .clone()
+            .into_inner()
+            .find(|n| matches!(n.as_rule(), Rule::ident | Rule::dotted | Rule::name));
         match found {
             Some(found) => self.ident(&found),
             None => Spanned { node: String::new(), span: self.span(node) },

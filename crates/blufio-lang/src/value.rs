@@ -5,10 +5,36 @@ use std::sync::Arc;
 
 /// A closed list of currencies (ISO 4217, lower case) and their minor units per unit.
 pub const CURRENCIES: &[(&str, i64)] = &[
-    ("eur", 100), ("usd", 100), ("gbp", 100), ("chf", 100), ("jpy", 1), ("cny", 100), ("inr", 100), ("aud", 100),
-    ("cad", 100), ("nzd", 100), ("sek", 100), ("nok", 100), ("dkk", 100), ("pln", 100), ("czk", 100), ("huf", 100),
-    ("ron", 100), ("try", 100), ("brl", 100), ("mxn", 100), ("zar", 100), ("krw", 1), ("sgd", 100), ("hkd", 100),
-    ("ils", 100), ("aed", 100), ("sar", 100), ("thb", 100), ("idr", 100), ("uah", 100),
+    ("eur", 100),
+    ("usd", 100),
+    ("gbp", 100),
+    ("chf", 100),
+    ("jpy", 1),
+    ("cny", 100),
+    ("inr", 100),
+    ("aud", 100),
+    ("cad", 100),
+    ("nzd", 100),
+    ("sek", 100),
+    ("nok", 100),
+    ("dkk", 100),
+    ("pln", 100),
+    ("czk", 100),
+    ("huf", 100),
+    ("ron", 100),
+    ("try", 100),
+    ("brl", 100),
+    ("mxn", 100),
+    ("zar", 100),
+    ("krw", 1),
+    ("sgd", 100),
+    ("hkd", 100),
+    ("ils", 100),
+    ("aed", 100),
+    ("sar", 100),
+    ("thb", 100),
+    ("idr", 100),
+    ("uah", 100),
 ];
 
 /// Index into [`CURRENCIES`].
@@ -78,8 +104,15 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 7] =
-        [Self::Invalid, Self::Denied, Self::Limited, Self::Timeout, Self::Refused, Self::Broken, Self::Arithmetic];
+    pub const ALL: [Self; 7] = [
+        Self::Invalid,
+        Self::Denied,
+        Self::Limited,
+        Self::Timeout,
+        Self::Refused,
+        Self::Broken,
+        Self::Arithmetic,
+    ];
 
     /// The word programs compare with.
     pub fn word(self) -> &'static str {

@@ -38,7 +38,8 @@ fn every_example_parses() {
             assert!(version.node >= 1);
         }
     }
-    let shape: Vec<String> = states.iter().map(|(name, states, items)| format!("{name} {states} {items}")).collect();
+    let shape: Vec<String> =
+        states.iter().map(|(name, states, items)| format!("{name} {states} {items}")).collect();
     assert_eq!(
         shape,
         [
@@ -64,9 +65,15 @@ fn a_folder_of_all_examples_has_only_what_does_not_run_yet() {
     }
     let (checked, diagnostics) = check(&sources, &environment());
     let codes: BTreeSet<_> = diagnostics.iter().map(|d| d.code).collect();
-    assert_eq!(codes, BTreeSet::from(["E0901"]), "{}", blufio_lang::diagnostic::render(&diagnostics, &sources, false));
+    assert_eq!(
+        codes,
+        BTreeSet::from(["E0901"]),
+        "{}",
+        blufio_lang::diagnostic::render(&diagnostics, &sources, false)
+    );
     assert_eq!(checked.agents.len(), 8);
-    let calls = |name: &str| checked.agents.iter().find(|a| a.program.name == name).unwrap().facts.calls_per_event;
+    let calls =
+        |name: &str| checked.agents.iter().find(|a| a.program.name == name).unwrap().facts.calls_per_event;
     assert_eq!(calls("assistant"), Some(10));
     assert_eq!(calls("remind"), Some(1));
     assert_eq!(calls("support"), Some(7));

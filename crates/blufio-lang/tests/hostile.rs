@@ -103,7 +103,8 @@ fn what_looks_like_a_mistake_and_is_none() {
 #[test]
 fn bytes_that_are_no_text_are_named_with_their_offset() {
     let text = "agent a v1\n";
-    let utf16: Vec<u8> = [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let utf16: Vec<u8> =
+        [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     let cases: [(&[u8], &str, usize, &str); 6] = [
         (&utf16, "E0002", 0, "UTF-16"),
         (&utf16[2..], "E0002", 1, "NUL"),
@@ -202,8 +203,15 @@ fn never_panics(text: &str) {
     let (file, diagnostics) = parsed(text);
     assert!(!file.recovered || diagnostics.has_errors(), "something was dropped without a word: {text}");
     for found in diagnostics.iter() {
-        assert!(found.label.span.start <= found.label.span.end && found.label.span.end as usize <= text.len(), "{found:?}");
-        assert!(text.is_char_boundary(found.label.span.start as usize) && text.is_char_boundary(found.label.span.end as usize), "{found:?}");
+        assert!(
+            found.label.span.start <= found.label.span.end && found.label.span.end as usize <= text.len(),
+            "{found:?}"
+        );
+        assert!(
+            text.is_char_boundary(found.label.span.start as usize)
+                && text.is_char_boundary(found.label.span.end as usize),
+            "{found:?}"
+        );
     }
 }
 

@@ -11,7 +11,11 @@ use blufio_lang::source::SourceMap;
 pub fn environment() -> Environment {
     let tool = |name: &str, once, needs_folder| ToolInfo { name: name.into(), once, needs_folder };
     Environment {
-        tools: vec![tool("time.now", false, false), tool("files.read", false, true), tool("mail.send", true, false)],
+        tools: vec![
+            tool("time.now", false, false),
+            tool("files.read", false, true),
+            tool("mail.send", true, false),
+        ],
         providers: vec!["anthropic".into()],
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |zone| ["UTC", "Europe/Berlin"].contains(&zone),
@@ -55,15 +59,24 @@ fn every_code_has_its_pair() {
         let pass = pass.strip_prefix("=== pass\n").unwrap();
         let (sources, diagnostics) = check_text(pass);
         if !diagnostics.is_empty() {
-            wrong.push(format!("{code}: the passing program fails:\n{}", blufio_lang::diagnostic::render(&diagnostics, &sources, false)));
+            wrong.push(format!(
+                "{code}: the passing program fails:\n{}",
+                blufio_lang::diagnostic::render(&diagnostics, &sources, false)
+            ));
         }
         let (sources, diagnostics) = check_text(fail);
         if codes(&diagnostics) != BTreeSet::from([code.as_str()]) {
-            wrong.push(format!("{code}: found {:?}\n{}", codes(&diagnostics), blufio_lang::diagnostic::render(&diagnostics, &sources, false)));
+            wrong.push(format!(
+                "{code}: found {:?}\n{}",
+                codes(&diagnostics),
+                blufio_lang::diagnostic::render(&diagnostics, &sources, false)
+            ));
         }
         seen.insert(code);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let pages: BTreeSet<String> = report::PAGES.iter().map(|p| p.code.to_string()).collect();
+    // The compiler's size limit has its test beside the compiler.
+    let pages: BTreeSet<String> =
+        report::PAGES.iter().map(|p| p.code.to_string()).filter(|c| c != "E0902").collect();
     assert_eq!(pages, seen, "every page has a pair and every pair a page");
 }

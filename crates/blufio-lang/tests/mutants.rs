@@ -31,7 +31,11 @@ fn example(name: &str) -> String {
 }
 
 fn reported(diagnostics: &Diagnostics, sources: &SourceMap, code: &str) -> Vec<u32> {
-    diagnostics.iter().filter(|d| d.code == code).map(|d| sources.position_of(d.label.span).unwrap().1.line).collect()
+    diagnostics
+        .iter()
+        .filter(|d| d.code == code)
+        .map(|d| sources.position_of(d.label.span).unwrap().1.line)
+        .collect()
 }
 
 fn check_mistakes(name: &str, others: &[&str], mistakes: &[Mistake]) {
@@ -49,7 +53,10 @@ fn check_mistakes(name: &str, others: &[&str], mistakes: &[Mistake]) {
         (text, sources, diagnostics)
     };
     let (_, _, before) = with(&[]);
-    assert!(before.iter().all(|d| d.code == "E0901" || d.code == "E0503"), "{name} is clean but for what does not run yet");
+    assert!(
+        before.iter().all(|d| d.code == "E0901" || d.code == "E0503"),
+        "{name} is clean but for what does not run yet"
+    );
     let assert_reported = |chosen: &[&Mistake]| {
         let (text, sources, diagnostics) = with(chosen);
         for mistake in chosen {
@@ -75,10 +82,30 @@ fn support() {
         "support",
         &["researcher"],
         &[
-            Mistake { find: "    angry                                                       -> human\n", replace: "", code: "E0203", at_line_with: "pick Wish using fast" },
-            Mistake { find: "state answer max 2 per event else human {", replace: "state answer {", code: "E0303", at_line_with: "state answer {" },
-            Mistake { find: "-> check_order }", replace: "-> chek_order }", code: "E0103", at_line_with: "-> chek_order }" },
-            Mistake { find: "notes: text = \"\" }", replace: "notes: txt = \"\" }", code: "E0104", at_line_with: "notes: txt" },
+            Mistake {
+                find: "    angry                                                       -> human\n",
+                replace: "",
+                code: "E0203",
+                at_line_with: "pick Wish using fast",
+            },
+            Mistake {
+                find: "state answer max 2 per event else human {",
+                replace: "state answer {",
+                code: "E0303",
+                at_line_with: "state answer {",
+            },
+            Mistake {
+                find: "-> check_order }",
+                replace: "-> chek_order }",
+                code: "E0103",
+                at_line_with: "-> chek_order }",
+            },
+            Mistake {
+                find: "notes: text = \"\" }",
+                replace: "notes: txt = \"\" }",
+                code: "E0104",
+                at_line_with: "notes: txt",
+            },
         ],
     );
 }
@@ -89,10 +116,30 @@ fn assistant() {
         "assistant",
         &[],
         &[
-            Mistake { find: "    nothing                        -> idle\n", replace: "", code: "E0203", at_line_with: "pick Note using fast" },
-            Mistake { find: "state think max 10 per event else give_up {", replace: "state think {", code: "E0303", at_line_with: "state think {" },
-            Mistake { find: "send owner note   -> idle", replace: "send owner note   -> idel", code: "E0103", at_line_with: "-> idel" },
-            Mistake { find: "tell(note: text max 500)", replace: "tell(note: txet)", code: "E0104", at_line_with: "tell(note: txet)" },
+            Mistake {
+                find: "    nothing                        -> idle\n",
+                replace: "",
+                code: "E0203",
+                at_line_with: "pick Note using fast",
+            },
+            Mistake {
+                find: "state think max 10 per event else give_up {",
+                replace: "state think {",
+                code: "E0303",
+                at_line_with: "state think {",
+            },
+            Mistake {
+                find: "send owner note   -> idle",
+                replace: "send owner note   -> idel",
+                code: "E0103",
+                at_line_with: "-> idel",
+            },
+            Mistake {
+                find: "tell(note: text max 500)",
+                replace: "tell(note: txet)",
+                code: "E0104",
+                at_line_with: "tell(note: txet)",
+            },
         ],
     );
 }
@@ -103,10 +150,30 @@ fn remind() {
         "remind",
         &[],
         &[
-            Mistake { find: "      clear { forget wakes  reply \"All cleared.\" }\n", replace: "", code: "E0203", at_line_with: "pick Ask using fast" },
-            Mistake { find: "budget { message = 1 calls  heartbeat = 0 calls }", replace: "budget { heartbeat = 0 calls }", code: "E0402", at_line_with: "pick Ask using fast" },
-            Mistake { find: "reply \"That did not work.\"  -> idle", replace: "reply \"That did not work.\"  -> idla", code: "E0103", at_line_with: "-> idla" },
-            Mistake { find: "what: text max 300)", replace: "what: text max 0)", code: "E0208", at_line_with: "text max 0)" },
+            Mistake {
+                find: "      clear { forget wakes  reply \"All cleared.\" }\n",
+                replace: "",
+                code: "E0203",
+                at_line_with: "pick Ask using fast",
+            },
+            Mistake {
+                find: "budget { message = 1 calls  heartbeat = 0 calls }",
+                replace: "budget { heartbeat = 0 calls }",
+                code: "E0402",
+                at_line_with: "pick Ask using fast",
+            },
+            Mistake {
+                find: "reply \"That did not work.\"  -> idle",
+                replace: "reply \"That did not work.\"  -> idla",
+                code: "E0103",
+                at_line_with: "-> idla",
+            },
+            Mistake {
+                find: "what: text max 300)",
+                replace: "what: text max 0)",
+                code: "E0208",
+                at_line_with: "text max 0)",
+            },
         ],
     );
 }

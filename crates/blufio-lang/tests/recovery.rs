@@ -26,7 +26,11 @@ fn damage_every_token(step: usize, replacement: impl Fn(&str) -> String) -> (usi
             let after = shapes(&file.items);
             damaged += 1;
             let place = format!("{name}: `{}` at {start}", &text[token.clone()]);
-            let others = whole.items.iter().zip(&before).filter(|(item, _)| start < item.span.start || start >= item.span.end);
+            let others = whole
+                .items
+                .iter()
+                .zip(&before)
+                .filter(|(item, _)| start < item.span.start || start >= item.span.end);
             let missing = others.filter(|(_, shape)| !after.contains(shape)).count();
             if file.recovered {
                 assert!(diagnostics.has_errors(), "{place}: lost without a word");
@@ -34,10 +38,20 @@ fn damage_every_token(step: usize, replacement: impl Fn(&str) -> String) -> (usi
             }
             assert_eq!(missing, 0, "{place}: {:?}", codes(&diagnostics));
             for found in diagnostics.iter() {
-                assert!(found.label.span.end as usize <= broken.len() && found.label.span.start <= found.label.span.end, "{place}");
-                assert!(!found.title.contains("kw_") && !found.label.message.contains('_'), "{place}: {found:?}");
+                assert!(
+                    found.label.span.end as usize <= broken.len()
+                        && found.label.span.start <= found.label.span.end,
+                    "{place}"
+                );
+                assert!(
+                    !found.title.contains("kw_") && !found.label.message.contains('_'),
+                    "{place}: {found:?}"
+                );
             }
-            assert!(diagnostics.iter().filter(|d| d.code == "E0003").count() <= 1, "{place}: one mistake, one syntax error");
+            assert!(
+                diagnostics.iter().filter(|d| d.code == "E0003").count() <= 1,
+                "{place}: one mistake, one syntax error"
+            );
         }
     }
     (damaged, refused)
@@ -100,7 +114,8 @@ fn spans_begin_at_the_base_of_the_file() {
     assert_eq!(near.items[0].span.start, 11);
     assert_eq!(far.items[0].span.start, 1_011);
     assert_eq!(far.items[0].span.end, near.items[0].span.end + 1_000);
-    let (_, diagnostics) = blufio_lang::parse::parse("a.agent", "agent a v1\nstart state one { => }\n", 1_000);
+    let (_, diagnostics) =
+        blufio_lang::parse::parse("a.agent", "agent a v1\nstart state one { => }\n", 1_000);
     assert_eq!(diagnostics.iter().next().unwrap().label.span.start, 1_029);
 }
 
@@ -125,7 +140,9 @@ fn line_ends_and_byte_order_marks_change_nothing() {
 /// A program of about `bytes` bytes whose states all differ.
 pub fn generated(bytes: usize) -> (String, usize) {
     use std::fmt::Write as _;
-    let mut text = String::from("agent big v1\n\ntype Wish = question | refund(order: text, amount: money eur) | other\n\n");
+    let mut text = String::from(
+        "agent big v1\n\ntype Wish = question | refund(order: text, amount: money eur) | other\n\n",
+    );
     let mut states = 0;
     while text.len() < bytes {
         let start = if states == 0 { "start " } else { "" };

@@ -77,7 +77,12 @@ impl Anthropic {
         }
         let base = checked_base(&options.base_url)?;
         let client = client(&base, options.connect_timeout)?;
-        Ok(Self { client, base: base.as_str().trim_end_matches('/').to_string(), options, limiter: Limiter::default() })
+        Ok(Self {
+            client,
+            base: base.as_str().trim_end_matches('/').to_string(),
+            options,
+            limiter: Limiter::default(),
+        })
     }
 
     async fn send(&self, path: &str, body: String) -> Result<reqwest::Response, ModelError> {
@@ -92,8 +97,18 @@ impl Anthropic {
         let sent = tokio::time::timeout(self.options.idle_timeout, request.send()).await;
         let response = match sent {
             Err(_) => return Err(error(ModelErrorKind::Incomplete, "no answer in time")),
-            Ok(Err(e)) if e.is_connect() => return Err(error(ModelErrorKind::Unreachable, format!("cannot connect: {}", cause(&e.without_url())))),
-            Ok(Err(e)) => return Err(error(ModelErrorKind::Incomplete, format!("the connection broke: {}", cause(&e.without_url())))),
+            Ok(Err(e)) if e.is_connect() => {
+                return Err(error(
+                    ModelErrorKind::Unreachable,
+                    format!("cannot connect: {}", cause(&e.without_url())),
+                ));
+            }
+            Ok(Err(e)) => {
+                return Err(error(
+                    ModelErrorKind::Incomplete,
+                    format!("the connection broke: {}", cause(&e.without_url())),
+                ));
+            }
             Ok(Ok(response)) => response,
         };
         if response.status().is_success() {
@@ -106,7 +121,8 @@ impl Anthropic {
 
     async fn failure(&self, response: reqwest::Response) -> ModelError {
         let status = response.status().as_u16();
-        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_string);
+        let header =
+            |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_string);
         let (request_id, retry_after) = (header("request-id"), header("retry-after"));
         let body = self.bounded_body(response).await;
         let mut failed = match body.ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) {
@@ -133,22 +149,31 @@ impl Anthropic {
         }
     }
 
-    async fn attempt(&self, request: &ModelRequest, on_delta: &mut (dyn FnMut(ModelDelta) + Send)) -> Result<ModelReply, ModelError> {
+    async fn attempt(
+        &self,
+        request: &ModelRequest,
+        on_delta: &mut (dyn FnMut(ModelDelta) + Send),
+    ) -> Result<ModelReply, ModelError> {
         let response = self.send("/v1/messages", request::body(request, true)).await?;
-        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_string);
+        let header =
+            |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_string);
         let request_id = header("request-id");
         let content_type = header("content-type").unwrap_or_default();
         if content_type.starts_with("application/json") {
             // A status of 200 with an error for a body.
             let bytes = self.bounded_body(response).await?;
-            let body: Value = serde_json::from_slice(&bytes).map_err(|_| error(ModelErrorKind::NotTheProvider, "the answer is not JSON"))?;
+            let body: Value = serde_json::from_slice(&bytes)
+                .map_err(|_| error(ModelErrorKind::NotTheProvider, "the answer is not JSON"))?;
             return Err(match body.get("error") {
                 Some(_) => errors::from_body(&body, None),
                 None => error(ModelErrorKind::NotTheProvider, "the answer is no stream"),
             });
         }
         if !content_type.starts_with("text/event-stream") {
-            let message = format!("something else than the API answered (content type `{}`): a proxy or a login page?", printable(&content_type));
+            let message = format!(
+                "something else than the API answered (content type `{}`): a proxy or a login page?",
+                printable(&content_type)
+            );
             return Err(error(ModelErrorKind::NotTheProvider, message));
         }
         let mut assembler = Assembler::default();
@@ -156,14 +181,20 @@ impl Anthropic {
         let (mut stream, mut events) = (response.bytes_stream(), Vec::new());
         while !assembler.is_finished() {
             let usage = assembler.usage();
-            let broken = |message: &str| ModelError { usage, request_id: request_id.clone(), ..error(ModelErrorKind::Incomplete, message) };
+            let broken = |message: &str| ModelError {
+                usage,
+                request_id: request_id.clone(),
+                ..error(ModelErrorKind::Incomplete, message)
+            };
             let bytes = match tokio::time::timeout(self.options.idle_timeout, stream.next()).await {
                 Err(_) => return Err(broken("the stream stalled")),
                 Ok(None) => break,
                 Ok(Some(Err(_))) => return Err(broken("the connection broke within the stream")),
                 Ok(Some(Ok(bytes))) => bytes,
             };
-            parser.push(&bytes, &mut events).map_err(|e| broken(&format!("the stream cannot be read: {e:?}")))?;
+            parser
+                .push(&bytes, &mut events)
+                .map_err(|e| broken(&format!("the stream cannot be read: {e:?}")))?;
             for event in events.drain(..) {
                 assembler.event(&event, on_delta).inspect_err(|e| self.limiter.learn(e))?;
             }
@@ -207,8 +238,11 @@ impl ModelProvider for Anthropic {
         Box::pin(async move {
             let response = self.send("/v1/messages/count_tokens", request::count_body(request)).await?;
             let bytes = self.bounded_body(response).await?;
-            let body: Value = serde_json::from_slice(&bytes).map_err(|_| error(ModelErrorKind::NotTheProvider, "the answer is not JSON"))?;
-            body.get("input_tokens").and_then(Value::as_u64).ok_or_else(|| error(ModelErrorKind::NotTheProvider, "the answer has no token count"))
+            let body: Value = serde_json::from_slice(&bytes)
+                .map_err(|_| error(ModelErrorKind::NotTheProvider, "the answer is not JSON"))?;
+            body.get("input_tokens")
+                .and_then(Value::as_u64)
+                .ok_or_else(|| error(ModelErrorKind::NotTheProvider, "the answer has no token count"))
         })
     }
 }

@@ -30,7 +30,10 @@ pub enum ConfigError {
 /// Checks a base URL: https, or http to a literal loopback address (a name like `localhost` can be made to point
 /// anywhere).
 pub(crate) fn checked_base(text: &str) -> Result<Url, ConfigError> {
-    let refuse = |reason: &str| ConfigError::BaseUrl { url: text.split('@').next_back().unwrap_or("").to_string(), reason: reason.into() };
+    let refuse = |reason: &str| ConfigError::BaseUrl {
+        url: text.split('@').next_back().unwrap_or("").to_string(),
+        reason: reason.into(),
+    };
     let url = Url::parse(text.trim_end_matches('/')).map_err(|e| refuse(&e.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(refuse("it contains a user name or password"));

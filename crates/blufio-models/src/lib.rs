@@ -2,6 +2,6 @@
 //! Model providers. A provider is one folder and one implementation of `blufio_core::model::ModelProvider`.
 
 pub mod anthropic;
-pub mod prices;
-pub mod limiter;
 mod http;
+pub mod limiter;
+pub mod prices;

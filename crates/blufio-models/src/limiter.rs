@@ -48,7 +48,8 @@ impl Limiter {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match error.kind {
             ModelErrorKind::RateLimited => {
-                state.not_before = error.retry_after_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
+                state.not_before =
+                    error.retry_after_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
             }
             ModelErrorKind::Authentication | ModelErrorKind::Billing => {
                 state.open = Instant::now().checked_add(BREAKER_OPEN).map(|until| (until, error.clone()));

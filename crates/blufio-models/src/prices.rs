@@ -39,10 +39,18 @@ pub fn table_date() -> &'static str {
 /// provider; a dated suffix of the model that answered (`-20261007`) is not part of its name.
 pub fn usd_micros(model: &str, usage: &Usage) -> Option<i64> {
     let table = TABLE.as_ref()?;
-    let dated = model.rsplit_once('-').filter(|(_, suffix)| suffix.len() == 8 && suffix.bytes().all(|b| b.is_ascii_digit()));
-    let named = |name: &str| table.models.iter().find(|(known, _)| *known == name || known.split_once('/').is_some_and(|(_, bare)| bare == name));
+    let dated = model
+        .rsplit_once('-')
+        .filter(|(_, suffix)| suffix.len() == 8 && suffix.bytes().all(|b| b.is_ascii_digit()));
+    let named = |name: &str| {
+        table
+            .models
+            .iter()
+            .find(|(known, _)| *known == name || known.split_once('/').is_some_and(|(_, bare)| bare == name))
+    };
     let (_, price) = named(model).or_else(|| named(dated?.0))?;
-    let prompt = usage.input_tokens.saturating_add(usage.cache_read_tokens).saturating_add(usage.cache_write_tokens);
+    let prompt =
+        usage.input_tokens.saturating_add(usage.cache_read_tokens).saturating_add(usage.cache_write_tokens);
     let is_long = price.long_above_tokens.is_some_and(|above| prompt > above);
     let choose = |short: f64, long: Option<f64>| if is_long { long.unwrap_or(short) } else { short };
     let input = choose(price.input, price.long_input);

@@ -25,7 +25,8 @@ struct Arguments {
 
 /// `files.read` with its arguments as JSON.
 pub(crate) fn read(folder: &Path, arguments: &str) -> Result<String, ToolError> {
-    let arguments: Arguments = serde_json::from_str(arguments).map_err(|error| ToolError::Invalid(error.to_string()))?;
+    let arguments: Arguments =
+        serde_json::from_str(arguments).map_err(|error| ToolError::Invalid(error.to_string()))?;
     read_text_below(folder, &arguments.path)
 }
 
@@ -39,8 +40,11 @@ pub fn read_text_below(folder: &Path, path: &str) -> Result<String, ToolError> {
     let names = components(path)?;
     match open_below(folder, &names) {
         Ok(file) => text_of(file, path),
-        Err(Errno::NOENT) if names.len() > 1 && folder.file_name() == names.first().map(|name| name.as_os_str()) => {
-            let file = open_below(folder, names.get(1..).unwrap_or_default()).map_err(|error| refusal(error, path))?;
+        Err(Errno::NOENT)
+            if names.len() > 1 && folder.file_name() == names.first().map(|name| name.as_os_str()) =>
+        {
+            let file = open_below(folder, names.get(1..).unwrap_or_default())
+                .map_err(|error| refusal(error, path))?;
             text_of(file, path)
         }
         Err(error) => Err(refusal(error, path)),

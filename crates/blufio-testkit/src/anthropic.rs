@@ -151,11 +151,13 @@ impl Emulator {
 /// Text of the last user turn of a request.
 pub fn last_user_text(request: &Value) -> String {
     let turns = request.get("messages").and_then(Value::as_array);
-    let last = turns.and_then(|turns| turns.iter().rev().find(|t| t.get("role").and_then(Value::as_str) == Some("user")));
+    let last = turns
+        .and_then(|turns| turns.iter().rev().find(|t| t.get("role").and_then(Value::as_str) == Some("user")));
     match last.and_then(|t| t.get("content")) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(blocks)) => {
-            let texts: Vec<&str> = blocks.iter().filter_map(|b| b.get("text").and_then(Value::as_str)).collect();
+            let texts: Vec<&str> =
+                blocks.iter().filter_map(|b| b.get("text").and_then(Value::as_str)).collect();
             texts.join("\n")
         }
         _ => String::new(),

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The one integration-test binary of the program: drives the real executable.
-#![allow(missing_docs, reason = "tests")]
+//! The real executable, driven from outside.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod command_line;
+mod harness;
+mod support;
+
 mod commands;
 mod configuration;
+mod demo;
 mod kill_loop;
-mod project;
+mod repository;
 mod running;
 mod serving;
-mod support;
 mod talking;
-mod world;

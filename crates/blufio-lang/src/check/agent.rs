@@ -8,7 +8,10 @@ use super::{CheckedAgent, Environment, Facts, assigned, bounds, closed, mailbox,
 use crate::ast::{self, AfterWhen, ItemKind, TriggerKind};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
-use crate::typed::{self, Cap, Context, Handler, HandlerAction, History, StateId, Timer, ToolGrant, Trigger, Type, VariableDef};
+use crate::typed::{
+    self, Cap, Context, Handler, HandlerAction, History, StateId, Timer, ToolGrant, Trigger, Type,
+    VariableDef,
+};
 
 /// First line of an agent file.
 pub(super) struct Header<'a> {
@@ -77,11 +80,18 @@ pub(super) fn check_agent(
     CheckedAgent { program, span: file.kind_span, facts }
 }
 
-fn prove(program: &typed::Program, budget: Option<(u32, Span)>, environment: &Environment, diagnostics: &mut Diagnostics, recovered: bool) -> Facts {
+fn prove(
+    program: &typed::Program,
+    budget: Option<(u32, Span)>,
+    environment: &Environment,
+    diagnostics: &mut Diagnostics,
+    recovered: bool,
+) -> Facts {
     if program.states.is_empty() {
         return Facts::default();
     }
-    let has_broken_arrows = recovered || diagnostics.iter().any(|d| d.code == report::unknown_state::PAGE.code);
+    let has_broken_arrows =
+        recovered || diagnostics.iter().any(|d| d.code == report::unknown_state::PAGE.code);
     let flow = super::flow::flow(program);
     if !has_broken_arrows {
         reach::check(program, &flow, diagnostics);
@@ -98,7 +108,10 @@ impl Checker<'_> {
     fn declare_states(&mut self, states: &[(&ast::StateDecl, Option<&String>)]) {
         for (at, (state, _)) in states.iter().enumerate() {
             if self.states.contains_key(&state.name.node) {
-                let first = states.iter().find(|(s, _)| s.name.node == state.name.node).map_or(state.name.span, |(s, _)| s.name.span);
+                let first = states
+                    .iter()
+                    .find(|(s, _)| s.name.node == state.name.node)
+                    .map_or(state.name.span, |(s, _)| s.name.span);
                 self.push(report::duplicate::report("state", &state.name.node, state.name.span, first));
             } else {
                 self.states.insert(state.name.node.clone(), StateId(at as u32));
@@ -111,7 +124,8 @@ impl Checker<'_> {
         match starts.as_slice() {
             [] => self.push_unknown(report::start_state::report("no start state", header)),
             [_] => {}
-            [_, second, ..] => self.push(report::start_state::report("more than one start state", states[*second].0.name.span)),
+            [_, second, ..] => self
+                .push(report::start_state::report("more than one start state", states[*second].0.name.span)),
         }
         StateId(starts.first().copied().unwrap_or(0) as u32)
     }
@@ -129,7 +143,12 @@ impl Checker<'_> {
                         self.later("`can ask`", ask.span);
                         if !self.folder.agents.contains_key(ask.agent.node.as_str()) {
                             let near = report::nearest(&ask.agent.node, self.folder.agents.keys().copied());
-                            self.push_unknown(report::unknown_agent::report("agent", &ask.agent.node, ask.agent.span, near));
+                            self.push_unknown(report::unknown_agent::report(
+                                "agent",
+                                &ask.agent.node,
+                                ask.agent.span,
+                                near,
+                            ));
                         }
                         self.asks.insert(ask.agent.node.clone(), ask.calls_max.as_ref().map(|c| c.node));
                     }
@@ -151,8 +170,12 @@ impl Checker<'_> {
         let Some(tool) = self.environment.tools.iter().find(|t| t.name == grant.name.node) else {
             let known = self.environment.tools.iter().map(|t| t.name.as_str());
             match report::nearest(&grant.name.node, known) {
-                Some(near) => self.push(report::unknown_tool::report(&grant.name.node, grant.name.span, Some(near))),
-                None => self.later(format!("tool `{}` (it has no manifest)", grant.name.node), grant.name.span),
+                Some(near) => {
+                    self.push(report::unknown_tool::report(&grant.name.node, grant.name.span, Some(near)))
+                }
+                None => {
+                    self.later(format!("tool `{}` (it has no manifest)", grant.name.node), grant.name.span)
+                }
             }
             return;
         };
@@ -165,7 +188,11 @@ impl Checker<'_> {
         }
         if tool.needs_folder && folder.is_none() {
             let title = format!("`{}` needs the folder that it may read", tool.name);
-            self.push(report::missing_part::report(&title, grant.span, &format!("can use {} in \"notes/\"", tool.name)));
+            self.push(report::missing_part::report(
+                &title,
+                grant.span,
+                &format!("can use {} in \"notes/\"", tool.name),
+            ));
         }
         declared.tools.push(ToolGrant { tool: tool.name.clone(), folder, span: grant.span });
     }
@@ -179,7 +206,9 @@ impl Checker<'_> {
             Some(p) if p.is_empty() => Some("it is empty"),
             Some(p) if p.starts_with('/') || p.starts_with('~') => Some("it is absolute"),
             Some(p) if p.contains("://") => Some("it is an address"),
-            Some(p) if p.contains('\\') || p.contains('\0') => Some("it has a character that paths cannot have"),
+            Some(p) if p.contains('\\') || p.contains('\0') => {
+                Some("it has a character that paths cannot have")
+            }
             Some(p) if p.split('/').any(|part| part == "..") => Some("it leaves the folder with `..`"),
             Some(_) => None,
         };
@@ -197,7 +226,12 @@ impl Checker<'_> {
             let ItemKind::Models(models) = &item.kind else { continue };
             for model in models {
                 if self.model_ids.contains_key(&model.name.node) {
-                    self.push(report::duplicate::report("model", &model.name.node, model.name.span, item.span));
+                    self.push(report::duplicate::report(
+                        "model",
+                        &model.name.node,
+                        model.name.span,
+                        item.span,
+                    ));
                     continue;
                 }
                 let chain = match &model.kind {
@@ -211,7 +245,8 @@ impl Checker<'_> {
                         self.later("`by complexity`", model.name.span);
                         for name in levels.iter().map(|(_, m)| m).chain(step_down.iter().map(|(_, m)| m)) {
                             if !models.iter().any(|m| m.name.node == name.node) {
-                                let near = report::nearest(&name.node, models.iter().map(|m| m.name.node.as_str()));
+                                let near =
+                                    report::nearest(&name.node, models.iter().map(|m| m.name.node.as_str()));
                                 self.push(report::unknown_model::report(&name.node, name.span, near));
                             }
                         }
@@ -226,9 +261,14 @@ impl Checker<'_> {
 
     fn model_name(&mut self, text: &ast::Text) -> Option<String> {
         let name = literal(text).unwrap_or_default();
-        let provider = name.split_once('/').filter(|(_, model)| !model.is_empty()).map(|(provider, _)| provider);
+        let provider =
+            name.split_once('/').filter(|(_, model)| !model.is_empty()).map(|(provider, _)| provider);
         let Some(provider) = provider else {
-            self.push(report::missing_part::report("a model is named provider/model", text.span, "for example \"anthropic/claude-haiku-5-5\""));
+            self.push(report::missing_part::report(
+                "a model is named provider/model",
+                text.span,
+                "for example \"anthropic/claude-haiku-5-5\"",
+            ));
             return None;
         };
         if !self.environment.providers.iter().any(|p| p == provider) {
@@ -275,8 +315,12 @@ impl Checker<'_> {
             }
             for limit in &line.limits {
                 match limit {
-                    ast::BudgetLimit::Calls(calls) if line.scope.node == "message" => declared.budget = Some((calls.node, calls.span)),
-                    ast::BudgetLimit::Calls(calls) => self.later(format!("a budget per {}", line.scope.node), calls.span),
+                    ast::BudgetLimit::Calls(calls) if line.scope.node == "message" => {
+                        declared.budget = Some((calls.node, calls.span))
+                    }
+                    ast::BudgetLimit::Calls(calls) => {
+                        self.later(format!("a budget per {}", line.scope.node), calls.span)
+                    }
                     ast::BudgetLimit::Money { amount, .. } => self.later("a budget in money", amount.span),
                     ast::BudgetLimit::Time(time) => self.later("a budget in time", time.span),
                 }
@@ -291,7 +335,9 @@ impl Checker<'_> {
                 ast::ContextZoneKind::Static { items, cache_ms } => {
                     for item in items {
                         match item {
-                            ast::StaticItem::File(path) => declared.context.static_files.extend(self.path(path)),
+                            ast::StaticItem::File(path) => {
+                                declared.context.static_files.extend(self.path(path))
+                            }
                             ast::StaticItem::Skills(span) => self.later("`skills` in the static zone", *span),
                         }
                     }
@@ -305,7 +351,8 @@ impl Checker<'_> {
                     if let Some(model) = summarize {
                         self.later("`then summarize`", model.span);
                     }
-                    declared.context.history = Some(History { messages_max: messages_max.as_ref().map(|m| m.node), tokens_max });
+                    declared.context.history =
+                        Some(History { messages_max: messages_max.as_ref().map(|m| m.node), tokens_max });
                 }
             }
         }
@@ -333,19 +380,35 @@ impl Checker<'_> {
                 self.push(report::duplicate::report("slot", &field.name.node, field.name.span, first));
                 continue;
             }
-            let families = self.grants.keys().any(|tool| tool.split('.').next() == Some(&field.name.node) && tool.contains('.'));
+            let families = self
+                .grants
+                .keys()
+                .any(|tool| tool.split('.').next() == Some(&field.name.node) && tool.contains('.'));
             if families {
-                self.push(report::not_assignable::report(&field.name.node, field.name.span, "a family of tools has this name"));
+                self.push(report::not_assignable::report(
+                    &field.name.node,
+                    field.name.span,
+                    "a family of tools has this name",
+                ));
             }
             let ty = self.resolve_type(&field.ty);
             let is_parameter = header.parameters.iter().any(|p| p.name.span == field.name.span);
             let initial = match initial {
                 Some(written) => Some(self.expect(written, &ty)),
                 // A parameter always holds what the asking agent gave.
-                None => is_parameter.then(|| typed::Expr { ty: ty.clone(), kind: typed::ExprKind::Error, span: field.name.span }),
+                None => is_parameter.then(|| typed::Expr {
+                    ty: ty.clone(),
+                    kind: typed::ExprKind::Error,
+                    span: field.name.span,
+                }),
             };
             self.slot_ids.insert(field.name.node.clone(), self.slots.len() as u32);
-            self.slots.push(VariableDef { name: field.name.node.clone(), ty, initial, span: field.name.span });
+            self.slots.push(VariableDef {
+                name: field.name.node.clone(),
+                ty,
+                initial,
+                span: field.name.span,
+            });
         }
     }
 
@@ -389,12 +452,20 @@ impl Checker<'_> {
             }
         };
         if cap.count.node == 0 {
-            self.push(report::bad_bounds::report("a cap of 0 visits makes the state unreachable", cap.count.span));
+            self.push(report::bad_bounds::report(
+                "a cap of 0 visits makes the state unreachable",
+                cap.count.span,
+            ));
         }
         let target = self.states.get(&otherwise.node).copied();
         if target.is_none() {
-            let near = report::nearest(&otherwise.node, self.states.keys().map(String::as_str)).map(str::to_string);
-            self.push_unknown(report::unknown_state::report(&otherwise.node, otherwise.span, near.as_deref()));
+            let near =
+                report::nearest(&otherwise.node, self.states.keys().map(String::as_str)).map(str::to_string);
+            self.push_unknown(report::unknown_state::report(
+                &otherwise.node,
+                otherwise.span,
+                near.as_deref(),
+            ));
         }
         // With a misspelt target the cap still bounds the loop, so that one mistake gives one message.
         let otherwise = target.or_else(|| self.states.get(&state.node).copied())?;
@@ -407,7 +478,11 @@ impl Checker<'_> {
         for item in items {
             let ItemKind::Anywhere(body) = &item.kind else { continue };
             if let Some(step) = body.steps.first() {
-                self.push(report::missing_part::report("`anywhere` holds handlers, not steps", step.span, "put the step behind an `on …`"));
+                self.push(report::missing_part::report(
+                    "`anywhere` holds handlers, not steps",
+                    step.span,
+                    "put the step behind an `on …`",
+                ));
             }
             declared.anywhere.extend(self.handlers(&body.handlers));
             for timer in &body.timers {
@@ -426,14 +501,21 @@ impl Checker<'_> {
                 let (trigger, payload) = self.trigger(written);
                 if let Some(first) = out.iter().find(|h| h.trigger == trigger) {
                     let first = first.span;
-                    self.push(report::duplicate::report("handler", &trigger_text(&trigger), written.span, first));
+                    self.push(report::duplicate::report(
+                        "handler",
+                        &trigger_text(&trigger),
+                        written.span,
+                        first,
+                    ));
                     continue;
                 }
                 let action = match &handler.action {
                     ast::HandlerAction::Hold => HandlerAction::Hold,
                     ast::HandlerAction::Join => HandlerAction::Join,
                     ast::HandlerAction::Drop => HandlerAction::Drop,
-                    ast::HandlerAction::Body(body) => self.handler_body(handler.binder.as_ref(), payload, &body.steps),
+                    ast::HandlerAction::Body(body) => {
+                        self.handler_body(handler.binder.as_ref(), payload, &body.steps)
+                    }
                 };
                 self.waiting_words(&trigger, &action, written.span);
                 out.push(Handler { trigger, action, span: handler.span });
@@ -445,14 +527,23 @@ impl Checker<'_> {
     fn waiting_words(&mut self, trigger: &Trigger, action: &HandlerAction, span: Span) {
         let waits = matches!(action, HandlerAction::Hold | HandlerAction::Join | HandlerAction::Drop);
         if waits && matches!(trigger, Trigger::Failed | Trigger::Uncertain) {
-            self.push(report::type_mismatch::report("steps or an arrow: a failure cannot wait", "hold, join or drop", span));
+            self.push(report::type_mismatch::report(
+                "steps or an arrow: a failure cannot wait",
+                "hold, join or drop",
+                span,
+            ));
         }
         if matches!(action, HandlerAction::Join) && matches!(trigger, Trigger::Word(_)) {
             self.later("`join` of a command", span);
         }
     }
 
-    fn handler_body(&mut self, binder: Option<&ast::Ident>, payload: Option<Type>, steps: &[ast::Step]) -> HandlerAction {
+    fn handler_body(
+        &mut self,
+        binder: Option<&ast::Ident>,
+        payload: Option<Type>,
+        steps: &[ast::Step],
+    ) -> HandlerAction {
         self.open_scope();
         let mut typed_steps = Vec::new();
         let binder = binder.map(|name| {
@@ -473,7 +564,11 @@ impl Checker<'_> {
             TriggerKind::Message => (Trigger::Message, Some(Type::Message)),
             TriggerKind::Word(word) => {
                 if !word.starts_with('/') || word.contains(char::is_whitespace) || word.len() < 2 {
-                    self.push(report::type_mismatch::report("one word that begins with `/`", &format!("\"{word}\""), written.span));
+                    self.push(report::type_mismatch::report(
+                        "one word that begins with `/`",
+                        &format!("\"{word}\""),
+                        written.span,
+                    ));
                 }
                 (Trigger::Word(word.clone()), Some(Type::Message))
             }
@@ -495,7 +590,16 @@ impl Checker<'_> {
                 let payload = match self.type_ids.get(name) {
                     Some(id) => Type::Named(*id),
                     None => {
-                        let near = report::nearest(name, self.type_ids.keys().map(String::as_str).chain(["message", "failed", "uncertain", "wake"])).map(str::to_string);
+                        let near = report::nearest(
+                            name,
+                            self.type_ids.keys().map(String::as_str).chain([
+                                "message",
+                                "failed",
+                                "uncertain",
+                                "wake",
+                            ]),
+                        )
+                        .map(str::to_string);
                         self.push_unknown(report::unknown_type::report(name, written.span, near.as_deref()));
                         Type::Unknown
                     }
@@ -536,12 +640,15 @@ impl Checker<'_> {
                 self.invocation(invocation);
             }
             let steps = self.block(&schedule.body.steps);
-            out.push(Handler { trigger: Trigger::Later("every".into()), action: HandlerAction::Run { binder: None, steps }, span: schedule.span });
+            out.push(Handler {
+                trigger: Trigger::Later("every".into()),
+                action: HandlerAction::Run { binder: None, steps },
+                span: schedule.span,
+            });
         }
         out
     }
 }
-
 
 /// A trigger as it is written.
 pub(super) fn trigger_text(trigger: &Trigger) -> String {

@@ -43,7 +43,13 @@ pub(super) struct CheckedArm {
 
 impl CheckedArm {
     pub fn into_variant_arm(self) -> VariantArm {
-        VariantArm { cases: self.cases, label: self.label, binders: self.binders, steps: self.steps, span: self.span }
+        VariantArm {
+            cases: self.cases,
+            label: self.label,
+            binders: self.binders,
+            steps: self.steps,
+            span: self.span,
+        }
     }
 }
 
@@ -61,9 +67,10 @@ impl Checker<'_> {
     /// Outcomes of a union: its cases.
     pub fn case_outcomes(&self, id: TypeId) -> Vec<Outcome> {
         match self.shape(id) {
-            Some(TypeShape::Union(cases)) => {
-                cases.iter().map(|c| Outcome::with(&c.name, c.fields.iter().map(|f| f.ty.clone()).collect())).collect()
-            }
+            Some(TypeShape::Union(cases)) => cases
+                .iter()
+                .map(|c| Outcome::with(&c.name, c.fields.iter().map(|f| f.ty.clone()).collect()))
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -87,7 +94,11 @@ impl Checker<'_> {
                         cases.push(at as u32);
                     }
                     _ => {
-                        let open = outcomes.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(o, _)| o.name.as_str());
+                        let open = outcomes
+                            .iter()
+                            .zip(&taken)
+                            .filter(|(_, taken)| !**taken)
+                            .map(|(o, _)| o.name.as_str());
                         let near = report::nearest(&text, open);
                         self.push(report::dead_arm::report(&text, what, label.span, near));
                     }
@@ -120,10 +131,20 @@ impl Checker<'_> {
                     1 => "one value".to_string(),
                     n => format!("{n} values"),
                 };
-                self.push(report::wrong_count::report(&format!("`{}`", case.name), &expected, label.binders.len(), label.span));
+                self.push(report::wrong_count::report(
+                    &format!("`{}`", case.name),
+                    &expected,
+                    label.binders.len(),
+                    label.span,
+                ));
             }
             if cases.len() > 1 || !binders.is_empty() {
-                self.push(report::wrong_count::report("an arm of several labels", "no names in brackets", label.binders.len(), label.span));
+                self.push(report::wrong_count::report(
+                    "an arm of several labels",
+                    "no names in brackets",
+                    label.binders.len(),
+                    label.span,
+                ));
                 continue;
             }
             for (at, name) in label.binders.iter().enumerate() {

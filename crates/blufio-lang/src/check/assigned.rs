@@ -79,7 +79,11 @@ fn visit(
         walk.steps(&timer.steps, &mut before_wait.clone());
     }
     let own = state.handlers.iter().map(|h| (h, false));
-    let inherited = program.anywhere.iter().filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger)).map(|h| (h, true));
+    let inherited = program
+        .anywhere
+        .iter()
+        .filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger))
+        .map(|h| (h, true));
     for (handler, from_anywhere) in own.chain(inherited) {
         let HandlerAction::Run { binder, steps } = &handler.action else { continue };
         if is_failure(&handler.trigger) && !can_raise(program, at, &handler.trigger) {
@@ -102,7 +106,12 @@ fn visit(
 fn waits(step: &Step) -> bool {
     matches!(
         step.kind,
-        StepKind::PickArms { .. } | StepKind::PickValue { .. } | StepKind::Write { .. } | StepKind::Turn { .. } | StepKind::Run(_) | StepKind::Later(_)
+        StepKind::PickArms { .. }
+            | StepKind::PickValue { .. }
+            | StepKind::Write { .. }
+            | StepKind::Turn { .. }
+            | StepKind::Run(_)
+            | StepKind::Later(_)
     ) || blocks(step).into_iter().flatten().any(waits)
 }
 
@@ -146,10 +155,16 @@ impl Walk<'_> {
             _ => {}
         }
         let mut bound: Vec<Vec<Variable>> = match &step.kind {
-            StepKind::PickArms { arms, .. } | StepKind::Match { arms, .. } => arms.iter().map(|a| a.binders.clone()).collect(),
+            StepKind::PickArms { arms, .. } | StepKind::Match { arms, .. } => {
+                arms.iter().map(|a| a.binders.clone()).collect()
+            }
             StepKind::IfSome { binder, .. } => vec![binder.iter().copied().collect()],
             StepKind::Turn { says, calls, refuses, .. } => {
-                vec![says.0.into_iter().collect(), refuses.0.into_iter().collect(), calls.iter().filter_map(|c| c.0).collect()]
+                vec![
+                    says.0.into_iter().collect(),
+                    refuses.0.into_iter().collect(),
+                    calls.iter().filter_map(|c| c.0).collect(),
+                ]
             }
             _ => Vec::new(),
         };
@@ -164,7 +179,8 @@ impl Walk<'_> {
             let mut branch = held.clone();
             branch.extend(binders.into_iter().map(key));
             if at == 0
-                && let StepKind::IfSome { subject: Expr { kind: ExprKind::Variable(variable), .. }, .. } = &step.kind
+                && let StepKind::IfSome { subject: Expr { kind: ExprKind::Variable(variable), .. }, .. } =
+                    &step.kind
             {
                 branch.insert(key(*variable));
             }
@@ -188,10 +204,18 @@ impl Walk<'_> {
     fn effect_of(&mut self, step: &Step, held: &mut Held) {
         match &step.kind {
             StepKind::Assign(variable, value) => {
-                let empties = matches!(value.kind, ExprKind::None) || (matches!(value.ty, Type::Optional(_)) && !matches!(value.kind, ExprKind::ToOptional(_)));
+                let empties = matches!(value.kind, ExprKind::None)
+                    || (matches!(value.ty, Type::Optional(_))
+                        && !matches!(value.kind, ExprKind::ToOptional(_)));
                 let is_optional = match variable {
-                    Variable::Slot(at) => self.program.slots.get(*at as usize).is_some_and(|s| matches!(s.ty, Type::Optional(_))),
-                    Variable::Local(at) => self.locals.get(*at as usize).is_some_and(|l| matches!(l.ty, Type::Optional(_))),
+                    Variable::Slot(at) => self
+                        .program
+                        .slots
+                        .get(*at as usize)
+                        .is_some_and(|s| matches!(s.ty, Type::Optional(_))),
+                    Variable::Local(at) => {
+                        self.locals.get(*at as usize).is_some_and(|l| matches!(l.ty, Type::Optional(_)))
+                    }
                 };
                 if is_optional && empties {
                     held.remove(&key(*variable));

@@ -15,9 +15,10 @@ use crate::typed::{Program, Step, StepKind};
 pub(super) fn calls_of(steps: &[Step]) -> u32 {
     let Some((step, rest)) = steps.split_first() else { return 0 };
     let own = match &step.kind {
-        StepKind::PickArms { model, .. } | StepKind::PickValue { model, .. } | StepKind::Write { model, .. } | StepKind::Turn { model, .. } => {
-            model.retries.saturating_add(1)
-        }
+        StepKind::PickArms { model, .. }
+        | StepKind::PickValue { model, .. }
+        | StepKind::Write { model, .. }
+        | StepKind::Turn { model, .. } => model.retries.saturating_add(1),
         StepKind::Later(later) => later.model_calls_max,
         StepKind::Go(_) | StepKind::Done(_) => return 0,
         _ => 0,
@@ -27,19 +28,31 @@ pub(super) fn calls_of(steps: &[Step]) -> u32 {
     let leaves = super::steps::always_leaves(step);
     let through = inner
         .into_iter()
-        .map(|block| calls_of(block).saturating_add(if block.iter().any(super::steps::always_leaves) { 0 } else { behind }))
+        .map(|block| {
+            calls_of(block).saturating_add(if block.iter().any(super::steps::always_leaves) {
+                0
+            } else {
+                behind
+            })
+        })
         .max()
         .unwrap_or(0);
     own.saturating_add(if leaves { through } else { through.max(behind) })
 }
 
 /// Reports unbounded loops and exceeded budgets; returns the bound.
-pub(super) fn check(program: &Program, flow: &Flow<'_>, budget: Option<(u32, Span)>, diagnostics: &mut Diagnostics) -> Facts {
+pub(super) fn check(
+    program: &Program,
+    flow: &Flow<'_>,
+    budget: Option<(u32, Span)>,
+    diagnostics: &mut Diagnostics,
+) -> Facts {
     let mut bounded = true;
     for path in unbounded_loops(program, flow) {
         bounded = false;
         let Some(first) = path.first() else { continue };
-        let names: Vec<&str> = path.iter().chain(Some(first)).map(|at| program.states[*at].name.as_str()).collect();
+        let names: Vec<&str> =
+            path.iter().chain(Some(first)).map(|at| program.states[*at].name.as_str()).collect();
         diagnostics.push(report::unbounded_loop::report(&names.join(" → "), program.states[*first].span));
     }
     if !bounded {
@@ -48,7 +61,9 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, budget: Option<(u32, Spa
     let (calls, path) = worst_case(program, flow);
     let names: Vec<String> = path.iter().map(|at| program.states[*at].name.clone()).collect();
     match budget {
-        Some((allowed, span)) if calls > allowed => diagnostics.push(report::over_budget::report(calls, allowed, &names.join(" → "), span)),
+        Some((allowed, span)) if calls > allowed => {
+            diagnostics.push(report::over_budget::report(calls, allowed, &names.join(" → "), span))
+        }
         None if calls > 0 => {
             if let Some(span) = first_model_step(program) {
                 diagnostics.push(report::no_budget::report(span, calls));
@@ -65,7 +80,15 @@ fn first_model_step(program: &Program) -> Option<Span> {
         crate::typed::HandlerAction::Run { steps, .. } => asks(steps),
         _ => None,
     };
-    program.states.iter().find_map(|s| asks(&s.body).or_else(|| s.handlers.iter().find_map(handler_steps)).or_else(|| s.timers.iter().find_map(|t| asks(&t.steps)))).or_else(|| program.anywhere.iter().find_map(handler_steps))
+    program
+        .states
+        .iter()
+        .find_map(|s| {
+            asks(&s.body)
+                .or_else(|| s.handlers.iter().find_map(handler_steps))
+                .or_else(|| s.timers.iter().find_map(|t| asks(&t.steps)))
+        })
+        .or_else(|| program.anywhere.iter().find_map(handler_steps))
 }
 
 /// One cycle of uncapped states per component that has one.
@@ -76,14 +99,18 @@ fn unbounded_loops(program: &Program, flow: &Flow<'_>) -> Vec<Vec<usize>> {
         let successors: Vec<Vec<usize>> = (0..program.states.len())
             .map(|at| {
                 flow.from(at)
-                    .filter(|e| matches!(e.cause, Cause::Body | Cause::Failure) || (with_timers && e.cause == Cause::Timer))
+                    .filter(|e| {
+                        matches!(e.cause, Cause::Body | Cause::Failure)
+                            || (with_timers && e.cause == Cause::Timer)
+                    })
                     .map(|e| e.to)
                     .filter(|to| !capped(*to) && !capped(at))
                     .collect()
             })
             .collect();
         for component in components(&successors) {
-            let is_cycle = component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
+            let is_cycle =
+                component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
             let harmless = with_timers && !component.iter().any(|at| flow.states[*at].has_effect);
             if is_cycle && !harmless && !component.iter().any(|at| known.contains(at)) {
                 known.extend(&component);
@@ -171,14 +198,20 @@ fn worst_case(program: &Program, flow: &Flow<'_>) -> (u32, Vec<usize>) {
     let parking = failure_targets(program);
     let weight: Vec<u32> = (0..count)
         .map(|at| {
-            let beside = flow.from(at).filter(|e| matches!(e.cause, Cause::Timer | Cause::Failure)).map(|e| e.calls).max().unwrap_or(0);
+            let beside = flow
+                .from(at)
+                .filter(|e| matches!(e.cause, Cause::Timer | Cause::Failure))
+                .map(|e| e.calls)
+                .max()
+                .unwrap_or(0);
             let once = flow.states[at].body_calls.saturating_add(beside);
             // A target of the failure handlers may run once on its own and once more for its own failure.
             if parking.contains(&at) { once.saturating_mul(2) } else { once }
         })
         .collect();
-    let successors: Vec<Vec<usize>> =
-        (0..count).map(|at| flow.from(at).filter(|e| e.cause != Cause::Event).map(|e| e.to).collect()).collect();
+    let successors: Vec<Vec<usize>> = (0..count)
+        .map(|at| flow.from(at).filter(|e| e.cause != Cause::Event).map(|e| e.to).collect())
+        .collect();
     let components = components(&successors);
     let mut component_of = vec![0; count];
     for (id, component) in components.iter().enumerate() {
@@ -191,7 +224,8 @@ fn worst_case(program: &Program, flow: &Flow<'_>) -> (u32, Vec<usize>) {
     for edge in &flow.edges {
         entered[edge.to] |= edge.cause == Cause::Event || component_of[edge.from] != component_of[edge.to];
     }
-    let (mut cost, mut then): (Vec<u32>, Vec<Option<usize>>) = (vec![0; components.len()], vec![None; components.len()]);
+    let (mut cost, mut then): (Vec<u32>, Vec<Option<usize>>) =
+        (vec![0; components.len()], vec![None; components.len()]);
     for (id, component) in components.iter().enumerate() {
         let own = component_cost(program, &entered, component, &weight, &successors);
         let best = component
@@ -212,7 +246,12 @@ fn worst_case(program: &Program, flow: &Flow<'_>) -> (u32, Vec<usize>) {
         }
     }
     for (at, state) in flow.states.iter().enumerate() {
-        let after = flow.from(at).filter(|e| e.cause == Cause::Timer).map(|e| e.calls.saturating_add(from(e.to))).max().unwrap_or(0);
+        let after = flow
+            .from(at)
+            .filter(|e| e.cause == Cause::Timer)
+            .map(|e| e.calls.saturating_add(from(e.to)))
+            .max()
+            .unwrap_or(0);
         let total = state.event_calls.saturating_add(after);
         if total > worst.0 {
             worst = (total, Some(at));
@@ -228,15 +267,23 @@ fn worst_case(program: &Program, flow: &Flow<'_>) -> (u32, Vec<usize>) {
 }
 
 /// `entered`: states that a walk may enter from outside of their component, or by a new event.
-fn component_cost(program: &Program, entered: &[bool], component: &[usize], weight: &[u32], successors: &[Vec<usize>]) -> u32 {
+fn component_cost(
+    program: &Program,
+    entered: &[bool],
+    component: &[usize],
+    weight: &[u32],
+    successors: &[Vec<usize>],
+) -> u32 {
     let is_cycle = component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
     if !is_cycle {
         return component.first().map_or(0, |at| weight[*at]);
     }
-    let (capped, free): (Vec<usize>, Vec<usize>) = component.iter().partition(|at| program.states[**at].cap.is_some());
+    let (capped, free): (Vec<usize>, Vec<usize>) =
+        component.iter().partition(|at| program.states[**at].cap.is_some());
     let cap = |at: usize| program.states[at].cap.map_or(1, |c| c.visits_max);
     let visits = capped.iter().fold(0u32, |sum, at| sum.saturating_add(cap(*at)));
-    let capped_cost = capped.iter().fold(0u32, |sum, at| sum.saturating_add(cap(*at).saturating_mul(weight[*at])));
+    let capped_cost =
+        capped.iter().fold(0u32, |sum, at| sum.saturating_add(cap(*at).saturating_mul(weight[*at])));
     let segments = visits.saturating_add(u32::from(free.iter().any(|at| entered[*at])));
     capped_cost.saturating_add(segments.saturating_mul(longest_free_path(&free, weight, successors)))
 }
@@ -244,9 +291,12 @@ fn component_cost(program: &Program, entered: &[bool], component: &[usize], weig
 /// Heaviest path through the uncapped states of a component, which are acyclic once `unbounded_loops` found nothing.
 fn longest_free_path(free: &[usize], weight: &[u32], successors: &[Vec<usize>]) -> u32 {
     // Tarjan's order is reverse topological: successors of a state come before it.
-    let position: std::collections::HashMap<usize, usize> = free.iter().enumerate().map(|(i, at)| (*at, i)).collect();
-    let restricted: Vec<Vec<usize>> =
-        free.iter().map(|at| successors[*at].iter().filter_map(|to| position.get(to).copied()).collect()).collect();
+    let position: std::collections::HashMap<usize, usize> =
+        free.iter().enumerate().map(|(i, at)| (*at, i)).collect();
+    let restricted: Vec<Vec<usize>> = free
+        .iter()
+        .map(|at| successors[*at].iter().filter_map(|to| position.get(to).copied()).collect())
+        .collect();
     let mut best = vec![0u32; free.len()];
     for component in components(&restricted) {
         for at in component {

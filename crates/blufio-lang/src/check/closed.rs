@@ -10,9 +10,14 @@ use crate::typed::{Expr, ExprKind, HandlerAction, Program, Step, StepKind, TextP
 /// Reports failures and uncertain outcomes that nobody handles, and handlers for what never happens.
 pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &mut Diagnostics) {
     let handles = |state: usize, trigger: &Trigger| {
-        program.states[state].handlers.iter().chain(&program.anywhere).any(|h| h.trigger == *trigger && matches!(h.action, HandlerAction::Run { .. }))
+        program.states[state]
+            .handlers
+            .iter()
+            .chain(&program.anywhere)
+            .any(|h| h.trigger == *trigger && matches!(h.action, HandlerAction::Run { .. }))
     };
-    let runs_once = program.tools.iter().any(|grant| environment.tools.iter().any(|t| t.name == grant.tool && t.once));
+    let runs_once =
+        program.tools.iter().any(|grant| environment.tools.iter().any(|t| t.name == grant.tool && t.once));
     let (mut any_failure, mut any_uncertain) = (false, false);
     for (at, state) in program.states.iter().enumerate() {
         let blocks = all_blocks(program, at);
@@ -34,12 +39,16 @@ pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &
         Trigger::Uncertain => !any_uncertain && program.tools.is_empty(),
         _ => false,
     };
-    let handlers: Vec<_> = program.anywhere.iter().chain(program.states.iter().flat_map(|s| &s.handlers)).collect();
+    let handlers: Vec<_> =
+        program.anywhere.iter().chain(program.states.iter().flat_map(|s| &s.handlers)).collect();
     for handler in &handlers {
         // `on failed or uncertain` is one handler: it is dead only if all of its triggers are.
         let is_dead = handlers.iter().filter(|h| h.span == handler.span).all(|h| never(&h.trigger));
         if is_dead {
-            diagnostics.push(report::dead_handler::report(&super::agent::trigger_text(&handler.trigger), handler.span));
+            diagnostics.push(report::dead_handler::report(
+                &super::agent::trigger_text(&handler.trigger),
+                handler.span,
+            ));
         }
     }
 }
@@ -48,10 +57,15 @@ pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &
 fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
     let state = &program.states[state];
     let handlers = state.handlers.iter().chain(&program.anywhere).filter_map(|h| match &h.action {
-        HandlerAction::Run { steps, .. } if !matches!(h.trigger, Trigger::Failed | Trigger::Uncertain) => Some(steps.as_slice()),
+        HandlerAction::Run { steps, .. } if !matches!(h.trigger, Trigger::Failed | Trigger::Uncertain) => {
+            Some(steps.as_slice())
+        }
         _ => None,
     });
-    std::iter::once(state.body.as_slice()).chain(handlers).chain(state.timers.iter().map(|t| t.steps.as_slice())).collect()
+    std::iter::once(state.body.as_slice())
+        .chain(handlers)
+        .chain(state.timers.iter().map(|t| t.steps.as_slice()))
+        .collect()
 }
 
 /// Whether anything that runs in a state can raise `failed`, `uncertain` or `over_budget` without an arm of its own.
@@ -83,19 +97,29 @@ fn first_uncertain(steps: &[Step], runs_once: bool) -> Option<(String, Span)> {
             StepKind::Later(later) if later.can_be_uncertain => Some(later.what.clone()),
             _ => None,
         };
-        own.map(|what| (what, step.span)).or_else(|| blocks(step).into_iter().find_map(|steps| first_uncertain(steps, runs_once)))
+        own.map(|what| (what, step.span))
+            .or_else(|| blocks(step).into_iter().find_map(|steps| first_uncertain(steps, runs_once)))
     })
 }
 
 /// Expressions directly in a step (not those of its blocks).
 pub(super) fn step_expressions(step: &Step) -> Vec<&Expr> {
     match &step.kind {
-        StepKind::Assign(_, e) | StepKind::Append(_, e) | StepKind::Run(e) | StepKind::Reply(e) | StepKind::SendOwner(e) => vec![e],
+        StepKind::Assign(_, e)
+        | StepKind::Append(_, e)
+        | StepKind::Run(e)
+        | StepKind::Reply(e)
+        | StepKind::SendOwner(e) => vec![e],
         StepKind::Done(e) => e.iter().collect(),
         StepKind::PutEntry { key, value, .. } => vec![key, value],
         StepKind::If { condition, .. } => vec![condition],
-        StepKind::Match { subject, .. } | StepKind::Switch { subject, .. } | StepKind::IfSome { subject, .. } => vec![subject],
-        StepKind::PickArms { model, .. } | StepKind::PickValue { model, .. } | StepKind::Write { model, .. } | StepKind::Turn { model, .. } => {
+        StepKind::Match { subject, .. }
+        | StepKind::Switch { subject, .. }
+        | StepKind::IfSome { subject, .. } => vec![subject],
+        StepKind::PickArms { model, .. }
+        | StepKind::PickValue { model, .. }
+        | StepKind::Write { model, .. }
+        | StepKind::Turn { model, .. } => {
             let values = model.instruction.iter().filter_map(|part| match part {
                 TextPart::Value(e) => Some(e),
                 TextPart::Literal(_) => None,
@@ -116,15 +140,26 @@ pub(super) fn parts(expr: &Expr) -> Vec<&Expr> {
                 TextPart::Literal(_) => None,
             })
             .collect(),
-        ExprKind::Field(a, _) | ExprKind::Property(a, _) | ExprKind::Not(a) | ExprKind::Negate(a) | ExprKind::Length(a) | ExprKind::First(a) => vec![a],
+        ExprKind::Field(a, _)
+        | ExprKind::Property(a, _)
+        | ExprKind::Not(a)
+        | ExprKind::Negate(a)
+        | ExprKind::Length(a)
+        | ExprKind::First(a) => vec![a],
         ExprKind::ToOptional(a) | ExprKind::Present(a) | ExprKind::Print(a) => vec![a],
-        ExprKind::Index(a, b) | ExprKind::Arithmetic(_, a, b) | ExprKind::Compare(_, a, b) | ExprKind::Contains(a, b) => vec![a, b],
+        ExprKind::Index(a, b)
+        | ExprKind::Arithmetic(_, a, b)
+        | ExprKind::Compare(_, a, b)
+        | ExprKind::Contains(a, b) => vec![a, b],
         ExprKind::And(a, b) | ExprKind::Or(a, b) | ExprKind::Default(a, b) => vec![a, b],
-        ExprKind::Record(_, items) | ExprKind::Variant(_, _, items) | ExprKind::List(items) => items.iter().collect(),
+        ExprKind::Record(_, items) | ExprKind::Variant(_, _, items) | ExprKind::List(items) => {
+            items.iter().collect()
+        }
         _ => Vec::new(),
     }
 }
 
 fn can_overflow(expr: &Expr) -> bool {
-    matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_)) || parts(expr).into_iter().any(can_overflow)
+    matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_))
+        || parts(expr).into_iter().any(can_overflow)
 }

@@ -5,7 +5,10 @@ use super::report;
 use super::scope::Checker;
 use crate::ast::{self, BinaryOperator, UnaryOperator};
 use crate::source::Span;
-use crate::typed::{ArithmeticOperator, CompareOperator, Expr, ExprKind, Property, TextPart, Type, TypeId, TypeShape, Variable};
+use crate::typed::{
+    ArithmeticOperator, CompareOperator, Expr, ExprKind, Property, TextPart, Type, TypeId, TypeShape,
+    Variable,
+};
 use crate::value::{Currency, FailureKind};
 
 const INT: Type = Type::Int(i64::MIN, i64::MAX);
@@ -33,12 +36,16 @@ impl Checker<'_> {
                 Some(Type::Number) => make(Type::Number, ExprKind::Number(*value as f64), span),
                 _ => make(Type::Int(*value, *value), ExprKind::Int(*value), span),
             },
-            ast::ExprKind::Number(text) => make(Type::Number, ExprKind::Number(text.parse().unwrap_or(0.0)), span),
+            ast::ExprKind::Number(text) => {
+                make(Type::Number, ExprKind::Number(text.parse().unwrap_or(0.0)), span)
+            }
             ast::ExprKind::Text(text) => self.text(text),
             ast::ExprKind::Money { amount, currency } => self.money(amount, currency, span),
             ast::ExprKind::Duration(ms) => make(Type::Duration, ExprKind::Duration(*ms), span),
             ast::ExprKind::TimeOfDay(minutes) => make(Type::Time, ExprKind::Time(*minutes), span),
-            ast::ExprKind::Date(year, month, day) => make(Type::Date, ExprKind::Date(days_from_civil(*year, *month, *day)), span),
+            ast::ExprKind::Date(year, month, day) => {
+                make(Type::Date, ExprKind::Date(days_from_civil(*year, *month, *day)), span)
+            }
             ast::ExprKind::YesNo(value) => make(Type::YesNo, ExprKind::YesNo(*value), span),
             ast::ExprKind::None => self.none(expected, span),
             ast::ExprKind::Now => make(Type::Moment, ExprKind::Now, span),
@@ -57,12 +64,16 @@ impl Checker<'_> {
             }
             ast::ExprKind::Unary(UnaryOperator::Negate, inner) => self.negate(inner, span),
             ast::ExprKind::Binary(operator, left, right) => self.binary(*operator, left, right, span),
-            ast::ExprKind::Between { value, low, high, zone } => self.between(value, low, high, zone.as_ref(), span),
+            ast::ExprKind::Between { value, low, high, zone } => {
+                self.between(value, low, high, zone.as_ref(), span)
+            }
             ast::ExprKind::Length(inner) => {
                 let inner = self.expr(inner, None);
                 let inner = self.present(inner);
                 match inner.ty {
-                    Type::List(..) | Type::Map(..) | Type::Text(_) => make(INT, ExprKind::Length(Box::new(inner)), span),
+                    Type::List(..) | Type::Map(..) | Type::Text(_) => {
+                        make(INT, ExprKind::Length(Box::new(inner)), span)
+                    }
                     Type::Unknown | Type::ToolResult(_) => error(span),
                     _ => self.mismatch("a list, a map or a text", &inner),
                 }
@@ -163,7 +174,10 @@ impl Checker<'_> {
             }
             Some(Type::Unknown | Type::ToolResult(_)) => return error(span),
             _ => {
-                let owners: Vec<TypeId> = (0..self.types.len() as u32).map(TypeId).filter(|id| self.has_nullary(*id, name)).collect();
+                let owners: Vec<TypeId> = (0..self.types.len() as u32)
+                    .map(TypeId)
+                    .filter(|id| self.has_nullary(*id, name))
+                    .collect();
                 if let [only] = owners.as_slice()
                     && let Some(found) = self.nullary(*only, name, span)
                 {
@@ -203,7 +217,9 @@ impl Checker<'_> {
             (Type::Message, "sender") => Some((Property::MessageSender, Type::Text(None))),
             (Type::Failure, "kind") => Some((Property::FailureKind, Type::FailureKind)),
             (Type::Failure, "detail") => Some((Property::FailureDetail, Type::Text(None))),
-            (Type::Failure, "until") => Some((Property::FailureUntil, Type::Optional(Box::new(Type::Moment)))),
+            (Type::Failure, "until") => {
+                Some((Property::FailureUntil, Type::Optional(Box::new(Type::Moment))))
+            }
             _ => None,
         };
         if let Some((property, ty)) = property {
@@ -240,7 +256,13 @@ impl Checker<'_> {
         }
     }
 
-    fn construct(&mut self, name: &ast::Ident, arguments: &[ast::Argument], expected: Option<&Type>, span: Span) -> Expr {
+    fn construct(
+        &mut self,
+        name: &ast::Ident,
+        arguments: &[ast::Argument],
+        expected: Option<&Type>,
+        span: Span,
+    ) -> Expr {
         let record = self.type_ids.get(&name.node).copied();
         if let Some(id) = record
             && let Some(TypeShape::Record(fields)) = self.shape(id).cloned()
@@ -270,7 +292,13 @@ impl Checker<'_> {
         error(span)
     }
 
-    fn arguments(&mut self, what: &str, fields: &[crate::typed::FieldDef], arguments: &[ast::Argument], span: Span) -> Vec<Expr> {
+    fn arguments(
+        &mut self,
+        what: &str,
+        fields: &[crate::typed::FieldDef],
+        arguments: &[ast::Argument],
+        span: Span,
+    ) -> Vec<Expr> {
         let mut values: Vec<Option<Expr>> = vec![None; fields.len()];
         for (position, argument) in arguments.iter().enumerate() {
             let at = match &argument.name {
@@ -278,7 +306,12 @@ impl Checker<'_> {
                     Some(at) => at,
                     None => {
                         let near = report::nearest(&name.node, fields.iter().map(|f| f.name.as_str()));
-                        self.push(report::no_field::report(&name.node, &format!("`{what}`"), name.span, near));
+                        self.push(report::no_field::report(
+                            &name.node,
+                            &format!("`{what}`"),
+                            name.span,
+                            near,
+                        ));
                         continue;
                     }
                 },
@@ -290,16 +323,33 @@ impl Checker<'_> {
                 *place = Some(value);
             }
         }
-        let missing: Vec<&str> =
-            fields.iter().zip(&values).filter(|(f, v)| v.is_none() && !matches!(f.ty, Type::Optional(_))).map(|(f, _)| f.name.as_str()).collect();
+        let missing: Vec<&str> = fields
+            .iter()
+            .zip(&values)
+            .filter(|(f, v)| v.is_none() && !matches!(f.ty, Type::Optional(_)))
+            .map(|(f, _)| f.name.as_str())
+            .collect();
         if !missing.is_empty() || arguments.len() > fields.len() {
             let names: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
-            self.push(report::wrong_count::report(&format!("`{what}`"), &format!("the fields {}", names.join(", ")), arguments.len(), span));
+            self.push(report::wrong_count::report(
+                &format!("`{what}`"),
+                &format!("the fields {}", names.join(", ")),
+                arguments.len(),
+                span,
+            ));
         }
         fields
             .iter()
             .zip(values)
-            .map(|(field, value)| value.unwrap_or_else(|| make(field.ty.clone(), if matches!(field.ty, Type::Optional(_)) { ExprKind::None } else { ExprKind::Error }, span)))
+            .map(|(field, value)| {
+                value.unwrap_or_else(|| {
+                    make(
+                        field.ty.clone(),
+                        if matches!(field.ty, Type::Optional(_)) { ExprKind::None } else { ExprKind::Error },
+                        span,
+                    )
+                })
+            })
             .collect()
     }
 
@@ -327,7 +377,10 @@ impl Checker<'_> {
             _ => items.len().max(1) as u32,
         };
         if values.len() > max as usize {
-            self.push(report::bad_bounds::report(&format!("{} elements in a list of at most {max}", values.len()), span));
+            self.push(report::bad_bounds::report(
+                &format!("{} elements in a list of at most {max}", values.len()),
+                span,
+            ));
         }
         make(Type::List(Box::new(element.unwrap_or(Type::Unknown)), max), ExprKind::List(values), span)
     }
@@ -336,10 +389,20 @@ impl Checker<'_> {
         let inner = self.expr(inner, None);
         match inner.ty {
             Type::Int(low, high) => match inner.kind {
-                ExprKind::Int(value) => make(Type::Int(value.wrapping_neg(), value.wrapping_neg()), ExprKind::Int(value.wrapping_neg()), span),
-                _ => make(Type::Int(high.saturating_neg(), low.saturating_neg()), ExprKind::Negate(Box::new(inner)), span),
+                ExprKind::Int(value) => make(
+                    Type::Int(value.wrapping_neg(), value.wrapping_neg()),
+                    ExprKind::Int(value.wrapping_neg()),
+                    span,
+                ),
+                _ => make(
+                    Type::Int(high.saturating_neg(), low.saturating_neg()),
+                    ExprKind::Negate(Box::new(inner)),
+                    span,
+                ),
             },
-            Type::Number | Type::Money(_) | Type::Duration => make(inner.ty.clone(), ExprKind::Negate(Box::new(inner)), span),
+            Type::Number | Type::Money(_) | Type::Duration => {
+                make(inner.ty.clone(), ExprKind::Negate(Box::new(inner)), span)
+            }
             Type::Unknown | Type::ToolResult(_) => error(span),
             _ => self.mismatch("a number, money or a duration", &inner),
         }
@@ -399,7 +462,13 @@ impl Checker<'_> {
         make(Type::YesNo, ExprKind::Contains(Box::new(left), Box::new(right)), span)
     }
 
-    fn compare(&mut self, operator: CompareOperator, left: &ast::Expr, right: &ast::Expr, span: Span) -> Expr {
+    fn compare(
+        &mut self,
+        operator: CompareOperator,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        span: Span,
+    ) -> Expr {
         let left = self.expr(left, None);
         let wanted = widen(&left.ty);
         let mut right = self.expr(right, Some(&wanted));
@@ -425,7 +494,15 @@ impl Checker<'_> {
         }
         let ordered = matches!(
             left.ty,
-            Type::Int(..) | Type::Number | Type::Money(_) | Type::Duration | Type::Moment | Type::Date | Type::Time | Type::Unknown | Type::ToolResult(_)
+            Type::Int(..)
+                | Type::Number
+                | Type::Money(_)
+                | Type::Duration
+                | Type::Moment
+                | Type::Date
+                | Type::Time
+                | Type::Unknown
+                | Type::ToolResult(_)
         );
         if !equality && !ordered {
             return self.mismatch("something with an order (a number, money, a time)", &left);
@@ -436,7 +513,14 @@ impl Checker<'_> {
         make(Type::YesNo, ExprKind::Compare(operator, Box::new(left), Box::new(right)), span)
     }
 
-    fn between(&mut self, value: &ast::Expr, low: &ast::Expr, high: &ast::Expr, zone: Option<&ast::Text>, span: Span) -> Expr {
+    fn between(
+        &mut self,
+        value: &ast::Expr,
+        low: &ast::Expr,
+        high: &ast::Expr,
+        zone: Option<&ast::Text>,
+        span: Span,
+    ) -> Expr {
         if let Some(zone) = zone {
             self.zone(zone);
         }
@@ -449,13 +533,27 @@ impl Checker<'_> {
         }
         let wanted = widen(&value.ty);
         let (low, high) = (self.coerce(low, &wanted), self.coerce(high, &wanted));
-        let at_least = make(Type::YesNo, ExprKind::Compare(CompareOperator::GreaterOrEqual, Box::new(value.clone()), Box::new(low)), span);
-        let at_most = make(Type::YesNo, ExprKind::Compare(CompareOperator::LessOrEqual, Box::new(value), Box::new(high)), span);
+        let at_least = make(
+            Type::YesNo,
+            ExprKind::Compare(CompareOperator::GreaterOrEqual, Box::new(value.clone()), Box::new(low)),
+            span,
+        );
+        let at_most = make(
+            Type::YesNo,
+            ExprKind::Compare(CompareOperator::LessOrEqual, Box::new(value), Box::new(high)),
+            span,
+        );
         make(Type::YesNo, ExprKind::And(Box::new(at_least), Box::new(at_most)), span)
     }
 
     /// Arithmetic on already written operands.
-    pub fn arithmetic(&mut self, operator: ArithmeticOperator, left: &ast::Expr, right: &ast::Expr, span: Span) -> Expr {
+    pub fn arithmetic(
+        &mut self,
+        operator: ArithmeticOperator,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        span: Span,
+    ) -> Expr {
         let left = self.expr(left, None);
         let right = self.expr(right, Some(&widen(&left.ty)));
         let (left, right) = (self.present(left), self.present(right));
@@ -463,13 +561,27 @@ impl Checker<'_> {
     }
 
     /// Arithmetic on checked operands.
-    pub fn arithmetic_typed(&mut self, operator: ArithmeticOperator, left: Expr, right: Expr, span: Span) -> Expr {
+    pub fn arithmetic_typed(
+        &mut self,
+        operator: ArithmeticOperator,
+        left: Expr,
+        right: Expr,
+        span: Span,
+    ) -> Expr {
         use ArithmeticOperator as A;
         let ty = match (operator, &left.ty, &right.ty) {
-            (_, Type::Unknown | Type::ToolResult(_), _) | (_, _, Type::Unknown | Type::ToolResult(_)) => return error(span),
+            (_, Type::Unknown | Type::ToolResult(_), _) | (_, _, Type::Unknown | Type::ToolResult(_)) => {
+                return error(span);
+            }
             (_, Type::Int(..), Type::Int(..)) => INT,
-            (_, Type::Number, Type::Number | Type::Int(..)) | (_, Type::Int(..), Type::Number) => Type::Number,
-            (A::Add | A::Subtract, Type::Money(a), Type::Money(b)) if a == b || a.is_none() || b.is_none() => Type::Money(a.or(*b)),
+            (_, Type::Number, Type::Number | Type::Int(..)) | (_, Type::Int(..), Type::Number) => {
+                Type::Number
+            }
+            (A::Add | A::Subtract, Type::Money(a), Type::Money(b))
+                if a == b || a.is_none() || b.is_none() =>
+            {
+                Type::Money(a.or(*b))
+            }
             (A::Multiply | A::Divide, Type::Money(a), Type::Int(..)) => Type::Money(*a),
             (A::Add | A::Subtract, Type::Duration, Type::Duration) => Type::Duration,
             (A::Multiply | A::Divide, Type::Duration, Type::Int(..)) => Type::Duration,
@@ -493,7 +605,11 @@ impl Checker<'_> {
     /// A message where text is wanted gives its text.
     pub fn as_text(&mut self, expr: Expr) -> Expr {
         match expr.ty {
-            Type::Message => Expr { ty: Type::Text(None), span: expr.span, kind: ExprKind::Property(Box::new(expr), Property::MessageText) },
+            Type::Message => Expr {
+                ty: Type::Text(None),
+                span: expr.span,
+                kind: ExprKind::Property(Box::new(expr), Property::MessageText),
+            },
             _ => expr,
         }
     }
@@ -512,7 +628,10 @@ impl Checker<'_> {
 
     /// Fits a value into a type, or says why it does not.
     pub fn coerce(&mut self, expr: Expr, expected: &Type) -> Expr {
-        if matches!(expr.ty, Type::Unknown | Type::ToolResult(_)) || *expected == Type::Unknown || expr.ty == *expected {
+        if matches!(expr.ty, Type::Unknown | Type::ToolResult(_))
+            || *expected == Type::Unknown
+            || expr.ty == *expected
+        {
             return expr;
         }
         match (&expr.ty, expected) {
@@ -525,10 +644,17 @@ impl Checker<'_> {
                 _ => self.mismatch("number", &expr),
             },
             (Type::Money(Some(_)), Type::Money(None)) => expr,
-            (Type::List(of, max), Type::List(into, most)) if max <= most && (of == into || **of == Type::Unknown || matches!((of.as_ref(), into.as_ref()), (Type::Text(_), Type::Text(None)))) => {
+            (Type::List(of, max), Type::List(into, most))
+                if max <= most
+                    && (of == into
+                        || **of == Type::Unknown
+                        || matches!((of.as_ref(), into.as_ref()), (Type::Text(_), Type::Text(None)))) =>
+            {
                 Expr { ty: expected.clone(), ..expr }
             }
-            (Type::FailureKind, Type::Text(_)) => Expr { ty: Type::Text(None), span: expr.span, kind: ExprKind::Print(Box::new(expr)) },
+            (Type::FailureKind, Type::Text(_)) => {
+                Expr { ty: Type::Text(None), span: expr.span, kind: ExprKind::Print(Box::new(expr)) }
+            }
             (Type::Message, Type::Text(None)) => self.as_text(expr),
             (Type::Optional(_), Type::Optional(_)) => self.mismatch_types(expected, &expr),
             (_, Type::Optional(of)) => {

@@ -102,7 +102,12 @@ pub(super) fn flow(program: &Program) -> Flow<'_> {
             let mut out: Vec<StateId> = targets(&timer.steps).into_iter().collect();
             out.dedup();
             let calls = calls_of(&timer.steps);
-            edges.extend(out.into_iter().map(|to| Edge { from: at, to: to.0 as usize, cause: Cause::Timer, calls }));
+            edges.extend(out.into_iter().map(|to| Edge {
+                from: at,
+                to: to.0 as usize,
+                cause: Cause::Timer,
+                calls,
+            }));
             facts.has_effect |= has_effect(&timer.steps);
         }
         for handler in &facts.handlers {
@@ -120,15 +125,23 @@ pub(super) fn flow(program: &Program) -> Flow<'_> {
                     Cause::Event
                 }
             };
-            edges.extend(targets(steps).into_iter().map(|to| Edge { from: at, to: to.0 as usize, cause, calls }));
+            edges.extend(targets(steps).into_iter().map(|to| Edge {
+                from: at,
+                to: to.0 as usize,
+                cause,
+                calls,
+            }));
         }
         flow.states.push(facts);
         flow.edges.extend(edges);
     }
     // Ruling 8: a failure inside the target of `anywhere on failed` parks the session, it leads nowhere.
     let parking = failure_targets(program);
-    flow.edges.retain(|edge| edge.to < program.states.len() && (edge.cause != Cause::Failure || !parking.contains(&edge.from)));
-    flow.starts = (0..=program.states.len()).map(|at| flow.edges.partition_point(|edge| edge.from < at)).collect();
+    flow.edges.retain(|edge| {
+        edge.to < program.states.len() && (edge.cause != Cause::Failure || !parking.contains(&edge.from))
+    });
+    flow.starts =
+        (0..=program.states.len()).map(|at| flow.edges.partition_point(|edge| edge.from < at)).collect();
     flow
 }
 
@@ -165,7 +178,9 @@ pub(super) fn blocks(step: &Step) -> Vec<&[Step]> {
         StepKind::Match { arms, otherwise, .. } => {
             arms.iter().map(|a| a.steps.as_slice()).chain(otherwise.as_deref()).collect()
         }
-        StepKind::Switch { arms, otherwise, .. } => arms.iter().map(|(_, s)| s.as_slice()).chain([otherwise.as_slice()]).collect(),
+        StepKind::Switch { arms, otherwise, .. } => {
+            arms.iter().map(|(_, s)| s.as_slice()).chain([otherwise.as_slice()]).collect()
+        }
         StepKind::IfSome { some, none, .. } => vec![some, none],
         StepKind::PickArms { arms, .. } => arms.iter().map(|a| a.steps.as_slice()).collect(),
         StepKind::Turn { says, calls, refuses, .. } => {
@@ -203,7 +218,13 @@ pub(super) fn has_effect(steps: &[Step]) -> bool {
     steps.iter().any(|step| {
         matches!(
             step.kind,
-            StepKind::PickArms { .. } | StepKind::PickValue { .. } | StepKind::Write { .. } | StepKind::Turn { .. } | StepKind::Run(_) | StepKind::Reply(_) | StepKind::SendOwner(_)
+            StepKind::PickArms { .. }
+                | StepKind::PickValue { .. }
+                | StepKind::Write { .. }
+                | StepKind::Turn { .. }
+                | StepKind::Run(_)
+                | StepKind::Reply(_)
+                | StepKind::SendOwner(_)
         ) || matches!(&step.kind, StepKind::Later(l) if l.what != "when")
             || blocks(step).into_iter().any(has_effect)
     })
@@ -213,7 +234,9 @@ pub(super) fn has_effect(steps: &[Step]) -> bool {
 fn always_reads_history(steps: &[Step]) -> bool {
     steps.iter().any(|step| match &step.kind {
         StepKind::Turn { .. } => true,
-        StepKind::PickArms { model, .. } | StepKind::PickValue { model, .. } | StepKind::Write { model, .. } => model.history,
+        StepKind::PickArms { model, .. }
+        | StepKind::PickValue { model, .. }
+        | StepKind::Write { model, .. } => model.history,
         StepKind::Later(later) if later.what.contains("fill") => true,
         _ => {
             let inner = blocks(step);

@@ -23,7 +23,11 @@ pub(super) struct FolderNames<'a> {
 }
 
 /// Checks all files.
-pub(super) fn check_folder(files: &[ast::File], environment: &Environment, diagnostics: &mut Diagnostics) -> Checked {
+pub(super) fn check_folder(
+    files: &[ast::File],
+    environment: &Environment,
+    diagnostics: &mut Diagnostics,
+) -> Checked {
     let names = collect(files, diagnostics);
     let mut checked = Checked::default();
     for file in files {
@@ -33,13 +37,16 @@ pub(super) fn check_folder(files: &[ast::File], environment: &Environment, diagn
         }
     }
     checked.agents.sort_by(|a, b| a.program.name.cmp(&b.program.name));
-    let routes_files: Vec<&ast::File> = files.iter().filter(|f| matches!(f.kind, ast::FileKind::Routes)).collect();
+    let routes_files: Vec<&ast::File> =
+        files.iter().filter(|f| matches!(f.kind, ast::FileKind::Routes)).collect();
     if let [first, second, ..] = routes_files.as_slice() {
         diagnostics.push(report::duplicate::report("file", "routes", second.kind_span, first.kind_span));
     }
-    checked.routes = routes_files.first().map(|file| routes::check_routes(file, &names, environment, diagnostics));
+    checked.routes =
+        routes_files.first().map(|file| routes::check_routes(file, &names, environment, diagnostics));
     if checked.routes.is_none() && !names.recovered {
-        let talkable: Vec<_> = checked.agents.iter().filter(|a| !is_askable(&names, &a.program.name)).collect();
+        let talkable: Vec<_> =
+            checked.agents.iter().filter(|a| !is_askable(&names, &a.program.name)).collect();
         if let [first, second, ..] = talkable.as_slice()
             && first.program.name != second.program.name
         {

@@ -23,7 +23,16 @@ struct Shape {
 
 impl Shape {
     fn simple(what: &str) -> Self {
-        Self { what: what.into(), gives: Type::Unknown, calls: 0, waits: false, can_fail: false, can_be_uncertain: false, arms: Vec::new(), falls_through: true }
+        Self {
+            what: what.into(),
+            gives: Type::Unknown,
+            calls: 0,
+            waits: false,
+            can_fail: false,
+            can_be_uncertain: false,
+            arms: Vec::new(),
+            falls_through: true,
+        }
     }
 }
 
@@ -38,7 +47,12 @@ fn with_arms(mut shape: Shape, arms: Vec<CheckedArm>) -> Shape {
 
 impl Checker<'_> {
     /// Checks such a step; with a target its value is assigned behind it.
-    pub fn later_step(&mut self, written: &ast::Step, target: Option<&ast::Place>, out: &mut Vec<Step>) -> StepKind {
+    pub fn later_step(
+        &mut self,
+        written: &ast::Step,
+        target: Option<&ast::Place>,
+        out: &mut Vec<Step>,
+    ) -> StepKind {
         let span = written.span;
         let shape = match &written.kind {
             Written::Call(call) => self.call(call, span),
@@ -48,7 +62,12 @@ impl Checker<'_> {
             Written::Each(each) => self.each(each, target),
             Written::Together(steps) => {
                 let steps = self.steps(steps);
-                Shape { arms: vec![("together".into(), steps)], falls_through: false, can_fail: true, ..Shape::simple("`together`") }
+                Shape {
+                    arms: vec![("together".into(), steps)],
+                    falls_through: false,
+                    can_fail: true,
+                    ..Shape::simple("`together`")
+                }
             }
             Written::Show(what) => {
                 self.printed(what);
@@ -99,8 +118,13 @@ impl Checker<'_> {
     /// A tool's name and arguments.
     pub fn invocation(&mut self, invocation: &ast::ToolInvocation) {
         if !self.grants.contains_key(&invocation.tool.node) {
-            let near = report::nearest(&invocation.tool.node, self.grants.keys().map(String::as_str)).map(str::to_string);
-            self.push_unknown(report::unknown_tool::report(&invocation.tool.node, invocation.tool.span, near.as_deref()));
+            let near = report::nearest(&invocation.tool.node, self.grants.keys().map(String::as_str))
+                .map(str::to_string);
+            self.push_unknown(report::unknown_tool::report(
+                &invocation.tool.node,
+                invocation.tool.span,
+                near.as_deref(),
+            ));
         }
         for argument in &invocation.arguments {
             self.expr(&argument.value, None);
@@ -110,9 +134,18 @@ impl Checker<'_> {
     fn call(&mut self, call: &ast::CallStep, span: Span) -> Shape {
         self.invocation(&call.invocation);
         let result = Type::ToolResult(call.invocation.tool.node.clone());
-        let shape = Shape { gives: result.clone(), can_fail: true, can_be_uncertain: true, ..Shape::simple("`call`") };
+        let shape = Shape {
+            gives: result.clone(),
+            can_fail: true,
+            can_be_uncertain: true,
+            ..Shape::simple("`call`")
+        };
         if let Some(arms) = &call.arms {
-            let outcomes = [Outcome::with("done", vec![result]), Outcome::optional("failed", vec![Type::Failure]), Outcome::optional("uncertain", Vec::new())];
+            let outcomes = [
+                Outcome::with("done", vec![result]),
+                Outcome::optional("failed", vec![Type::Failure]),
+                Outcome::optional("uncertain", Vec::new()),
+            ];
             let arms = self.arms("`call`", &outcomes, arms);
             self.require_all("this `call`", &outcomes, &arms, span);
             return with_arms(shape, arms);
@@ -120,7 +153,12 @@ impl Checker<'_> {
         match &call.otherwise {
             Some(otherwise) => {
                 let steps = self.block(&otherwise.steps);
-                Shape { arms: vec![("else".into(), steps)], can_fail: false, can_be_uncertain: false, ..shape }
+                Shape {
+                    arms: vec![("else".into(), steps)],
+                    can_fail: false,
+                    can_be_uncertain: false,
+                    ..shape
+                }
             }
             None => shape,
         }
@@ -141,11 +179,17 @@ impl Checker<'_> {
         if !is_agent {
             self.who(&Who::One(ask.whom.clone()));
         }
-        let shape = Shape { gives: gives.clone(), calls, waits: true, can_fail: true, ..Shape::simple("`ask`") };
+        let shape =
+            Shape { gives: gives.clone(), calls, waits: true, can_fail: true, ..Shape::simple("`ask`") };
         let answer = if is_agent { "done" } else { "says" };
         if let Some(arms) = &ask.arms {
-            let mut outcomes = vec![Outcome::with(answer, vec![gives]), Outcome::optional("failed", vec![Type::Failure])];
-            outcomes.push(if ask.within.is_some() { Outcome::plain("late") } else { Outcome::optional("late", Vec::new()) });
+            let mut outcomes =
+                vec![Outcome::with(answer, vec![gives]), Outcome::optional("failed", vec![Type::Failure])];
+            outcomes.push(if ask.within.is_some() {
+                Outcome::plain("late")
+            } else {
+                Outcome::optional("late", Vec::new())
+            });
             let arms = self.arms("`ask`", &outcomes, arms);
             self.require_all("this `ask`", &outcomes, &arms, span);
             return with_arms(shape, arms);
@@ -163,7 +207,12 @@ impl Checker<'_> {
     fn asked_agent(&mut self, whom: &ast::Ident) -> (Type, u32) {
         let Some(calls) = self.asks.get(&whom.node).copied() else {
             let near = report::nearest(&whom.node, self.asks.keys().map(String::as_str)).map(str::to_string);
-            self.push_unknown(report::unknown_agent::report("agent that may be asked", &whom.node, whom.span, near.as_deref()));
+            self.push_unknown(report::unknown_agent::report(
+                "agent that may be asked",
+                &whom.node,
+                whom.span,
+                near.as_deref(),
+            ));
             return (Type::Unknown, 0);
         };
         let gives = self.folder.agents.get(whom.node.as_str()).and_then(|(_, file)| match &file.kind {
@@ -171,7 +220,9 @@ impl Checker<'_> {
             _ => None,
         });
         let gives = match gives {
-            Some(written) if matches!(written.kind, ast::TypeExprKind::Name(ref n) if n == "text") => Type::Text(None),
+            Some(written) if matches!(written.kind, ast::TypeExprKind::Name(ref n) if n == "text") => {
+                Type::Text(None)
+            }
             _ => Type::Unknown,
         };
         (gives, calls.unwrap_or(1))
@@ -180,9 +231,11 @@ impl Checker<'_> {
     /// Somebody who answers.
     pub fn who(&mut self, who: &Who) {
         let (Who::One(name) | Who::Quorum(_, name)) = who;
-        let known = matches!(name.node.as_str(), "owner" | "sender") || self.folder.people.contains_key(name.node.as_str());
+        let known = matches!(name.node.as_str(), "owner" | "sender")
+            || self.folder.people.contains_key(name.node.as_str());
         if !known {
-            let near = report::nearest(&name.node, self.folder.people.keys().copied().chain(["owner", "sender"]));
+            let near =
+                report::nearest(&name.node, self.folder.people.keys().copied().chain(["owner", "sender"]));
             self.push_unknown(report::unknown_agent::report("person", &name.node, name.span, near));
         }
     }
@@ -198,10 +251,15 @@ impl Checker<'_> {
         if let Some(slot) = &approve.editing
             && !self.slot_ids.contains_key(&slot.node)
         {
-            let near = report::nearest(&slot.node, self.slot_ids.keys().map(String::as_str)).map(str::to_string);
+            let near =
+                report::nearest(&slot.node, self.slot_ids.keys().map(String::as_str)).map(str::to_string);
             self.push_unknown(report::unknown_name::report(&slot.node, slot.span, near.as_deref()));
         }
-        let late = if approve.within.is_some() { Outcome::plain("late") } else { Outcome::optional("late", Vec::new()) };
+        let late = if approve.within.is_some() {
+            Outcome::plain("late")
+        } else {
+            Outcome::optional("late", Vec::new())
+        };
         let outcomes = [Outcome::plain("yes"), Outcome::plain("no"), late];
         let arms = self.arms("`approve`", &outcomes, &approve.arms);
         self.require_all("this `approve`", &outcomes, &arms, span);
@@ -212,7 +270,8 @@ impl Checker<'_> {
         if let Some(name) = &fill.model.using
             && !self.model_ids.contains_key(&name.node)
         {
-            let near = report::nearest(&name.node, self.model_ids.keys().map(String::as_str)).map(str::to_string);
+            let near =
+                report::nearest(&name.node, self.model_ids.keys().map(String::as_str)).map(str::to_string);
             self.push_unknown(report::unknown_model::report(&name.node, name.span, near.as_deref()));
         }
         match self.slot_ids.get(&fill.slot.node).map(|at| self.slots[*at as usize].ty.clone()) {
@@ -222,11 +281,20 @@ impl Checker<'_> {
                 self.push(report::type_mismatch::report("a slot of a `so far` type", &found, fill.slot.span));
             }
             None => {
-                let near = report::nearest(&fill.slot.node, self.slot_ids.keys().map(String::as_str)).map(str::to_string);
-                self.push_unknown(report::unknown_name::report(&fill.slot.node, fill.slot.span, near.as_deref()));
+                let near = report::nearest(&fill.slot.node, self.slot_ids.keys().map(String::as_str))
+                    .map(str::to_string);
+                self.push_unknown(report::unknown_name::report(
+                    &fill.slot.node,
+                    fill.slot.span,
+                    near.as_deref(),
+                ));
             }
         }
-        let outcomes = [Outcome::plain("complete"), Outcome::with("missing", vec![Type::Text(None)]), Outcome::plain("nothing")];
+        let outcomes = [
+            Outcome::plain("complete"),
+            Outcome::with("missing", vec![Type::Text(None)]),
+            Outcome::plain("nothing"),
+        ];
         let arms = self.arms("`fill`", &outcomes, &fill.arms);
         self.require_all("this `fill`", &outcomes, &arms, span);
         let calls = fill.model.retry.as_ref().map_or(1, |r| r.node + 1);

@@ -22,13 +22,21 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagno
         let name = &program.states[at].name;
         match on_message(flow, at) {
             Some((HandlerAction::Hold, span)) if !accepting.contains(&at) => {
-                diagnostics.push(report::message_lost::report(name, "hold", span, "no state that takes messages can be reached from here"));
+                diagnostics.push(report::message_lost::report(
+                    name,
+                    "hold",
+                    span,
+                    "no state that takes messages can be reached from here",
+                ));
             }
             Some((HandlerAction::Join, span)) => {
                 let waits_here = flow.states[at].may_wait.then_some(at);
                 let lost = waits_here.or_else(|| flow.from(at).map(|e| e.to).find(|to| losing.contains(to)));
                 if let Some(lost) = lost {
-                    let why = format!("they would wait at or behind `{}`, which neither takes messages nor reads the history", program.states[lost].name);
+                    let why = format!(
+                        "they would wait at or behind `{}`, which neither takes messages nor reads the history",
+                        program.states[lost].name
+                    );
                     diagnostics.push(report::message_lost::report(name, "join", span, &why));
                 }
             }
@@ -41,7 +49,8 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagno
 /// next session takes them.
 fn accepting(flow: &Flow<'_>) -> BTreeSet<usize> {
     let seeds = (0..flow.states.len()).filter(|at| {
-        let takes = matches!(on_message(flow, *at), Some((HandlerAction::Run { .. } | HandlerAction::Drop, _)));
+        let takes =
+            matches!(on_message(flow, *at), Some((HandlerAction::Run { .. } | HandlerAction::Drop, _)));
         takes || (!flow.states[*at].may_wait && flow.from(*at).len() == 0)
     });
     backwards(flow, seeds.collect(), |_| true)

@@ -12,13 +12,18 @@ impl Checker<'_> {
     fn model_use(&mut self, parts: &ast::ModelParts, step: &str, span: Span) -> ModelUse {
         let model = match &parts.using {
             Some(name) => self.model_ids.get(&name.node).copied().unwrap_or_else(|| {
-                let near = report::nearest(&name.node, self.model_ids.keys().map(String::as_str)).map(str::to_string);
+                let near = report::nearest(&name.node, self.model_ids.keys().map(String::as_str))
+                    .map(str::to_string);
                 self.push_unknown(report::unknown_model::report(&name.node, name.span, near.as_deref()));
                 ModelId(0)
             }),
             None => {
                 let title = format!("`{step}` does not say which model to use");
-                self.push(report::missing_part::report(&title, span, "add `using NAME`, with NAME from `models { … }`"));
+                self.push(report::missing_part::report(
+                    &title,
+                    span,
+                    "add `using NAME`, with NAME from `models { … }`",
+                ));
                 ModelId(0)
             }
         };
@@ -35,7 +40,11 @@ impl Checker<'_> {
             }
         }
         if history && !self.has_history {
-            self.push(report::missing_part::report("there is no history to read", span, "add `context { dynamic history last 20 messages max 4000 tokens }`"));
+            self.push(report::missing_part::report(
+                "there is no history to read",
+                span,
+                "add `context { dynamic history last 20 messages max 4000 tokens }`",
+            ));
         }
         let instruction = parts.instruction.as_ref().map(|t| self.text_parts(t)).unwrap_or_default();
         ModelUse { model, from, history, retries: parts.retry.as_ref().map_or(0, |r| r.node), instruction }
@@ -54,7 +63,11 @@ impl Checker<'_> {
         self.needs_instruction(&pick.model, "pick", span);
         let written = pick.arms.as_deref().unwrap_or_default();
         if pick.arms.is_none() {
-            self.push(report::missing_part::report("this `pick` has neither arms nor a name for its value", span, "add arms in `{ … }`, or write `x = pick …`"));
+            self.push(report::missing_part::report(
+                "this `pick` has neither arms nor a name for its value",
+                span,
+                "add arms in `{ … }`, or write `x = pick …`",
+            ));
         }
         match ty {
             Type::Named(id) if matches!(self.shape(id), Some(TypeShape::Union(_))) => {
@@ -65,9 +78,18 @@ impl Checker<'_> {
                     self.require_all("this `pick`", &outcomes, &checked, span);
                 }
                 if let Some(other) = checked.iter().find(|a| a.is_else) {
-                    self.push(report::dead_arm::report("else", "`pick` (every case has its own arm)", other.span, None));
+                    self.push(report::dead_arm::report(
+                        "else",
+                        "`pick` (every case has its own arm)",
+                        other.span,
+                        None,
+                    ));
                 }
-                let arms = checked.into_iter().filter(|a| !a.is_else).map(super::arms::CheckedArm::into_variant_arm).collect();
+                let arms = checked
+                    .into_iter()
+                    .filter(|a| !a.is_else)
+                    .map(super::arms::CheckedArm::into_variant_arm)
+                    .collect();
                 StepKind::PickArms { ty: id, model, arms }
             }
             Type::Unknown => {
@@ -82,24 +104,46 @@ impl Checker<'_> {
                     self.close_scope();
                 }
                 let calls = model.retries + 1;
-                StepKind::Later(LaterStep { what: "pick".into(), model_calls_max: calls, waits: false, can_fail: true, can_be_uncertain: false, falls_through: arms.is_empty(), arms })
+                StepKind::Later(LaterStep {
+                    what: "pick".into(),
+                    model_calls_max: calls,
+                    waits: false,
+                    can_fail: true,
+                    can_be_uncertain: false,
+                    falls_through: arms.is_empty(),
+                    arms,
+                })
             }
             other => {
                 let found = self.type_name(&other);
-                self.push(report::type_mismatch::report("a union (or `x = pick …` for a value)", &found, pick.ty.span));
+                self.push(report::type_mismatch::report(
+                    "a union (or `x = pick …` for a value)",
+                    &found,
+                    pick.ty.span,
+                ));
                 StepKind::Error
             }
         }
     }
 
-    pub fn pick_value(&mut self, pick: &ast::PickStep, target: &ast::Place, span: Span, out: &mut Vec<Step>) -> StepKind {
+    pub fn pick_value(
+        &mut self,
+        pick: &ast::PickStep,
+        target: &ast::Place,
+        span: Span,
+        out: &mut Vec<Step>,
+    ) -> StepKind {
         let ty = self.resolve_type(&pick.ty);
         let model = self.model_use(&pick.model, "pick", span);
         self.needs_instruction(&pick.model, "pick", span);
         match &ty {
             Type::Json | Type::Message | Type::SoFar(_) | Type::Map(..) => {
                 let name = self.type_name(&ty);
-                self.push(report::type_mismatch::report("a type that a model can give (text, numbers, times, money, lists, unions, records)", &name, pick.ty.span));
+                self.push(report::type_mismatch::report(
+                    "a type that a model can give (text, numbers, times, money, lists, unions, records)",
+                    &name,
+                    pick.ty.span,
+                ));
             }
             _ => {}
         }
@@ -150,21 +194,38 @@ impl Checker<'_> {
     pub fn turn(&mut self, turn: &ast::TurnStep, span: Span) -> StepKind {
         let mut model = self.model_use(&turn.model, "turn", span);
         if !model.history {
-            self.push(report::missing_part::report("`turn` continues the conversation", span, "add `with history`"));
+            self.push(report::missing_part::report(
+                "`turn` continues the conversation",
+                span,
+                "add `with history`",
+            ));
         }
         model.history = true;
         let has_tools = !self.grants.is_empty();
         let outcomes = [
             Outcome::with("says", vec![Type::Text(None)]),
-            if has_tools { Outcome::with("calls", vec![Type::ToolCalls]) } else { Outcome::optional("calls", vec![Type::ToolCalls]) },
+            if has_tools {
+                Outcome::with("calls", vec![Type::ToolCalls])
+            } else {
+                Outcome::optional("calls", vec![Type::ToolCalls])
+            },
             Outcome::with("refuses", vec![Type::Text(None)]),
         ];
         let checked = self.arms("`turn`", &outcomes, &turn.arms);
         self.require_all("this `turn`", &outcomes, &checked, span);
         let find = |case: u32| {
-            checked.iter().find(|a| a.cases.contains(&case)).map(|a| (a.binders.first().copied(), a.steps.clone()))
+            checked
+                .iter()
+                .find(|a| a.cases.contains(&case))
+                .map(|a| (a.binders.first().copied(), a.steps.clone()))
         };
-        StepKind::Turn { stream: turn.stream, model, says: find(0).unwrap_or_default(), calls: find(1), refuses: find(2).unwrap_or_default() }
+        StepKind::Turn {
+            stream: turn.stream,
+            model,
+            says: find(0).unwrap_or_default(),
+            calls: find(1),
+            refuses: find(2).unwrap_or_default(),
+        }
     }
 
     pub fn run(&mut self, run: &ast::RunStep, span: Span) -> StepKind {

@@ -40,7 +40,8 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagno
 }
 
 fn can_be_woken(flow: &Flow<'_>, state: usize) -> bool {
-    flow.states[state].handlers.iter().any(|handler| {
-        matches!(handler.action, HandlerAction::Run { .. }) && !is_failure(&handler.trigger)
-    })
+    flow.states[state]
+        .handlers
+        .iter()
+        .any(|handler| matches!(handler.action, HandlerAction::Run { .. }) && !is_failure(&handler.trigger))
 }

@@ -50,6 +50,13 @@ pub struct Page {
     pub text: &'static str,
 }
 
+/// The compiler's own limit; it needs no program of its own to show it, only a very long one.
+pub const TOO_LARGE: Page = Page {
+    code: "E0902",
+    title: "a program that is too large",
+    text: "One agent compiles to at most 65,535 instructions. Split it into agents of their own, which a `routes` file tells\napart.\n",
+};
+
 /// Pages of the checker, by code.
 pub const PAGES: &[Page] = &[
     unknown_name::PAGE,
@@ -89,6 +96,7 @@ pub const PAGES: &[Page] = &[
     no_routes::PAGE,
     uncovered::PAGE,
     not_yet::PAGE,
+    TOO_LARGE,
 ];
 
 /// "did you mean" where a near name is known, general advice otherwise.
@@ -101,7 +109,9 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + name.len().max(candidate.len()) / 4 && *distance < name.len())
+        .filter(|(distance, candidate)| {
+            *distance <= 1 + name.len().max(candidate.len()) / 4 && *distance < name.len()
+        })
         .min()
         .map(|(_, candidate)| candidate)
 }

@@ -76,14 +76,24 @@ pub enum Per {
 }
 
 /// Checks the routes file.
-pub(super) fn check_routes(file: &ast::File, names: &FolderNames<'_>, environment: &Environment, diagnostics: &mut Diagnostics) -> Routes {
-    let mut checker = RoutesChecker { names, environment, diagnostics, routes: Routes::default(), groups: Vec::new() };
+pub(super) fn check_routes(
+    file: &ast::File,
+    names: &FolderNames<'_>,
+    environment: &Environment,
+    diagnostics: &mut Diagnostics,
+) -> Routes {
+    let mut checker =
+        RoutesChecker { names, environment, diagnostics, routes: Routes::default(), groups: Vec::new() };
     for item in &file.items {
         match &item.kind {
             ast::ItemKind::People(people) => checker.people(people),
             ast::ItemKind::Route(_) => {}
             _ => {
-                let report = report::bad_route::report("a routes file holds people and routes", item.span, "move this to an agent or a shared file");
+                let report = report::bad_route::report(
+                    "a routes file holds people and routes",
+                    item.span,
+                    "move this to an agent or a shared file",
+                );
                 checker.diagnostics.push(report);
             }
         }
@@ -118,7 +128,12 @@ impl RoutesChecker<'_, '_> {
     fn people(&mut self, people: &[ast::PersonDecl]) {
         for (at, person) in people.iter().enumerate() {
             if let Some(first) = people[..at].iter().find(|p| p.name.node == person.name.node) {
-                self.diagnostics.push(report::duplicate::report("person", &person.name.node, person.name.span, first.name.span));
+                self.diagnostics.push(report::duplicate::report(
+                    "person",
+                    &person.name.node,
+                    person.name.span,
+                    first.name.span,
+                ));
                 continue;
             }
             let zone = person.zone.as_ref().and_then(|zone| {
@@ -134,7 +149,11 @@ impl RoutesChecker<'_, '_> {
                 None if person.name.node == "owner" => {}
                 None => {
                     let title = format!("`{}` has no identity", person.name.node);
-                    self.diagnostics.push(report::bad_route::report(&title, person.name.span, "write `NAME = telegram 12345`; only the owner comes from pairing"));
+                    self.diagnostics.push(report::bad_route::report(
+                        &title,
+                        person.name.span,
+                        "write `NAME = telegram 12345`; only the owner comes from pairing",
+                    ));
                 }
                 Some(_) if person.name.node == "owner" => {
                     self.diagnostics.push(report::bad_route::report("the owner comes from pairing", person.span, "delete `= …`; send `/start CODE` to the bot, or set `telegram.owner` in the configuration"));
@@ -142,7 +161,11 @@ impl RoutesChecker<'_, '_> {
                 Some(PersonIdentity::Channel { channel, id }) => {
                     self.channel(channel);
                     if id.node <= 0 {
-                        self.diagnostics.push(report::bad_route::report("a person's id is a positive number", id.span, "ask the person for their numeric id; negative ids are groups"));
+                        self.diagnostics.push(report::bad_route::report(
+                            "a person's id is a positive number",
+                            id.span,
+                            "ask the person for their numeric id; negative ids are groups",
+                        ));
                     }
                     identities.push((channel.node.clone(), id.node.to_string()));
                 }
@@ -161,7 +184,12 @@ impl RoutesChecker<'_, '_> {
         for member in members {
             if member.node != "owner" && !self.names.people.contains_key(member.node.as_str()) {
                 let near = report::nearest(&member.node, self.names.people.keys().copied());
-                self.diagnostics.push(report::unknown_agent::report("person", &member.node, member.span, near));
+                self.diagnostics.push(report::unknown_agent::report(
+                    "person",
+                    &member.node,
+                    member.span,
+                    near,
+                ));
             }
         }
         self.groups.push((name.to_string(), members.iter().map(|m| m.node.clone()).collect()));
@@ -175,9 +203,17 @@ impl RoutesChecker<'_, '_> {
             self.later("the gateway", channel.span);
             return;
         }
-        let near = report::nearest(&channel.node, self.environment.channels.iter().map(String::as_str)).map(str::to_string);
-        let hint = near.map_or_else(|| format!("channels are {}", self.environment.channels.join(", ")), |near| format!("did you mean `{near}`?"));
-        self.diagnostics.push(report::bad_route::report(&format!("there is no channel `{}`", channel.node), channel.span, &hint));
+        let near = report::nearest(&channel.node, self.environment.channels.iter().map(String::as_str))
+            .map(str::to_string);
+        let hint = near.map_or_else(
+            || format!("channels are {}", self.environment.channels.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        self.diagnostics.push(report::bad_route::report(
+            &format!("there is no channel `{}`", channel.node),
+            channel.span,
+            &hint,
+        ));
     }
 
     fn route(&mut self, route: &ast::RouteDecl) {
@@ -196,8 +232,17 @@ impl RoutesChecker<'_, '_> {
                         continue;
                     }
                     // The shell and the gateway are the operator's own.
-                    let from = if channel.node == "telegram" { self.from(from.as_ref(), channel) } else { From::Anyone };
-                    self.add(Rule { channel: Some(channel.node.clone()), from, to: to.clone(), span: route.span });
+                    let from = if channel.node == "telegram" {
+                        self.from(from.as_ref(), channel)
+                    } else {
+                        From::Anyone
+                    };
+                    self.add(Rule {
+                        channel: Some(channel.node.clone()),
+                        from,
+                        to: to.clone(),
+                        span: route.span,
+                    });
                 }
             }
         }
@@ -206,7 +251,11 @@ impl RoutesChecker<'_, '_> {
     fn from(&mut self, from: Option<&ast::Ident>, channel: &ast::Ident) -> From {
         let Some(name) = from else {
             let hint = format!("write `{0} from owner` or `{0} from anyone`", channel.node);
-            self.diagnostics.push(report::bad_route::report("this route does not say whose messages it takes", channel.span, &hint));
+            self.diagnostics.push(report::bad_route::report(
+                "this route does not say whose messages it takes",
+                channel.span,
+                &hint,
+            ));
             return From::People(Vec::new());
         };
         match name.node.as_str() {
@@ -217,7 +266,8 @@ impl RoutesChecker<'_, '_> {
                     return From::People(members.clone());
                 }
                 if !self.names.people.contains_key(other) {
-                    let near = report::nearest(other, self.names.people.keys().copied().chain(["owner", "anyone"]));
+                    let near =
+                        report::nearest(other, self.names.people.keys().copied().chain(["owner", "anyone"]));
                     self.diagnostics.push(report::unknown_agent::report("person", other, name.span, near));
                 }
                 From::People(vec![other.to_string()])
@@ -233,7 +283,12 @@ impl RoutesChecker<'_, '_> {
                     None => {
                         let near = report::nearest(&agent.node, self.names.agents.keys().copied());
                         if !self.names.recovered {
-                            self.diagnostics.push(report::unknown_agent::report("agent", &agent.node, agent.span, near));
+                            self.diagnostics.push(report::unknown_agent::report(
+                                "agent",
+                                &agent.node,
+                                agent.span,
+                                near,
+                            ));
                         }
                         return None;
                     }
@@ -241,8 +296,13 @@ impl RoutesChecker<'_, '_> {
                         if let ast::FileKind::Agent { parameters, .. } = &file.kind
                             && !parameters.is_empty()
                         {
-                            let title = format!("`{}` has parameters: only other agents can ask it", agent.node);
-                            self.diagnostics.push(report::bad_route::report(&title, agent.span, "route messages to an agent without parameters"));
+                            let title =
+                                format!("`{}` has parameters: only other agents can ask it", agent.node);
+                            self.diagnostics.push(report::bad_route::report(
+                                &title,
+                                agent.span,
+                                "route messages to an agent without parameters",
+                            ));
                         }
                     }
                 }
@@ -274,7 +334,9 @@ impl RoutesChecker<'_, '_> {
 
     fn covered(&mut self, last: Span) {
         let open = self.environment.channels.iter().find(|channel| {
-            let takes_all = |rule: &Rule| rule.from == From::Anyone && rule.channel.as_ref().is_none_or(|c| c == *channel);
+            let takes_all = |rule: &Rule| {
+                rule.from == From::Anyone && rule.channel.as_ref().is_none_or(|c| c == *channel)
+            };
             channel.as_str() != "shell" && !self.routes.rules.iter().any(takes_all)
         });
         if let Some(channel) = open {

@@ -8,7 +8,9 @@ use super::{Environment, report};
 use crate::ast;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
-use crate::typed::{self, Expr, ExprKind, ModelId, StateId, Step, StepKind, Type, TypeDef, TypeId, Variable, VariableDef};
+use crate::typed::{
+    self, Expr, ExprKind, ModelId, StateId, Step, StepKind, Type, TypeDef, TypeId, Variable, VariableDef,
+};
 
 /// State of the check of one agent.
 pub(super) struct Checker<'a> {
@@ -38,7 +40,12 @@ pub(super) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub fn new(environment: &'a Environment, folder: &'a FolderNames<'a>, diagnostics: &'a mut Diagnostics, recovered: bool) -> Self {
+    pub fn new(
+        environment: &'a Environment,
+        folder: &'a FolderNames<'a>,
+        diagnostics: &'a mut Diagnostics,
+        recovered: bool,
+    ) -> Self {
         Self {
             environment,
             folder,
@@ -122,7 +129,11 @@ impl<'a> Checker<'a> {
     pub fn declare_local(&mut self, name: &ast::Ident, ty: Type) -> Variable {
         let taken = self.local(&name.node).is_some();
         if taken {
-            self.push(report::not_assignable::report(&name.node, name.span, "a local of this name exists already; nothing may hide it"));
+            self.push(report::not_assignable::report(
+                &name.node,
+                name.span,
+                "a local of this name exists already; nothing may hide it",
+            ));
         }
         self.declare_hidden(&name.node, name.span, ty)
     }
@@ -143,7 +154,12 @@ impl<'a> Checker<'a> {
             return (self.declare_local(name, ty.clone()), None);
         };
         let at = self.locals.len() as u32;
-        self.locals.push(VariableDef { name: format!("{} (payload)", name.node), ty: ty.clone(), initial: None, span: name.span });
+        self.locals.push(VariableDef {
+            name: format!("{} (payload)", name.node),
+            ty: ty.clone(),
+            initial: None,
+            span: name.span,
+        });
         let variable = Variable::Local(at);
         let value = Expr { ty: ty.clone(), kind: ExprKind::Variable(variable), span: name.span };
         let slot_type = self.type_of(Variable::Slot(slot));

@@ -6,7 +6,9 @@ use super::report;
 use super::scope::Checker;
 use crate::ast::{self, AssignValue, LabelKind, PlacePart};
 use crate::source::Span;
-use crate::typed::{ArithmeticOperator, Expr, ExprKind, Step, StepKind, SwitchValue, Type, TypeShape, Variable};
+use crate::typed::{
+    ArithmeticOperator, Expr, ExprKind, Step, StepKind, SwitchValue, Type, TypeShape, Variable,
+};
 
 impl Checker<'_> {
     /// A block: its own scope.
@@ -55,7 +57,8 @@ impl Checker<'_> {
         match self.states.get(&name.node) {
             Some(id) => StepKind::Go(*id),
             None => {
-                let near = report::nearest(&name.node, self.states.keys().map(String::as_str)).map(str::to_string);
+                let near =
+                    report::nearest(&name.node, self.states.keys().map(String::as_str)).map(str::to_string);
                 self.push_unknown(report::unknown_state::report(&name.node, name.span, near.as_deref()));
                 StepKind::Error
             }
@@ -69,7 +72,11 @@ impl Checker<'_> {
             (None, None) => StepKind::Done(None),
             (Some(value), None) => {
                 self.expr(value, None);
-                self.push(report::type_mismatch::report("`done` without a value (the agent gives nothing)", "a value", value.span));
+                self.push(report::type_mismatch::report(
+                    "`done` without a value (the agent gives nothing)",
+                    "a value",
+                    value.span,
+                ));
                 StepKind::Done(None)
             }
             (None, Some(ty)) => {
@@ -120,7 +127,9 @@ impl Checker<'_> {
 
     /// A slot or a visible local.
     pub fn existing(&self, name: &ast::Ident) -> Option<Variable> {
-        self.local(&name.node).map(Variable::Local).or_else(|| self.slot_ids.get(&name.node).map(|at| Variable::Slot(*at)))
+        self.local(&name.node)
+            .map(Variable::Local)
+            .or_else(|| self.slot_ids.get(&name.node).map(|at| Variable::Slot(*at)))
     }
 
     /// Declares a local for an assignment, unless the name means something else.
@@ -156,12 +165,26 @@ impl Checker<'_> {
         }
     }
 
-    fn change(&mut self, target: &ast::Place, operator: ast::BinaryOperator, value: &ast::Expr, span: Span) -> StepKind {
-        let operator = if operator == ast::BinaryOperator::Subtract { ArithmeticOperator::Subtract } else { ArithmeticOperator::Add };
+    fn change(
+        &mut self,
+        target: &ast::Place,
+        operator: ast::BinaryOperator,
+        value: &ast::Expr,
+        span: Span,
+    ) -> StepKind {
+        let operator = if operator == ast::BinaryOperator::Subtract {
+            ArithmeticOperator::Subtract
+        } else {
+            ArithmeticOperator::Add
+        };
         match target.path.as_slice() {
             [] => {
                 let Some(variable) = self.existing(&target.name) else {
-                    self.push_unknown(report::unknown_name::report(&target.name.node, target.name.span, None));
+                    self.push_unknown(report::unknown_name::report(
+                        &target.name.node,
+                        target.name.span,
+                        None,
+                    ));
                     return StepKind::Error;
                 };
                 let ty = self.type_of(variable);
@@ -181,14 +204,24 @@ impl Checker<'_> {
                     Type::Duration => ExprKind::Duration(0),
                     other => {
                         let found = self.type_name(other);
-                        self.push(report::type_mismatch::report("a map of numbers, money or durations", &found, target.span));
+                        self.push(report::type_mismatch::report(
+                            "a map of numbers, money or durations",
+                            &found,
+                            target.span,
+                        ));
                         return StepKind::Error;
                     }
                 };
-                let map_expr = Expr { ty: self.type_of(map), kind: ExprKind::Variable(map), span: target.span };
-                let entry = Expr { ty: Type::Optional(Box::new(of.clone())), kind: ExprKind::Index(Box::new(map_expr), Box::new(key.clone())), span };
+                let map_expr =
+                    Expr { ty: self.type_of(map), kind: ExprKind::Variable(map), span: target.span };
+                let entry = Expr {
+                    ty: Type::Optional(Box::new(of.clone())),
+                    kind: ExprKind::Index(Box::new(map_expr), Box::new(key.clone())),
+                    span,
+                };
                 let zero = Expr { ty: of.clone(), kind: zero, span };
-                let left = Expr { ty: of.clone(), kind: ExprKind::Default(Box::new(entry), Box::new(zero)), span };
+                let left =
+                    Expr { ty: of.clone(), kind: ExprKind::Default(Box::new(entry), Box::new(zero)), span };
                 let right = self.expr(value, Some(&of));
                 let sum = self.arithmetic_typed(operator, left, right, span);
                 StepKind::PutEntry { map, key, value: self.coerce(sum, &of) }
@@ -203,7 +236,9 @@ impl Checker<'_> {
     fn append(&mut self, value: &ast::Expr, list: &ast::Place) -> StepKind {
         let variable = self.existing(&list.name);
         match variable.map(|v| (v, self.type_of(v))) {
-            Some((variable, Type::List(of, _))) if list.path.is_empty() => StepKind::Append(variable, self.expect(value, &of)),
+            Some((variable, Type::List(of, _))) if list.path.is_empty() => {
+                StepKind::Append(variable, self.expect(value, &of))
+            }
             Some((_, Type::Unknown)) => StepKind::Error,
             Some((_, other)) => {
                 let found = self.type_name(&other);
@@ -235,14 +270,20 @@ impl Checker<'_> {
         let subject = self.expr(subject, None);
         match subject.ty.clone() {
             Type::YesNo => self.when_yes_no(subject, arms),
-            Type::Named(id) if matches!(self.shape(id), Some(TypeShape::Union(_))) => self.when_union(subject, arms, span),
+            Type::Named(id) if matches!(self.shape(id), Some(TypeShape::Union(_))) => {
+                self.when_union(subject, arms, span)
+            }
             Type::FailureKind => self.when_union(subject, arms, span),
             Type::Int(..) | Type::Text(_) => self.when_literal(subject, arms, span),
             Type::Optional(_) => self.when_optional(subject, arms, span),
             Type::Unknown | Type::ToolResult(_) => self.when_unknown(arms),
             other => {
                 let found = self.type_name(&other);
-                self.push(report::type_mismatch::report("a yes/no, a union, a number, a text or an optional", &found, subject.span));
+                self.push(report::type_mismatch::report(
+                    "a yes/no, a union, a number, a text or an optional",
+                    &found,
+                    subject.span,
+                ));
                 self.when_unknown(arms)
             }
         }
@@ -270,12 +311,19 @@ impl Checker<'_> {
     fn when_union(&mut self, subject: Expr, arms: &[ast::Arm], span: Span) -> StepKind {
         let (outcomes, what) = match &subject.ty {
             Type::Named(id) => (self.case_outcomes(*id), self.type_name(&subject.ty)),
-            _ => (crate::value::FailureKind::ALL.iter().map(|k| Outcome::plain(k.word())).collect(), "a failure's kind".to_string()),
+            _ => (
+                crate::value::FailureKind::ALL.iter().map(|k| Outcome::plain(k.word())).collect(),
+                "a failure's kind".to_string(),
+            ),
         };
         let checked = self.arms(&what, &outcomes, arms);
         self.require_all("this `when`", &outcomes, &checked, span);
         let otherwise = checked.iter().find(|a| a.is_else).map(|a| a.steps.clone());
-        let arms = checked.into_iter().filter(|a| !a.is_else).map(super::arms::CheckedArm::into_variant_arm).collect();
+        let arms = checked
+            .into_iter()
+            .filter(|a| !a.is_else)
+            .map(super::arms::CheckedArm::into_variant_arm)
+            .collect();
         StepKind::Match { subject, arms, otherwise }
     }
 
@@ -294,12 +342,21 @@ impl Checker<'_> {
                     }
                     _ => {
                         let expected = self.type_name(&super::expressions::widen(&subject.ty));
-                        self.push(report::type_mismatch::report(&format!("a label of type {expected}"), "another label", label.span));
+                        self.push(report::type_mismatch::report(
+                            &format!("a label of type {expected}"),
+                            "another label",
+                            label.span,
+                        ));
                         continue;
                     }
                 };
                 if seen.contains(&value) {
-                    self.push(report::dead_arm::report(&super::arms::label_text(label), "this `when`", label.span, None));
+                    self.push(report::dead_arm::report(
+                        &super::arms::label_text(label),
+                        "this `when`",
+                        label.span,
+                        None,
+                    ));
                 }
                 seen.push(value.clone());
                 values.push(value);
@@ -348,7 +405,10 @@ impl Checker<'_> {
             }
             let steps = self.steps(&arm.body.steps);
             self.close_scope();
-            out.push((arm.labels.iter().map(super::arms::label_text).collect::<Vec<_>>().join(" or "), steps));
+            out.push((
+                arm.labels.iter().map(super::arms::label_text).collect::<Vec<_>>().join(" or "),
+                steps,
+            ));
         }
         let total = out.iter().any(|(label, _)| label == "else") || out.len() > 1;
         StepKind::Later(crate::typed::LaterStep {
@@ -366,7 +426,9 @@ impl Checker<'_> {
 /// Whether literal labels cover every value of a bounded int.
 fn covers_range(ty: &Type, seen: &[SwitchValue]) -> bool {
     match ty {
-        Type::Int(low, high) if high.saturating_sub(*low) < 1_000 => (*low..=*high).all(|value| seen.contains(&SwitchValue::Int(value))),
+        Type::Int(low, high) if high.saturating_sub(*low) < 1_000 => {
+            (*low..=*high).all(|value| seen.contains(&SwitchValue::Int(value)))
+        }
         _ => false,
     }
 }
@@ -380,11 +442,17 @@ pub(super) fn always_leaves(step: &Step) -> bool {
         StepKind::Match { arms, otherwise, .. } => {
             !arms.is_empty() && arms.iter().all(|a| all(&a.steps)) && otherwise.as_ref().is_none_or(all)
         }
-        StepKind::Switch { arms, otherwise, .. } => arms.iter().all(|(_, steps)| all(steps)) && all(otherwise),
+        StepKind::Switch { arms, otherwise, .. } => {
+            arms.iter().all(|(_, steps)| all(steps)) && all(otherwise)
+        }
         StepKind::IfSome { some, none, .. } => all(some) && all(none),
         StepKind::PickArms { arms, .. } => !arms.is_empty() && arms.iter().all(|a| all(&a.steps)),
-        StepKind::Turn { says, calls, refuses, .. } => all(&says.1) && all(&refuses.1) && calls.as_ref().is_none_or(|c| all(&c.1)),
-        StepKind::Later(later) => !later.falls_through && !later.arms.is_empty() && later.arms.iter().all(|(_, steps)| all(steps)),
+        StepKind::Turn { says, calls, refuses, .. } => {
+            all(&says.1) && all(&refuses.1) && calls.as_ref().is_none_or(|c| all(&c.1))
+        }
+        StepKind::Later(later) => {
+            !later.falls_through && !later.arms.is_empty() && later.arms.iter().all(|(_, steps)| all(steps))
+        }
         _ => false,
     }
 }

@@ -26,7 +26,8 @@ fn replace_alias(ty: &mut Type, targets: &[Option<Type>]) -> bool {
 }
 
 const BUILT_IN: &[&str] = &[
-    "text", "int", "number", "yesno", "money", "duration", "moment", "date", "time", "json", "file", "message", "person",
+    "text", "int", "number", "yesno", "money", "duration", "moment", "date", "time", "json", "file",
+    "message", "person",
 ];
 
 impl Checker<'_> {
@@ -45,7 +46,11 @@ impl Checker<'_> {
             let id = TypeId(self.types.len() as u32);
             self.type_ids.insert(name.node.clone(), id);
             spans.push(name.span);
-            self.types.push(TypeDef { name: name.node.clone(), doc: item.doc.clone(), shape: TypeShape::Alias(Type::Unknown) });
+            self.types.push(TypeDef {
+                name: name.node.clone(),
+                doc: item.doc.clone(),
+                shape: TypeShape::Alias(Type::Unknown),
+            });
             bodies.push((id, &declaration.body));
         }
         for (id, body) in bodies {
@@ -105,8 +110,15 @@ impl Checker<'_> {
     fn variants(&mut self, variants: &[ast::Variant]) -> Vec<VariantDef> {
         let mut out: Vec<VariantDef> = Vec::new();
         for variant in variants {
-            if let Some(first) = variants.iter().find(|v| v.name.node == variant.name.node && v.name.span < variant.name.span) {
-                self.push(report::duplicate::report("case", &variant.name.node, variant.name.span, first.name.span));
+            if let Some(first) =
+                variants.iter().find(|v| v.name.node == variant.name.node && v.name.span < variant.name.span)
+            {
+                self.push(report::duplicate::report(
+                    "case",
+                    &variant.name.node,
+                    variant.name.span,
+                    first.name.span,
+                ));
                 continue;
             }
             let fields = self.fields(&variant.fields);
@@ -118,8 +130,15 @@ impl Checker<'_> {
     fn fields(&mut self, fields: &[ast::Field]) -> Vec<FieldDef> {
         let mut out = Vec::new();
         for field in fields {
-            if let Some(first) = fields.iter().find(|f| f.name.node == field.name.node && f.name.span < field.name.span) {
-                self.push(report::duplicate::report("field", &field.name.node, field.name.span, first.name.span));
+            if let Some(first) =
+                fields.iter().find(|f| f.name.node == field.name.node && f.name.span < field.name.span)
+            {
+                self.push(report::duplicate::report(
+                    "field",
+                    &field.name.node,
+                    field.name.span,
+                    first.name.span,
+                ));
                 continue;
             }
             let ty = self.resolve_type(&field.ty);
@@ -140,7 +159,10 @@ impl Checker<'_> {
             }
             TypeExprKind::IntRange(low, high) => {
                 if low > high {
-                    self.push(report::bad_bounds::report(&format!("`int {low} to {high}` is empty"), written.span));
+                    self.push(report::bad_bounds::report(
+                        &format!("`int {low} to {high}` is empty"),
+                        written.span,
+                    ));
                     return Type::Int(i64::MIN, i64::MAX);
                 }
                 Type::Int(*low, *high)
@@ -175,7 +197,11 @@ impl Checker<'_> {
                 Type::Unknown => Type::Unknown,
                 other => {
                     let found = self.type_name(&other);
-                    self.push(report::type_mismatch::report("a record before `so far`", &found, written.span));
+                    self.push(report::type_mismatch::report(
+                        "a record before `so far`",
+                        &found,
+                        written.span,
+                    ));
                     Type::Unknown
                 }
             },
@@ -219,7 +245,9 @@ impl Checker<'_> {
             self.later("a tool's result as a type", span);
             return Type::ToolResult(name.to_string());
         }
-        let near = report::nearest(name, BUILT_IN.iter().copied().chain(self.type_ids.keys().map(String::as_str))).map(str::to_string);
+        let near =
+            report::nearest(name, BUILT_IN.iter().copied().chain(self.type_ids.keys().map(String::as_str)))
+                .map(str::to_string);
         self.push_unknown(report::unknown_type::report(name, span, near.as_deref()));
         Type::Unknown
     }
@@ -234,7 +262,9 @@ impl Checker<'_> {
         while let Some(at) = stack.pop() {
             let mut next: Vec<&Type> = match self.shape(at) {
                 Some(TypeShape::Record(fields)) => fields.iter().map(|f| &f.ty).collect(),
-                Some(TypeShape::Union(cases)) => cases.iter().flat_map(|c| c.fields.iter().map(|f| &f.ty)).collect(),
+                Some(TypeShape::Union(cases)) => {
+                    cases.iter().flat_map(|c| c.fields.iter().map(|f| &f.ty)).collect()
+                }
                 Some(TypeShape::Alias(target)) => vec![target],
                 None => Vec::new(),
             };
@@ -280,7 +310,9 @@ impl Checker<'_> {
             Type::Map(of, _) => format!("map of {}", self.type_name(of)),
             Type::Optional(of) => format!("{}?", self.type_name(of)),
             Type::SoFar(id) => format!("{} so far", self.type_name(&Type::Named(*id))),
-            Type::Named(id) => self.types.get(id.0 as usize).map_or_else(|| "?".into(), |t| format!("`{}`", t.name)),
+            Type::Named(id) => {
+                self.types.get(id.0 as usize).map_or_else(|| "?".into(), |t| format!("`{}`", t.name))
+            }
             Type::ToolResult(tool) => format!("the result of {tool}"),
             Type::Failure => "a failure".into(),
             Type::FailureKind => "a failure's kind".into(),

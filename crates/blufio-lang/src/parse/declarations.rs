@@ -3,9 +3,9 @@
 
 use super::{Builder, Node, Rule, child, children};
 use crate::ast::{
-    AskGrant, BudgetLimit, BudgetLine, ContextZone, ContextZoneKind, FileKind, Grant, GrantScope, ItemKind, ModelDecl, ModelDeclKind,
-    Rule as ProgramRule, RuleKind, SlotDecl, Spanned, StateDecl, StaticItem, TestDecl, TestLine, TestLineKind, Text, TypeBody, TypeDecl,
-    TypeExpr, TypeExprKind, Variant, VisitCap,
+    AskGrant, BudgetLimit, BudgetLine, ContextZone, ContextZoneKind, FileKind, Grant, GrantScope, ItemKind,
+    ModelDecl, ModelDeclKind, Rule as ProgramRule, RuleKind, SlotDecl, Spanned, StateDecl, StaticItem,
+    TestDecl, TestLine, TestLineKind, Text, TypeBody, TypeDecl, TypeExpr, TypeExprKind, Variant, VisitCap,
 };
 use crate::source::Span;
 
@@ -13,8 +13,12 @@ impl Builder<'_> {
     pub fn header(&mut self, node: Node<'_>) -> FileKind {
         if let Some(agent) = child(&node, Rule::agent_header) {
             let name = self.ident_of(&agent);
-            let version = child(&agent, Rule::version).map(|n| self.uint(&n)).unwrap_or(Spanned { node: 1, span: name.span });
-            let parameters = child(&agent, Rule::parameters).map(|n| children(&n, Rule::field).map(|f| self.field(f)).collect()).unwrap_or_default();
+            let version = child(&agent, Rule::version)
+                .map(|n| self.uint(&n))
+                .unwrap_or(Spanned { node: 1, span: name.span });
+            let parameters = child(&agent, Rule::parameters)
+                .map(|n| children(&n, Rule::field).map(|f| self.field(f)).collect())
+                .unwrap_or_default();
             let gives = child(&agent, Rule::gives).map(|n| self.type_of(&n));
             return FileKind::Agent { name, version, parameters, gives };
         }
@@ -27,18 +31,30 @@ impl Builder<'_> {
             Rule::goal => ItemKind::Goal(self.text_of(&node)),
             Rule::language => ItemKind::Language(self.text_of(&node)),
             Rule::zone => ItemKind::Zone(self.text_of(&node)),
-            Rule::models => ItemKind::Models(children(&node, Rule::model_decl).map(|n| self.model(n)).collect()),
-            Rule::budget => ItemKind::Budget(children(&node, Rule::budget_line).map(|n| self.budget_line(n)).collect()),
+            Rule::models => {
+                ItemKind::Models(children(&node, Rule::model_decl).map(|n| self.model(n)).collect())
+            }
+            Rule::budget => {
+                ItemKind::Budget(children(&node, Rule::budget_line).map(|n| self.budget_line(n)).collect())
+            }
             Rule::can_use => ItemKind::CanUse(children(&node, Rule::grant).map(|n| self.grant(n)).collect()),
-            Rule::can_ask => ItemKind::CanAsk(children(&node, Rule::ask_grant).map(|n| self.ask_grant(n)).collect()),
-            Rule::context => ItemKind::Context(node.into_inner().filter_map(|n| self.context_zone(n)).collect()),
+            Rule::can_ask => {
+                ItemKind::CanAsk(children(&node, Rule::ask_grant).map(|n| self.ask_grant(n)).collect())
+            }
+            Rule::context => {
+                ItemKind::Context(node.into_inner().filter_map(|n| self.context_zone(n)).collect())
+            }
             Rule::type_decl => self.type_decl(&node),
             Rule::keep => ItemKind::Keep(children(&node, Rule::slot).map(|n| self.slot(n)).collect()),
-            Rule::rules => ItemKind::Rules(children(&node, Rule::rule_line).filter_map(|n| self.rule(n)).collect()),
+            Rule::rules => {
+                ItemKind::Rules(children(&node, Rule::rule_line).filter_map(|n| self.rule(n)).collect())
+            }
             Rule::state => self.state(&node),
             Rule::migrate => self.migrate(&node),
             Rule::test => self.test(&node),
-            _ => ItemKind::Anywhere(child(&node, Rule::state_body).map(|n| self.state_body(n)).unwrap_or_default()),
+            _ => ItemKind::Anywhere(
+                child(&node, Rule::state_body).map(|n| self.state_body(n)).unwrap_or_default(),
+            ),
         }
     }
 
@@ -49,7 +65,9 @@ impl Builder<'_> {
     }
 
     fn model(&mut self, node: Node<'_>) -> ModelDecl {
-        let name = child(&node, Rule::ident).map(|n| self.declared(&n)).unwrap_or(Spanned { node: String::new(), span: self.span(&node) });
+        let name = child(&node, Rule::ident)
+            .map(|n| self.declared(&n))
+            .unwrap_or(Spanned { node: String::new(), span: self.span(&node) });
         let kind = match child(&node, Rule::by_complexity) {
             Some(by) => {
                 let mut levels = Vec::new();
@@ -78,11 +96,16 @@ impl Builder<'_> {
             let place = self.span(&limit);
             limits.push(match limit.as_rule() {
                 Rule::calls_limit => BudgetLimit::Calls(self.uint_of(&limit)),
-                Rule::duration => BudgetLimit::Time(Spanned { node: self.duration(&limit).unwrap_or(0), span: place }),
+                Rule::duration => {
+                    BudgetLimit::Time(Spanned { node: self.duration(&limit).unwrap_or(0), span: place })
+                }
                 _ => {
                     let part = |rule| child(&limit, rule).map(|n| n.as_str().to_string()).unwrap_or_default();
                     let (amount, currency) = (part(Rule::amount), part(Rule::money_code));
-                    BudgetLimit::Money { amount: Spanned { node: amount, span: place }, currency: Spanned { node: currency, span: place } }
+                    BudgetLimit::Money {
+                        amount: Spanned { node: amount, span: place },
+                        currency: Spanned { node: currency, span: place },
+                    }
                 }
             });
         }
@@ -93,8 +116,14 @@ impl Builder<'_> {
         let span = self.span(&node);
         let (prefix, name) = match child(&node, Rule::prefixed) {
             Some(prefixed) => {
-                let kind = child(&prefixed, Rule::grant_kind).map(|n| Spanned { node: n.as_str().trim().to_string(), span: self.span(&n) });
-                (kind, child(&prefixed, Rule::dotted).map(|n| self.ident(&n)).unwrap_or(Spanned { node: String::new(), span }))
+                let kind = child(&prefixed, Rule::grant_kind)
+                    .map(|n| Spanned { node: n.as_str().trim().to_string(), span: self.span(&n) });
+                (
+                    kind,
+                    child(&prefixed, Rule::dotted)
+                        .map(|n| self.ident(&n))
+                        .unwrap_or(Spanned { node: String::new(), span }),
+                )
             }
             None => (None, self.ident_of(&node)),
         };
@@ -116,7 +145,10 @@ impl Builder<'_> {
             .into_inner()
             .filter_map(|n| match n.as_rule() {
                 Rule::string => Some(self.text(n)),
-                Rule::dotted => Some(Text { parts: vec![crate::ast::TextPart::Literal(n.as_str().to_string())], span: self.span(&n) }),
+                Rule::dotted => Some(Text {
+                    parts: vec![crate::ast::TextPart::Literal(n.as_str().to_string())],
+                    span: self.span(&n),
+                }),
                 _ => None,
             })
             .collect()
@@ -165,11 +197,15 @@ impl Builder<'_> {
     }
 
     fn type_decl(&mut self, node: &Node<'_>) -> ItemKind {
-        let name = child(node, Rule::ident).map(|n| self.declared(&n)).unwrap_or(Spanned { node: String::new(), span: self.span(node) });
+        let name = child(node, Rule::ident)
+            .map(|n| self.declared(&n))
+            .unwrap_or(Spanned { node: String::new(), span: self.span(node) });
         let body = if let Some(record) = child(node, Rule::record) {
             TypeBody::Record(children(&record, Rule::field).map(|n| self.field(n)).collect())
         } else if let Some(union) = child(node, Rule::union) {
-            let variants = union.into_inner().filter(|n| matches!(n.as_rule(), Rule::variant | Rule::variant_with_payload));
+            let variants = union
+                .into_inner()
+                .filter(|n| matches!(n.as_rule(), Rule::variant | Rule::variant_with_payload));
             TypeBody::Union(variants.map(|n| self.variant(n)).collect())
         } else {
             TypeBody::Alias(self.type_of(node))
@@ -194,7 +230,11 @@ impl Builder<'_> {
             }
             None => {
                 let span = self.span(&node);
-                crate::ast::Field { name: Spanned { node: String::new(), span }, ty: TypeExpr { kind: TypeExprKind::Name("text".into()), span }, doc: None }
+                crate::ast::Field {
+                    name: Spanned { node: String::new(), span },
+                    ty: TypeExpr { kind: TypeExprKind::Name("text".into()), span },
+                    doc: None,
+                }
             }
         };
         let initial = child(&node, Rule::expr).map(|n| self.expr(n));
@@ -204,7 +244,12 @@ impl Builder<'_> {
     fn rule(&mut self, node: Node<'_>) -> Option<ProgramRule> {
         let span = self.span(&node);
         let inner = node.into_inner().next()?;
-        let mut names: Vec<_> = inner.clone().into_inner().filter(|n| matches!(n.as_rule(), Rule::ident | Rule::dotted)).map(|n| self.ident(&n)).collect();
+        let mut names: Vec<_> = inner
+            .clone()
+            .into_inner()
+            .filter(|n| matches!(n.as_rule(), Rule::ident | Rule::dotted))
+            .map(|n| self.ident(&n))
+            .collect();
         let count = child(&inner, Rule::int).map(|n| self.uint(&n));
         let who = child(&inner, Rule::who).map(|n| self.who(n));
         let kind = match inner.as_rule() {
@@ -220,7 +265,9 @@ impl Builder<'_> {
 
     fn state(&mut self, node: &Node<'_>) -> ItemKind {
         let start = child(node, Rule::kw_start).map(|n| self.span(&n));
-        let name = child(node, Rule::ident).map(|n| self.declared(&n)).unwrap_or(Spanned { node: String::new(), span: self.span(node) });
+        let name = child(node, Rule::ident)
+            .map(|n| self.declared(&n))
+            .unwrap_or(Spanned { node: String::new(), span: self.span(node) });
         let cap = child(node, Rule::cap).map(|n| self.cap(n));
         let body = child(node, Rule::state_body).map(|n| self.state_body(n)).unwrap_or_default();
         ItemKind::State(StateDecl { name, start, cap, body })
@@ -230,11 +277,18 @@ impl Builder<'_> {
         let span = self.span(&node);
         let count = self.uint_of(&node);
         let mut words = children(&node, Rule::ident).map(|n| self.ident(&n)).collect::<Vec<_>>().into_iter();
-        VisitCap { count, per: words.next().unwrap_or(Spanned { node: "event".into(), span }), otherwise: words.next(), span }
+        VisitCap {
+            count,
+            per: words.next().unwrap_or(Spanned { node: "event".into(), span }),
+            otherwise: words.next(),
+            span,
+        }
     }
 
     fn migrate(&mut self, node: &Node<'_>) -> ItemKind {
-        let from = child(node, Rule::version).map(|n| self.uint(&n)).unwrap_or(Spanned { node: 0, span: self.span(node) });
+        let from = child(node, Rule::version)
+            .map(|n| self.uint(&n))
+            .unwrap_or(Spanned { node: 0, span: self.span(node) });
         let mut moves = Vec::new();
         for line in children(node, Rule::migrate_move) {
             let mut words: Vec<_> = children(&line, Rule::ident).map(|n| self.ident(&n)).collect();
@@ -259,7 +313,10 @@ impl Builder<'_> {
             Rule::test_say => TestLineKind::Say(self.text_of(&line)),
             Rule::test_picks => TestLineKind::ModelPicks(self.expr(child(&line, Rule::expr)?)),
             Rule::test_says => TestLineKind::ModelSays(self.text_of(&line)),
-            Rule::test_tool => TestLineKind::Tool { tool: self.ident_of(&line), gives: child(&line, Rule::test_gives).map(|n| self.arguments(&n)) },
+            Rule::test_tool => TestLineKind::Tool {
+                tool: self.ident_of(&line),
+                gives: child(&line, Rule::test_gives).map(|n| self.arguments(&n)),
+            },
             Rule::test_expect => self.expectation(&line, span),
             Rule::test_crash => TestLineKind::Crash,
             Rule::test_wait => TestLineKind::Wait(self.expr(child(&line, Rule::expr)?)),

@@ -13,7 +13,8 @@ pub(super) fn syntax_error(source: &str, error: &Error<Rule>, base: u32) -> Diag
         InputLocation::Pos(at) | InputLocation::Span((at, _)) => at.min(source.len()),
     };
     let rest = &source[at..];
-    let word_length = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum::<usize>();
+    let word_length =
+        rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').map(char::len_utf8).sum::<usize>();
     let length = if word_length > 0 { word_length } else { rest.chars().next().map_or(0, char::len_utf8) };
     let span = Span::new(base + at as u32, base + (at + length) as u32);
     if let Some(open) = scan::value_around(source, at) {
@@ -37,9 +38,13 @@ pub(super) fn syntax_error(source: &str, error: &Error<Rule>, base: u32) -> Diag
     words.dedup();
     let label = match words.as_slice() {
         [] => "not understood here".to_string(),
-        _ if positives.contains(&Rule::arm_body) => "expected `->` or `{`".to_string() + place_of_arm(positives),
+        _ if positives.contains(&Rule::arm_body) => {
+            "expected `->` or `{`".to_string() + place_of_arm(positives)
+        }
         [only] => format!("expected {only}"),
-        many if many.len() <= 6 => format!("expected {} or {}", many[..many.len() - 1].join(", "), many[many.len() - 1]),
+        many if many.len() <= 6 => {
+            format!("expected {} or {}", many[..many.len() - 1].join(", "), many[many.len() - 1])
+        }
         many => format!("expected {} …", many[..5].join(", ")),
     };
     let diagnostic = report::syntax(span, format!("unexpected {found}"), label);

@@ -25,7 +25,9 @@ static PRATT: LazyLock<PrattParser<Rule>> = LazyLock::new(|| {
             | Op::infix(Rule::greater, Assoc::Left))
         .op(Op::postfix(Rule::between))
         .op(Op::infix(Rule::add, Assoc::Left) | Op::infix(Rule::subtract, Assoc::Left))
-        .op(Op::infix(Rule::multiply, Assoc::Left) | Op::infix(Rule::divide, Assoc::Left) | Op::infix(Rule::remainder, Assoc::Left))
+        .op(Op::infix(Rule::multiply, Assoc::Left)
+            | Op::infix(Rule::divide, Assoc::Left)
+            | Op::infix(Rule::remainder, Assoc::Left))
         .op(Op::prefix(Rule::negate))
         .op(Op::postfix(Rule::field_of) | Op::postfix(Rule::index))
 });
@@ -58,13 +60,17 @@ impl Builder<'_> {
             .map_primary(|primary| builder.borrow_mut().primary(primary))
             .map_prefix(|operator, inner: Expr| {
                 let place = builder.borrow().span(&operator).to(inner.span);
-                let kind = if operator.as_rule() == Rule::not { UnaryOperator::Not } else { UnaryOperator::Negate };
+                let kind =
+                    if operator.as_rule() == Rule::not { UnaryOperator::Not } else { UnaryOperator::Negate };
                 Expr { kind: ExprKind::Unary(kind, Box::new(inner)), span: place }
             })
             .map_postfix(|inner: Expr, operator| builder.borrow_mut().postfix(inner, operator))
             .map_infix(|left: Expr, operator, right: Expr| {
                 let place = left.span.to(right.span);
-                Expr { kind: ExprKind::Binary(binary(operator.as_rule()), Box::new(left), Box::new(right)), span: place }
+                Expr {
+                    kind: ExprKind::Binary(binary(operator.as_rule()), Box::new(left), Box::new(right)),
+                    span: place,
+                }
             })
             .parse(node.into_inner())
             .with_span_if_empty(span)
@@ -82,10 +88,16 @@ impl Builder<'_> {
                 None => inner.kind,
             },
             _ => {
-                let mut sums = children(&operator, Rule::sum).map(|n| self.expr(n)).collect::<Vec<_>>().into_iter();
+                let mut sums =
+                    children(&operator, Rule::sum).map(|n| self.expr(n)).collect::<Vec<_>>().into_iter();
                 let zone = child(&operator, Rule::in_zone).and_then(|n| self.string_of(&n));
                 match (sums.next(), sums.next()) {
-                    (Some(low), Some(high)) => ExprKind::Between { value: Box::new(inner), low: Box::new(low), high: Box::new(high), zone },
+                    (Some(low), Some(high)) => ExprKind::Between {
+                        value: Box::new(inner),
+                        low: Box::new(low),
+                        high: Box::new(high),
+                        zone,
+                    },
                     _ => inner.kind,
                 }
             }
@@ -169,7 +181,9 @@ impl Builder<'_> {
             Rule::date => self.date(text, span),
             Rule::bad_number => {
                 let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-                let is_unit = !text[digits..].is_empty() && text[digits..].bytes().all(|b| b.is_ascii_alphabetic()) && !text.starts_with('0');
+                let is_unit = !text[digits..].is_empty()
+                    && text[digits..].bytes().all(|b| b.is_ascii_alphabetic())
+                    && !text.starts_with('0');
                 if is_unit && !text[digits..].eq_ignore_ascii_case("e") {
                     self.push(report::unknown_unit(text, span));
                     return ExprKind::None;
@@ -199,7 +213,8 @@ impl Builder<'_> {
         };
         // A thousand years: far beyond any deadline, far below overflow of a moment plus a duration.
         let max = 1_000 * 366 * 86_400_000_i64;
-        let value = text[..digits].parse::<i64>().ok().and_then(|n| n.checked_mul(unit)).filter(|ms| *ms <= max);
+        let value =
+            text[..digits].parse::<i64>().ok().and_then(|n| n.checked_mul(unit)).filter(|ms| *ms <= max);
         if value.is_none() {
             let span = self.span(node);
             self.push(report::bad_number(text, "it is longer than a thousand years", span));
@@ -208,7 +223,8 @@ impl Builder<'_> {
     }
 
     fn time(&mut self, text: &str, span: Span) -> ExprKind {
-        let parts = text.split_once(':').and_then(|(h, m)| Some((h.parse::<u32>().ok()?, m.parse::<u32>().ok()?)));
+        let parts =
+            text.split_once(':').and_then(|(h, m)| Some((h.parse::<u32>().ok()?, m.parse::<u32>().ok()?)));
         match parts {
             Some((hours, minutes)) if hours < 24 && minutes < 60 => ExprKind::TimeOfDay(hours * 60 + minutes),
             _ => self.malformed(text, "times go from 00:00 to 23:59", span),
@@ -217,7 +233,8 @@ impl Builder<'_> {
 
     fn date(&mut self, text: &str, span: Span) -> ExprKind {
         let mut parts = text.split('-').map(|p| p.parse::<u32>().unwrap_or(0));
-        let (year, month, day) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+        let (year, month, day) =
+            (parts.next().unwrap_or(0), parts.next().unwrap_or(0), parts.next().unwrap_or(0));
         let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
         let days = match month {
             1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -240,7 +257,8 @@ impl Builder<'_> {
         let span = self.span(&node);
         let mut parts: Vec<TextPart> = Vec::new();
         let mut written_braces = 0;
-        let inner = child(&node, Rule::long_string).map(Node::into_inner).unwrap_or_else(|| node.into_inner());
+        let inner =
+            child(&node, Rule::long_string).map(Node::into_inner).unwrap_or_else(|| node.into_inner());
         for part in inner {
             match part.as_rule() {
                 Rule::interpolation => {
@@ -269,7 +287,10 @@ impl Builder<'_> {
                 continue;
             }
             let brace = self.span(plain).start + at as u32;
-            self.push(report::unbalanced(Span::new(brace, brace + 1), "nothing opens what this brace closes"));
+            self.push(report::unbalanced(
+                Span::new(brace, brace + 1),
+                "nothing opens what this brace closes",
+            ));
         }
     }
 
@@ -307,14 +328,21 @@ impl Builder<'_> {
             Rule::list_type | Rule::map_type => {
                 let max = child(&base, Rule::max).map(|n| self.uint_of(&n).node);
                 let of = Box::new(self.type_of(&base));
-                if base.as_rule() == Rule::list_type { TypeExprKind::List { max, of } } else { TypeExprKind::Map { max, of } }
+                if base.as_rule() == Rule::list_type {
+                    TypeExprKind::List { max, of }
+                } else {
+                    TypeExprKind::Map { max, of }
+                }
             }
             Rule::text_max => TypeExprKind::TextMax(self.uint_of(&base).node),
             Rule::int_range => {
-                let mut bounds = children(&base, Rule::signed).map(|n| self.signed(&n)).collect::<Vec<_>>().into_iter();
+                let mut bounds =
+                    children(&base, Rule::signed).map(|n| self.signed(&n)).collect::<Vec<_>>().into_iter();
                 TypeExprKind::IntRange(bounds.next().unwrap_or(0), bounds.next().unwrap_or(0))
             }
-            Rule::money_type => TypeExprKind::Money(child(&base, Rule::currency).map(|n| n.as_str().to_string()).unwrap_or_default()),
+            Rule::money_type => TypeExprKind::Money(
+                child(&base, Rule::currency).map(|n| n.as_str().to_string()).unwrap_or_default(),
+            ),
             _ => TypeExprKind::Name(self.ident(&base).node),
         }
     }
@@ -359,9 +387,20 @@ fn escaped(escape: &str) -> String {
 }
 
 fn is_operator(rule: Rule) -> bool {
-    matches!(rule, Rule::not | Rule::negate | Rule::field_of | Rule::index | Rule::between | Rule::or | Rule::and | Rule::contains)
-        || matches!(rule, Rule::is | Rule::is_not | Rule::less | Rule::greater | Rule::less_or_equal | Rule::greater_or_equal)
-        || matches!(rule, Rule::add | Rule::subtract | Rule::multiply | Rule::divide | Rule::remainder)
+    matches!(
+        rule,
+        Rule::not
+            | Rule::negate
+            | Rule::field_of
+            | Rule::index
+            | Rule::between
+            | Rule::or
+            | Rule::and
+            | Rule::contains
+    ) || matches!(
+        rule,
+        Rule::is | Rule::is_not | Rule::less | Rule::greater | Rule::less_or_equal | Rule::greater_or_equal
+    ) || matches!(rule, Rule::add | Rule::subtract | Rule::multiply | Rule::divide | Rule::remainder)
 }
 
 fn binary(rule: Rule) -> BinaryOperator {

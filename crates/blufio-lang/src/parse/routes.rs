@@ -10,7 +10,10 @@ impl Builder<'_> {
             return ItemKind::People(children(&node, Rule::person).map(|n| self.person(n)).collect());
         }
         let span = self.span(&node);
-        let from = children(&node, Rule::route_from).filter_map(|n| n.into_inner().next()).map(|n| self.source(n)).collect();
+        let from = children(&node, Rule::route_from)
+            .filter_map(|n| n.into_inner().next())
+            .map(|n| self.source(n))
+            .collect();
         let to = match child(&node, Rule::to_agent) {
             Some(agent) => {
                 let per = child(&agent, Rule::per).and_then(|n| child(&n, Rule::expr)).map(|n| self.expr(n));
@@ -24,7 +27,8 @@ impl Builder<'_> {
     fn person(&mut self, node: Node<'_>) -> PersonDecl {
         let span = self.span(&node);
         let name = self.ident_of(&node);
-        let identity = child(&node, Rule::identity).and_then(|n| n.into_inner().next()).map(|n| self.identity(n));
+        let identity =
+            child(&node, Rule::identity).and_then(|n| n.into_inner().next()).map(|n| self.identity(n));
         let zone = child(&node, Rule::person_zone).and_then(|n| self.string_of(&n));
         PersonDecl { name, identity, zone, span }
     }
@@ -32,7 +36,9 @@ impl Builder<'_> {
     fn identity(&mut self, node: Node<'_>) -> PersonIdentity {
         match node.as_rule() {
             Rule::from_tool => PersonIdentity::Tool(self.ident_of(&node)),
-            Rule::channel_group => PersonIdentity::Group { channel: self.ident_of(&node), title: self.text_of(&node) },
+            Rule::channel_group => {
+                PersonIdentity::Group { channel: self.ident_of(&node), title: self.text_of(&node) }
+            }
             Rule::channel_id => {
                 let id = match child(&node, Rule::signed) {
                     Some(id) => Spanned { node: self.signed(&id), span: self.span(&id) },

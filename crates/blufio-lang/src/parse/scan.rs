@@ -31,7 +31,12 @@ pub struct DecodeError {
 pub fn decode(bytes: &[u8]) -> Result<String, DecodeError> {
     let wrong = |code, offset, title: String, hint| Err(DecodeError { code, offset, title, hint });
     if bytes.starts_with(b"PK\x03\x04") {
-        return wrong("E0008", 0, "this is a ZIP archive (a dot-agent bundle), not a Blufio program".into(), "move it out of the folder");
+        return wrong(
+            "E0008",
+            0,
+            "this is a ZIP archive (a dot-agent bundle), not a Blufio program".into(),
+            "move it out of the folder",
+        );
     }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
         return wrong("E0002", 0, "the file is UTF-16, not UTF-8".into(), "save it as UTF-8");
@@ -82,17 +87,24 @@ pub(super) fn scan(text: &str, base: u32) -> Scan {
         match walk.advance() {
             Event::Nothing => {}
             Event::TooDeep(at) => {
-                out.fatal = Some(report::too_deep(span(at..at + 1), "brackets and types nest too deeply", DEPTH_MAX));
+                out.fatal =
+                    Some(report::too_deep(span(at..at + 1), "brackets and types nest too deeply", DEPTH_MAX));
                 return out;
             }
             Event::Closed(text) if text.len() > STRING_BYTES_MAX => {
-                out.findings.push(report::too_long("text", STRING_BYTES_MAX, span(text.start..text.start + 1)));
+                out.findings.push(report::too_long(
+                    "text",
+                    STRING_BYTES_MAX,
+                    span(text.start..text.start + 1),
+                ));
             }
             Event::Closed(_) => {}
             // A quote behind an open brace was meant to close the text: one mistake, one message.
             Event::OpenText(at) if behind_open_brace(&out.findings, text, base, at) => {}
             Event::OpenText(at) => out.findings.push(report::open_text(span(at..walk.at))),
-            Event::OpenBrace(at) => out.findings.push(report::unbalanced(span(at..at + 1), "this brace is not closed on its line")),
+            Event::OpenBrace(at) => out
+                .findings
+                .push(report::unbalanced(span(at..at + 1), "this brace is not closed on its line")),
             // A whole word of another script is one finding.
             Event::Foreign(_, at) if foreign_end == at && at > 0 => foreign_end = walk.at,
             Event::Foreign(c, at) => {
@@ -218,7 +230,8 @@ impl<'t> Walk<'t> {
             }
             b'{' => return self.open(Kind::Curly, 1),
             _ => {
-                let length = rest.iter().position(|b| matches!(b, b'\\' | b'"' | b'\n' | b'{')).unwrap_or(rest.len());
+                let length =
+                    rest.iter().position(|b| matches!(b, b'\\' | b'"' | b'\n' | b'{')).unwrap_or(rest.len());
                 self.at += length.max(1);
                 if self.at == self.text.len() && !is_long {
                     let start = self.pop().map_or(self.at, |open| open.at);
@@ -232,7 +245,9 @@ impl<'t> Walk<'t> {
     fn advance_in_code(&mut self, byte: u8) -> Event {
         let rest = &self.text.as_bytes()[self.at..];
         match byte {
-            b'/' if rest.starts_with(b"//") => self.at += rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len()),
+            b'/' if rest.starts_with(b"//") => {
+                self.at += rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len())
+            }
             b'\n' => {
                 self.at += 1;
                 return self.line_end();
@@ -248,7 +263,10 @@ impl<'t> Walk<'t> {
             b']' => self.close(Kind::Square),
             b'?' => return self.nesting_word(1),
             _ if byte.is_ascii_alphanumeric() || byte == b'_' => {
-                let length = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).unwrap_or(rest.len());
+                let length = rest
+                    .iter()
+                    .position(|b| !(b.is_ascii_alphanumeric() || *b == b'_'))
+                    .unwrap_or(rest.len());
                 match &rest[..length] {
                     b"of" | b"so" | b"length" | b"first" => return self.nesting_word(length),
                     b"list" | b"map" | b"max" | b"far" => {}
@@ -287,7 +305,11 @@ impl<'t> Walk<'t> {
     }
 
     fn event_of_depth(&self, at: usize) -> Event {
-        if self.stack.len() + self.words_below + self.words > DEPTH_MAX { Event::TooDeep(at) } else { Event::Nothing }
+        if self.stack.len() + self.words_below + self.words > DEPTH_MAX {
+            Event::TooDeep(at)
+        } else {
+            Event::Nothing
+        }
     }
 
     fn pop(&mut self) -> Option<Open> {
@@ -330,8 +352,8 @@ impl<'t> Walk<'t> {
 }
 
 const DECLARATIONS: &[&str] = &[
-    "agent", "routes", "shared", "goal", "language", "zone", "models", "budget", "can", "context", "type", "keep", "rules", "start", "state",
-    "anywhere", "migrate", "test", "people",
+    "agent", "routes", "shared", "goal", "language", "zone", "models", "budget", "can", "context", "type",
+    "keep", "rules", "start", "state", "anywhere", "migrate", "test", "people",
 ];
 
 /// Kinds of files, by their first word.

@@ -3,9 +3,10 @@
 
 use super::{Builder, Node, Rule, child, children};
 use crate::ast::{
-    AfterDecl, AfterWhen, ApproveStep, Arm, ArmBody, AskStep, AssignValue, BinaryOperator, CallStep, EachStep, EveryDecl, Expr, ExprKind,
-    FillStep, Handler, HandlerAction, Label, LabelKind, ModelParts, PickStep, Place, PlacePart, RunStep, Spanned, StateBody, Step, StepKind,
-    ToolInvocation, Trigger, TriggerKind, TurnStep, Who, WriteStep,
+    AfterDecl, AfterWhen, ApproveStep, Arm, ArmBody, AskStep, AssignValue, BinaryOperator, CallStep,
+    EachStep, EveryDecl, Expr, ExprKind, FillStep, Handler, HandlerAction, Label, LabelKind, ModelParts,
+    PickStep, Place, PlacePart, RunStep, Spanned, StateBody, Step, StepKind, ToolInvocation, Trigger,
+    TriggerKind, TurnStep, Who, WriteStep,
 };
 
 impl Builder<'_> {
@@ -26,13 +27,15 @@ impl Builder<'_> {
     fn handler(&mut self, node: Node<'_>) -> Handler {
         let span = self.span(&node);
         let triggers = children(&node, Rule::trigger).map(|n| self.trigger(n)).collect();
-        let binder = child(&node, Rule::binder).and_then(|n| child(&n, Rule::ident)).map(|n| self.declared(&n));
-        let action = match child(&node, Rule::waiting).and_then(|n| n.into_inner().next()).map(|n| n.as_rule()) {
-            Some(Rule::kw_hold) => HandlerAction::Hold,
-            Some(Rule::kw_join) => HandlerAction::Join,
-            Some(_) => HandlerAction::Drop,
-            None => HandlerAction::Body(self.arm_body_of(&node)),
-        };
+        let binder =
+            child(&node, Rule::binder).and_then(|n| child(&n, Rule::ident)).map(|n| self.declared(&n));
+        let action =
+            match child(&node, Rule::waiting).and_then(|n| n.into_inner().next()).map(|n| n.as_rule()) {
+                Some(Rule::kw_hold) => HandlerAction::Hold,
+                Some(Rule::kw_join) => HandlerAction::Join,
+                Some(_) => HandlerAction::Drop,
+                None => HandlerAction::Body(self.arm_body_of(&node)),
+            };
         Handler { triggers, binder, action, span }
     }
 
@@ -71,13 +74,20 @@ impl Builder<'_> {
         let span = self.span(&node);
         let period = child(&node, Rule::duration).map(|n| self.literal_expr(&n));
         let day = child(&node, Rule::ident).map(|n| self.ident(&n));
-        let at = child(&node, Rule::at_time).and_then(|n| child(&n, Rule::time_of_day)).map(|n| self.literal_expr(&n));
+        let at = child(&node, Rule::at_time)
+            .and_then(|n| child(&n, Rule::time_of_day))
+            .map(|n| self.literal_expr(&n));
         let window = child(&node, Rule::window).and_then(|n| {
-            let mut times = children(&n, Rule::time_of_day).map(|t| self.literal_expr(&t)).collect::<Vec<_>>().into_iter();
+            let mut times = children(&n, Rule::time_of_day)
+                .map(|t| self.literal_expr(&t))
+                .collect::<Vec<_>>()
+                .into_iter();
             Some((times.next()?, times.next()?))
         });
         let zone = child(&node, Rule::in_zone).and_then(|n| self.string_of(&n));
-        let when_changed = child(&node, Rule::when_changed).map(|n| children(&n, Rule::invocation).map(|i| self.invocation(i)).collect()).unwrap_or_default();
+        let when_changed = child(&node, Rule::when_changed)
+            .map(|n| children(&n, Rule::invocation).map(|i| self.invocation(i)).collect())
+            .unwrap_or_default();
         EveryDecl { period, day, at, window, zone, when_changed, body: self.arm_body_of(&node), span }
     }
 
@@ -100,7 +110,9 @@ impl Builder<'_> {
         let mut steps = Vec::new();
         for part in body.into_inner() {
             match part.as_rule() {
-                Rule::go => steps.push(Step { span: self.span(&part), kind: StepKind::Go(self.ident_of(&part)) }),
+                Rule::go => {
+                    steps.push(Step { span: self.span(&part), kind: StepKind::Go(self.ident_of(&part)) })
+                }
                 _ => steps.extend(self.steps_of(&part)),
             }
         }
@@ -130,16 +142,24 @@ impl Builder<'_> {
             }
             Rule::done => StepKind::Done(child(&node, Rule::expr).map(|n| self.expr(n))),
             Rule::add_to => StepKind::AddTo { value: self.expr_of(&node), list: self.place_of(&node, false) },
-            Rule::when => StepKind::When { subject: self.expr_of(&node), arms: self.arms_of(&node).unwrap_or_default() },
+            Rule::when => {
+                StepKind::When { subject: self.expr_of(&node), arms: self.arms_of(&node).unwrap_or_default() }
+            }
             Rule::pick => {
                 let ty = self.type_of(&node);
                 StepKind::Pick(PickStep { ty, model: self.model_parts(&node), arms: self.arms_of(&node) })
             }
             Rule::fill => {
                 let slot = self.ident_of(&node);
-                StepKind::Fill(FillStep { slot, model: self.model_parts(&node), arms: self.arms_of(&node).unwrap_or_default() })
+                StepKind::Fill(FillStep {
+                    slot,
+                    model: self.model_parts(&node),
+                    arms: self.arms_of(&node).unwrap_or_default(),
+                })
             }
-            Rule::write => StepKind::Write(WriteStep { target: self.declared_of(&node), model: self.model_parts(&node) }),
+            Rule::write => {
+                StepKind::Write(WriteStep { target: self.declared_of(&node), model: self.model_parts(&node) })
+            }
             Rule::turn => StepKind::Turn(TurnStep {
                 stream: child(&node, Rule::kw_stream).is_some(),
                 model: self.model_parts(&node),
@@ -149,14 +169,25 @@ impl Builder<'_> {
             Rule::run => {
                 let approver = child(&node, Rule::who).map(|n| self.who(n));
                 let within = self.within_of(&node);
-                StepKind::Run(RunStep { calls: self.expr_of(&node), approved_by: approver.map(|who| (who, within)) })
+                StepKind::Run(RunStep {
+                    calls: self.expr_of(&node),
+                    approved_by: approver.map(|who| (who, within)),
+                })
             }
             Rule::ask => self.ask(&node),
             Rule::approve => {
-                let by = child(&node, Rule::who).map(|n| self.who(n)).unwrap_or(Who::One(Spanned { node: "owner".into(), span: self.span(&node) }));
+                let by = child(&node, Rule::who)
+                    .map(|n| self.who(n))
+                    .unwrap_or(Who::One(Spanned { node: "owner".into(), span: self.span(&node) }));
                 let editing = child(&node, Rule::editing).map(|n| self.ident_of(&n));
                 let (question, within) = (self.string_of(&node), self.within_of(&node));
-                StepKind::Approve(ApproveStep { by, editing, question, within, arms: self.arms_of(&node).unwrap_or_default() })
+                StepKind::Approve(ApproveStep {
+                    by,
+                    editing,
+                    question,
+                    within,
+                    arms: self.arms_of(&node).unwrap_or_default(),
+                })
             }
             Rule::each => self.each(&node),
             _ => self.simple_step(node),
@@ -256,16 +287,23 @@ impl Builder<'_> {
 
     fn label(&mut self, node: Node<'_>) -> Label {
         let span = self.span(&node);
-        let binders = child(&node, Rule::binders).map(|n| children(&n, Rule::ident).map(|i| self.declared(&i)).collect()).unwrap_or_default();
+        let binders = child(&node, Rule::binders)
+            .map(|n| children(&n, Rule::ident).map(|i| self.declared(&i)).collect())
+            .unwrap_or_default();
         let kind = match node.clone().into_inner().next() {
             Some(n) if n.as_rule() == Rule::kw_else => LabelKind::Else,
             Some(n) if n.as_rule() == Rule::signed => LabelKind::Int(self.signed(&n)),
             Some(n) if n.as_rule() == Rule::string => {
                 let text = self.text(n);
-                LabelKind::Text(text.parts.into_iter().map(|p| match p {
-                    crate::ast::TextPart::Literal(literal) => literal,
-                    crate::ast::TextPart::Value(_) => "{…}".to_string(),
-                }).collect())
+                LabelKind::Text(
+                    text.parts
+                        .into_iter()
+                        .map(|p| match p {
+                            crate::ast::TextPart::Literal(literal) => literal,
+                            crate::ast::TextPart::Value(_) => "{…}".to_string(),
+                        })
+                        .collect(),
+                )
             }
             _ => LabelKind::Name(self.ident_of(&node).node),
         };
@@ -288,10 +326,17 @@ impl Builder<'_> {
     fn call(&mut self, node: &Node<'_>) -> StepKind {
         let invocation = match child(node, Rule::invocation) {
             Some(invocation) => self.invocation(invocation),
-            None => ToolInvocation { tool: self.ident_of(node), arguments: Vec::new(), span: self.span(node) },
+            None => {
+                ToolInvocation { tool: self.ident_of(node), arguments: Vec::new(), span: self.span(node) }
+            }
         };
         let retry = child(node, Rule::retry).map(|n| self.uint_of(&n));
-        StepKind::Call(CallStep { invocation, retry, arms: self.arms_of(node), otherwise: self.otherwise_of(node) })
+        StepKind::Call(CallStep {
+            invocation,
+            retry,
+            arms: self.arms_of(node),
+            otherwise: self.otherwise_of(node),
+        })
     }
 
     fn ask(&mut self, node: &Node<'_>) -> StepKind {

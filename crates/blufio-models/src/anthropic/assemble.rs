@@ -5,7 +5,9 @@
 //! Events: <https://docs.anthropic.com/en/docs/build-with-claude/streaming>. New kinds of events, deltas and blocks may
 //! appear at any time: unknown events and deltas are passed over, unknown blocks are kept as they are.
 
-use blufio_core::model::{Block, ModelDelta, ModelError, ModelErrorKind, ModelReply, RawContent, Role, StopReason, Turn, Usage};
+use blufio_core::model::{
+    Block, ModelDelta, ModelError, ModelErrorKind, ModelReply, RawContent, Role, StopReason, Turn, Usage,
+};
 use serde_json::{Map, Value};
 
 use super::PROVIDER;
@@ -37,12 +39,22 @@ pub struct Assembler {
 }
 
 fn incomplete(message: impl Into<String>) -> ModelError {
-    ModelError { kind: ModelErrorKind::Incomplete, message: message.into(), retry_after_ms: None, usage: None, request_id: None }
+    ModelError {
+        kind: ModelErrorKind::Incomplete,
+        message: message.into(),
+        retry_after_ms: None,
+        usage: None,
+        request_id: None,
+    }
 }
 
 impl Assembler {
     /// Takes one event.
-    pub fn event(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+    pub fn event(
+        &mut self,
+        event: &SseEvent,
+        on_delta: &mut dyn FnMut(ModelDelta),
+    ) -> Result<(), ModelError> {
         let taken = self.take(event, on_delta);
         taken.map_err(|error| ModelError { usage: error.usage.or(self.usage), ..error })
     }
@@ -58,7 +70,8 @@ impl Assembler {
     }
 
     fn take(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
-        let data: Value = serde_json::from_str(&event.data).map_err(|_| incomplete("an event of the stream is not JSON"))?;
+        let data: Value = serde_json::from_str(&event.data)
+            .map_err(|_| incomplete("an event of the stream is not JSON"))?;
         let kind = data.get("type").and_then(Value::as_str).unwrap_or(&event.event).to_string();
         if self.finished && kind != "ping" {
             return Ok(());
@@ -97,16 +110,27 @@ impl Assembler {
         so_far.input_tokens = number("input_tokens").unwrap_or(so_far.input_tokens);
         so_far.output_tokens = number("output_tokens").unwrap_or(so_far.output_tokens);
         so_far.cache_read_tokens = number("cache_read_input_tokens").unwrap_or(so_far.cache_read_tokens);
-        so_far.cache_write_tokens = number("cache_creation_input_tokens").unwrap_or(so_far.cache_write_tokens);
+        so_far.cache_write_tokens =
+            number("cache_creation_input_tokens").unwrap_or(so_far.cache_write_tokens);
         self.usage = Some(so_far);
     }
 
     fn index(&self, data: &Value) -> Result<usize, ModelError> {
-        let index = data.get("index").and_then(Value::as_u64).ok_or_else(|| incomplete("a block event without an index"))?;
-        usize::try_from(index).ok().filter(|i| *i < BLOCKS_MAX).ok_or_else(|| incomplete(format!("block index {index} is out of range")))
+        let index = data
+            .get("index")
+            .and_then(Value::as_u64)
+            .ok_or_else(|| incomplete("a block event without an index"))?;
+        usize::try_from(index)
+            .ok()
+            .filter(|i| *i < BLOCKS_MAX)
+            .ok_or_else(|| incomplete(format!("block index {index} is out of range")))
     }
 
-    fn block_start(&mut self, mut data: Value, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+    fn block_start(
+        &mut self,
+        mut data: Value,
+        on_delta: &mut dyn FnMut(ModelDelta),
+    ) -> Result<(), ModelError> {
         if !self.started {
             return Err(incomplete("a block before message_start"));
         }
@@ -126,7 +150,11 @@ impl Assembler {
 
     fn block_delta(&mut self, data: &Value, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
         let index = self.index(data)?;
-        let open = self.blocks.get_mut(index).filter(|b| !b.closed).ok_or_else(|| incomplete(format!("a delta for block {index}, which is not open")))?;
+        let open = self
+            .blocks
+            .get_mut(index)
+            .filter(|b| !b.closed)
+            .ok_or_else(|| incomplete(format!("a delta for block {index}, which is not open")))?;
         let Some(delta) = data.get("delta").and_then(Value::as_object) else { return Ok(()) };
         let piece = |name: &str| delta.get(name).and_then(Value::as_str).unwrap_or("");
         match delta.get("type").and_then(Value::as_str).unwrap_or("") {
@@ -138,9 +166,10 @@ impl Assembler {
             "thinking_delta" => append(&mut open.block, "thinking", piece("thinking")),
             "signature_delta" => append(&mut open.block, "signature", piece("signature")),
             "citations_delta" => {
-                if let (Some(citation), Value::Array(citations)) =
-                    (delta.get("citation"), open.block.entry("citations").or_insert_with(|| Value::Array(Vec::new())))
-                {
+                if let (Some(citation), Value::Array(citations)) = (
+                    delta.get("citation"),
+                    open.block.entry("citations").or_insert_with(|| Value::Array(Vec::new())),
+                ) {
                     citations.push(citation.clone());
                 }
             }
@@ -151,7 +180,11 @@ impl Assembler {
 
     fn block_stop(&mut self, data: &Value) -> Result<(), ModelError> {
         let index = self.index(data)?;
-        let open = self.blocks.get_mut(index).filter(|b| !b.closed).ok_or_else(|| incomplete(format!("block {index} ends without being open")))?;
+        let open = self
+            .blocks
+            .get_mut(index)
+            .filter(|b| !b.closed)
+            .ok_or_else(|| incomplete(format!("block {index} ends without being open")))?;
         open.closed = true;
         Ok(())
     }
@@ -190,12 +223,14 @@ impl Assembler {
     /// The whole answer. An error before `message_stop`.
     pub fn finish(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
         let usage = self.usage;
-        let fail = |message: &str| ModelError { usage, request_id: request_id.clone(), ..incomplete(message) };
+        let fail =
+            |message: &str| ModelError { usage, request_id: request_id.clone(), ..incomplete(message) };
         if !self.finished {
             return Err(fail("the stream ended before message_stop"));
         }
         let stop = self.stop.ok_or_else(|| fail("the answer has no stop_reason"))?;
-        let is_cut = matches!(stop, StopReason::MaxTokens | StopReason::ContextWindowExceeded | StopReason::Refusal);
+        let is_cut =
+            matches!(stop, StopReason::MaxTokens | StopReason::ContextWindowExceeded | StopReason::Refusal);
         let mut blocks: Vec<Block> = Vec::with_capacity(self.blocks.len());
         let mut raw: Vec<Value> = Vec::with_capacity(self.blocks.len());
         for open in self.blocks {
@@ -220,7 +255,13 @@ impl Assembler {
         }
         let json = serde_json::to_string(&raw).map_err(|_| fail("the answer cannot be kept"))?;
         let raw = (!raw.is_empty()).then(|| RawContent { provider: PROVIDER.to_string(), json });
-        Ok(ModelReply { turn: Turn { role: Role::Assistant, blocks, raw }, stop, usage, model: self.model, request_id })
+        Ok(ModelReply {
+            turn: Turn { role: Role::Assistant, blocks, raw },
+            stop,
+            usage,
+            model: self.model,
+            request_id,
+        })
     }
 }
 
@@ -243,8 +284,13 @@ fn whole_block(mut block: Map<String, Value>, json: &str) -> Result<(Block, Valu
             Ok((Block::Text { text }, Value::Object(block)))
         }
         Some("tool_use") => {
-            let input = if json.trim().is_empty() { block.get("input").map_or_else(|| "{}".to_string(), Value::to_string) } else { json.to_string() };
-            let parsed: Value = serde_json::from_str(&input).map_err(|_| "the input of a tool call is not complete JSON")?;
+            let input = if json.trim().is_empty() {
+                block.get("input").map_or_else(|| "{}".to_string(), Value::to_string)
+            } else {
+                json.to_string()
+            };
+            let parsed: Value =
+                serde_json::from_str(&input).map_err(|_| "the input of a tool call is not complete JSON")?;
             if !parsed.is_object() {
                 return Err("the input of a tool call is not an object");
             }

@@ -40,7 +40,8 @@ pub(super) fn from_status_alone(status: u16) -> ModelError {
 }
 
 fn make(kind: ModelErrorKind, words: &str, status: Option<u16>) -> ModelError {
-    let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_CHARS_MAX).collect();
+    let words: String =
+        words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_CHARS_MAX).collect();
     let message = match status {
         Some(status) => format!("anthropic answered {status}: {words}"),
         None => format!("anthropic: {words}"),

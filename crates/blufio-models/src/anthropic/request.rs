@@ -41,14 +41,18 @@ fn prompt_fields(request: &ModelRequest) -> Vec<String> {
             .iter()
             .enumerate()
             .map(|(at, text)| match at {
-                at if at == last => json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}),
+                at if at == last => {
+                    json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}})
+                }
                 _ => json!({"type": "text", "text": text}),
             })
             .collect();
         fields.push(format!("\"system\":{}", Value::from(blocks)));
     }
     if let Some(schema) = request.output_schema.as_deref().map(raw_json) {
-        fields.push(format!("\"output_config\":{{\"format\":{{\"type\":\"json_schema\",\"schema\":{schema}}}}}"));
+        fields.push(format!(
+            "\"output_config\":{{\"format\":{{\"type\":\"json_schema\",\"schema\":{schema}}}}}"
+        ));
     }
     let last = request.turns.len().saturating_sub(1);
     let turns: Vec<String> = request.turns.iter().enumerate().map(|(at, t)| turn(t, at == last)).collect();
@@ -63,7 +67,10 @@ fn raw_json(text: &str) -> String {
 
 fn tool(offer: &blufio_core::model::ToolOffer) -> String {
     let (name, description) = (Value::from(offer.name.as_str()), Value::from(offer.description.as_str()));
-    format!("{{\"name\":{name},\"description\":{description},\"input_schema\":{}}}", raw_json(&offer.input_schema))
+    format!(
+        "{{\"name\":{name},\"description\":{description},\"input_schema\":{}}}",
+        raw_json(&offer.input_schema)
+    )
 }
 
 fn turn(turn: &Turn, is_newest: bool) -> String {
@@ -75,7 +82,12 @@ fn turn(turn: &Turn, is_newest: bool) -> String {
         return format!("{{\"role\":\"{role}\",\"content\":{}}}", raw.json);
     }
     let last = turn.blocks.len().saturating_sub(1);
-    let blocks: Vec<String> = turn.blocks.iter().enumerate().map(|(at, b)| block(b, is_newest && at == last && turn.role == Role::User)).collect();
+    let blocks: Vec<String> = turn
+        .blocks
+        .iter()
+        .enumerate()
+        .map(|(at, b)| block(b, is_newest && at == last && turn.role == Role::User))
+        .collect();
     format!("{{\"role\":\"{role}\",\"content\":[{}]}}", blocks.join(","))
 }
 
@@ -83,14 +95,16 @@ fn block(block: &Block, mark: bool) -> String {
     let text = match block {
         Block::Text { text } => json!({"type": "text", "text": text}).to_string(),
         Block::Image { media_type, data } => {
-            json!({"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}).to_string()
+            json!({"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}})
+                .to_string()
         }
         Block::ToolUse { id, name, input } => {
             let (id, name) = (Value::from(id.as_str()), Value::from(name.as_str()));
             format!("{{\"type\":\"tool_use\",\"id\":{id},\"name\":{name},\"input\":{}}}", raw_json(input))
         }
         Block::ToolResult { id, content, is_error } => {
-            json!({"type": "tool_result", "tool_use_id": id, "content": content, "is_error": is_error}).to_string()
+            json!({"type": "tool_result", "tool_use_id": id, "content": content, "is_error": is_error})
+                .to_string()
         }
         Block::Opaque { json } => raw_json(json),
     };
@@ -114,7 +128,11 @@ mod tests {
         ModelRequest {
             model: "m".into(),
             system: vec!["be brief".into(), "persona".into()],
-            tools: vec![ToolOffer { name: "time_now".into(), description: "Time.".into(), input_schema: "{\"type\":\"object\"}".into() }],
+            tools: vec![ToolOffer {
+                name: "time_now".into(),
+                description: "Time.".into(),
+                input_schema: "{\"type\":\"object\"}".into(),
+            }],
             turns,
             output_schema: None,
             output_tokens_max: 100,
@@ -135,7 +153,10 @@ mod tests {
 
     #[test]
     fn one_more_turn_only_adds_to_the_bytes() {
-        let raw = RawContent { provider: PROVIDER.into(), json: "[{\"type\":\"thinking\",\"thinking\":\"x\",\"signature\":\"s==\"}]".into() };
+        let raw = RawContent {
+            provider: PROVIDER.into(),
+            json: "[{\"type\":\"thinking\",\"thinking\":\"x\",\"signature\":\"s==\"}]".into(),
+        };
         let mut turns = Vec::new();
         let mut before = String::new();
         for number in 0..20 {
@@ -143,7 +164,8 @@ mod tests {
                 0 => user(&format!("message {number}")),
                 _ => Turn { role: Role::Assistant, blocks: Vec::new(), raw: Some(raw.clone()) },
             });
-            let now = body(&request(turns.clone()), true).replace(",\"cache_control\":{\"type\":\"ephemeral\"}", "");
+            let now = body(&request(turns.clone()), true)
+                .replace(",\"cache_control\":{\"type\":\"ephemeral\"}", "");
             let prefix = before.strip_suffix("]}").unwrap_or("");
             assert!(now.starts_with(prefix), "turn {number} changed earlier bytes");
             assert!(number == 0 || now.contains(&format!("message {}", number - number % 2)));

@@ -8,7 +8,8 @@ pub(super) fn request(version: Option<&str>, body: &Value) -> Result<(), String>
     match version {
         Some("2023-06-01") => {}
         Some("2026-10-21") => {
-            if let Some(field) = ["temperature", "top_p", "top_k"].into_iter().find(|f| body.get(f).is_some()) {
+            if let Some(field) = ["temperature", "top_p", "top_k"].into_iter().find(|f| body.get(f).is_some())
+            {
                 return Err(format!("{field}: sampling parameters are not supported in this version"));
             }
         }
@@ -34,7 +35,8 @@ pub(super) fn request(version: Option<&str>, body: &Value) -> Result<(), String>
 
 fn tool_offer(tool: &Value) -> Result<(), String> {
     let name = tool.get("name").and_then(Value::as_str).unwrap_or("");
-    let fits = (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let fits = (1..=128).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if !fits {
         return Err(format!("tools: name `{name}` does not match ^[a-zA-Z0-9_-]{{1,128}}$"));
     }
@@ -46,7 +48,9 @@ fn tool_offer(tool: &Value) -> Result<(), String> {
 
 fn count_marks(value: &Value) -> usize {
     match value {
-        Value::Object(fields) => fields.iter().map(|(k, v)| usize::from(k == "cache_control") + count_marks(v)).sum(),
+        Value::Object(fields) => {
+            fields.iter().map(|(k, v)| usize::from(k == "cache_control") + count_marks(v)).sum()
+        }
         Value::Array(items) => items.iter().map(count_marks).sum(),
         _ => 0,
     }
@@ -54,19 +58,35 @@ fn count_marks(value: &Value) -> usize {
 
 /// Structured outputs take a subset of JSON Schema: closed objects, no bounds, no recursion.
 fn output_schema(schema: &Value) -> Result<(), String> {
-    const REFUSED: &[&str] = &["minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern", "multipleOf", "$ref"];
+    const REFUSED: &[&str] = &[
+        "minimum",
+        "maximum",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "pattern",
+        "multipleOf",
+        "$ref",
+    ];
     if let Some(fields) = schema.as_object() {
         if let Some(word) = REFUSED.iter().find(|w| fields.contains_key(**w)) {
             return Err(format!("output_config.format.schema: `{word}` is not supported"));
         }
-        if fields.get("type").and_then(Value::as_str) == Some("object") && fields.get("additionalProperties") != Some(&Value::Bool(false)) {
+        if fields.get("type").and_then(Value::as_str) == Some("object")
+            && fields.get("additionalProperties") != Some(&Value::Bool(false))
+        {
             return Err("output_config.format.schema: additionalProperties must be false".into());
         }
-        let properties = fields.get("properties").and_then(Value::as_object).into_iter().flat_map(|p| p.values());
-        let others = fields.iter().filter(|(k, _)| matches!(k.as_str(), "items" | "anyOf" | "allOf")).flat_map(|(_, v)| match v {
-            Value::Array(items) => items.iter().collect::<Vec<_>>(),
-            other => vec![other],
-        });
+        let properties =
+            fields.get("properties").and_then(Value::as_object).into_iter().flat_map(|p| p.values());
+        let others = fields
+            .iter()
+            .filter(|(k, _)| matches!(k.as_str(), "items" | "anyOf" | "allOf"))
+            .flat_map(|(_, v)| match v {
+                Value::Array(items) => items.iter().collect::<Vec<_>>(),
+                other => vec![other],
+            });
         return properties.chain(others).try_for_each(output_schema);
     }
     Ok(())
@@ -74,11 +94,19 @@ fn output_schema(schema: &Value) -> Result<(), String> {
 
 fn ids<'a>(turn: &'a Value, kind: &str, field: &str) -> Vec<&'a str> {
     let blocks = turn.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    blocks.iter().filter(|b| b.get("type").and_then(Value::as_str) == Some(kind)).filter_map(|b| b.get(field).and_then(Value::as_str)).collect()
+    blocks
+        .iter()
+        .filter(|b| b.get("type").and_then(Value::as_str) == Some(kind))
+        .filter_map(|b| b.get(field).and_then(Value::as_str))
+        .collect()
 }
 
 fn messages(body: &Value) -> Result<(), String> {
-    let turns = body.get("messages").and_then(Value::as_array).filter(|t| !t.is_empty()).ok_or("messages: at least one message is required")?;
+    let turns = body
+        .get("messages")
+        .and_then(Value::as_array)
+        .filter(|t| !t.is_empty())
+        .ok_or("messages: at least one message is required")?;
     for (at, turn) in turns.iter().enumerate() {
         let role = turn.get("role").and_then(Value::as_str).unwrap_or("");
         if !matches!(role, "user" | "assistant") || (at == 0 && role != "user") {
@@ -93,7 +121,10 @@ fn messages(body: &Value) -> Result<(), String> {
             return Err(format!("messages.{at}: all messages must have non-empty content"));
         }
         let blank = turn.get("content").and_then(Value::as_array).is_some_and(|blocks| {
-            blocks.iter().any(|b| b.get("type").and_then(Value::as_str) == Some("text") && b.get("text").and_then(Value::as_str).is_none_or(|t| t.trim().is_empty()))
+            blocks.iter().any(|b| {
+                b.get("type").and_then(Value::as_str) == Some("text")
+                    && b.get("text").and_then(Value::as_str).is_none_or(|t| t.trim().is_empty())
+            })
         });
         if blank {
             return Err(format!("messages.{at}: text content blocks must contain non-whitespace text"));
@@ -102,9 +133,12 @@ fn messages(body: &Value) -> Result<(), String> {
         if asked.is_empty() {
             continue;
         }
-        let answered = turns.get(at + 1).map(|next| ids(next, "tool_result", "tool_use_id")).unwrap_or_default();
+        let answered =
+            turns.get(at + 1).map(|next| ids(next, "tool_result", "tool_use_id")).unwrap_or_default();
         if let Some(orphan) = asked.iter().find(|id| !answered.contains(id)) {
-            return Err(format!("messages.{at}: `tool_use` ids were found without `tool_result` blocks immediately after: {orphan}"));
+            return Err(format!(
+                "messages.{at}: `tool_use` ids were found without `tool_result` blocks immediately after: {orphan}"
+            ));
         }
     }
     Ok(())

@@ -20,14 +20,17 @@ pub(super) async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Reque
     let (head, body) = request.into_parts();
     let header = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_string);
     let path = head.uri.path().to_string();
-    let has_key = header("x-api-key").is_some_and(|k| !k.is_empty()) || header("authorization").is_some_and(|a| a.starts_with("Bearer "));
+    let has_key = header("x-api-key").is_some_and(|k| !k.is_empty())
+        || header("authorization").is_some_and(|a| a.starts_with("Bearer "));
     if !has_key {
         return error(401, "authentication_error", "x-api-key header is required", None);
     }
     let Ok(bytes) = axum::body::to_bytes(body, BODY_BYTES_MAX).await else {
         return error(413, "request_too_large", "Request exceeds the maximum size", None);
     };
-    let Ok(body) = serde_json::from_slice::<Value>(&bytes) else { return error(400, "invalid_request_error", "the body is not JSON", None) };
+    let Ok(body) = serde_json::from_slice::<Value>(&bytes) else {
+        return error(400, "invalid_request_error", "the body is not JSON", None);
+    };
     let is_count = match path.as_str() {
         "/v1/messages" => false,
         "/v1/messages/count_tokens" => true,
@@ -43,12 +46,19 @@ pub(super) async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Reque
     shared.changed.notify_waiters();
     match (refused, taken) {
         (Some(message), _) => error(400, "invalid_request_error", &message, None),
-        (None, None) => respond(200, "application/json", json!({"input_tokens": bytes.len() / 4}).to_string()),
+        (None, None) => {
+            respond(200, "application/json", json!({"input_tokens": bytes.len() / 4}).to_string())
+        }
         (None, Some((script, number, chunk))) => play(shared, script, &body, number, chunk).await,
     }
 }
 
-fn note(shared: &Shared, body: &Value, refused: Option<&str>, is_count: bool) -> Option<(Script, u64, usize)> {
+fn note(
+    shared: &Shared,
+    body: &Value,
+    refused: Option<&str>,
+    is_count: bool,
+) -> Option<(Script, u64, usize)> {
     let mut state = shared.lock();
     if state.keep_requests && !is_count {
         state.requests.push(body.clone());
@@ -92,7 +102,13 @@ fn first_value(schema: &Value) -> Value {
     match schema.get("type").and_then(Value::as_str) {
         Some("object") => {
             let fields = schema.get("properties").and_then(Value::as_object);
-            Value::Object(fields.into_iter().flatten().map(|(name, field)| (name.clone(), first_value(field))).collect())
+            Value::Object(
+                fields
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, field)| (name.clone(), first_value(field)))
+                    .collect(),
+            )
         }
         Some("array") => json!([]),
         Some("integer" | "number") => json!(1),
@@ -103,7 +119,8 @@ fn first_value(schema: &Value) -> Value {
 }
 
 fn error(status: u16, kind: &str, message: &str, retry_after: Option<u64>) -> Response {
-    let body = json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_emulated"});
+    let body =
+        json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_emulated"});
     let mut response = respond(status, "application/json", body.to_string());
     if let Some(value) = retry_after.and_then(|s| HeaderValue::from_str(&s.to_string()).ok()) {
         response.headers_mut().insert("retry-after", value);
@@ -125,7 +142,9 @@ async fn play(shared: Arc<Shared>, script: Script, body: &Value, number: u64, ch
     let asked = body.get("model").and_then(Value::as_str).unwrap_or("").to_string();
     let streams = body.get("stream") == Some(&Value::Bool(true));
     match script {
-        Script::Answer(answer) if !streams => respond(200, "application/json", answer.message(&asked, number).to_string()),
+        Script::Answer(answer) if !streams => {
+            respond(200, "application/json", answer.message(&asked, number).to_string())
+        }
         Script::Answer(answer) => {
             let events = answer.events(&asked, number);
             let chunks: Vec<Bytes> = match chunk {

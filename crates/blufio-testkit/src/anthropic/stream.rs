@@ -42,7 +42,12 @@ pub struct Answer {
 
 impl Answer {
     fn of(pieces: Vec<Piece>, stop: &str) -> Self {
-        Self { pieces, stop: stop.into(), usage: Some(Usage { input: 120, output: 20, cache_read: 0, cache_write: 0 }), model: String::new() }
+        Self {
+            pieces,
+            stop: stop.into(),
+            usage: Some(Usage { input: 120, output: 20, cache_read: 0, cache_write: 0 }),
+            model: String::new(),
+        }
     }
 
     /// A text.
@@ -57,7 +62,10 @@ impl Answer {
 
     /// Tool calls.
     pub fn tools(calls: &[(&str, &str, Value)]) -> Self {
-        let pieces = calls.iter().map(|(id, name, input)| Piece::Tool((*id).into(), (*name).into(), input.clone())).collect();
+        let pieces = calls
+            .iter()
+            .map(|(id, name, input)| Piece::Tool((*id).into(), (*name).into(), input.clone()))
+            .collect();
         Self::of(pieces, "tool_use")
     }
 
@@ -75,8 +83,12 @@ impl Answer {
             .iter()
             .map(|piece| match piece {
                 Piece::Text(text) => json!({"type": "text", "text": text}),
-                Piece::Tool(id, name, input) => json!({"type": "tool_use", "id": id, "name": name, "input": input}),
-                Piece::Thinking(thinking, signature) => json!({"type": "thinking", "thinking": thinking, "signature": signature}),
+                Piece::Tool(id, name, input) => {
+                    json!({"type": "tool_use", "id": id, "name": name, "input": input})
+                }
+                Piece::Thinking(thinking, signature) => {
+                    json!({"type": "thinking", "thinking": thinking, "signature": signature})
+                }
             })
             .collect();
         json!({"id": format!("msg_{number:08}"), "type": "message", "role": "assistant", "model": self.model_or(asked),
@@ -89,8 +101,10 @@ impl Answer {
 
     fn usage_json(&self, final_output: bool) -> Value {
         match self.usage {
-            Some(u) => json!({"input_tokens": u.input, "output_tokens": if final_output { u.output } else { 1 },
-                "cache_read_input_tokens": u.cache_read, "cache_creation_input_tokens": u.cache_write}),
+            Some(u) => {
+                json!({"input_tokens": u.input, "output_tokens": if final_output { u.output } else { 1 },
+                "cache_read_input_tokens": u.cache_read, "cache_creation_input_tokens": u.cache_write})
+            }
             None => json!({}),
         }
     }
@@ -102,12 +116,18 @@ impl Answer {
         let mut out = vec![event("message_start", &start)];
         for (index, piece) in self.pieces.iter().enumerate() {
             let (block, deltas) = parts(piece);
-            out.push(event("content_block_start", &json!({"type": "content_block_start", "index": index, "content_block": block})));
+            out.push(event(
+                "content_block_start",
+                &json!({"type": "content_block_start", "index": index, "content_block": block}),
+            ));
             if index == 0 {
                 out.push(event("ping", &json!({"type": "ping"})));
             }
             for delta in deltas {
-                out.push(event("content_block_delta", &json!({"type": "content_block_delta", "index": index, "delta": delta})));
+                out.push(event(
+                    "content_block_delta",
+                    &json!({"type": "content_block_delta", "index": index, "delta": delta}),
+                ));
             }
             out.push(event("content_block_stop", &json!({"type": "content_block_stop", "index": index})));
         }
@@ -132,12 +152,18 @@ fn parts(piece: &Piece) -> (Value, Vec<Value>) {
         Piece::Tool(id, name, input) => {
             let text = input.to_string();
             let characters: Vec<char> = text.chars().collect();
-            let pieces = characters.chunks(9).map(|c| json!({"type": "input_json_delta", "partial_json": c.iter().collect::<String>()})).collect();
+            let pieces = characters
+                .chunks(9)
+                .map(|c| json!({"type": "input_json_delta", "partial_json": c.iter().collect::<String>()}))
+                .collect();
             (json!({"type": "tool_use", "id": id, "name": name, "input": {}}), pieces)
         }
         Piece::Thinking(thinking, signature) => (
             json!({"type": "thinking", "thinking": "", "signature": ""}),
-            vec![json!({"type": "thinking_delta", "thinking": thinking}), json!({"type": "signature_delta", "signature": signature})],
+            vec![
+                json!({"type": "thinking_delta", "thinking": thinking}),
+                json!({"type": "signature_delta", "signature": signature}),
+            ],
         ),
     }
 }

@@ -29,8 +29,11 @@ pub(super) async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Reque
     if token != TOKEN {
         return failure(401, "Unauthorized");
     }
-    let content_type = head.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
-    let Ok(body) = axum::body::to_bytes(body, BODY_BYTES_MAX).await else { return failure(413, "Request Entity Too Large") };
+    let content_type =
+        head.headers.get("content-type").and_then(|v| v.to_str().ok()).unwrap_or("").to_string();
+    let Ok(body) = axum::body::to_bytes(body, BODY_BYTES_MAX).await else {
+        return failure(413, "Request Entity Too Large");
+    };
     let given = parameters::collect(head.uri.query(), &content_type, &body);
     let fault = note(&shared, method, &given);
     match fault {
@@ -44,7 +47,9 @@ pub(super) async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Reque
             let answer = call(&shared, method, &given).await;
             shared.changed.notify_waiters();
             match answer {
-                Ok(result) => respond(200, "application/json", json!({"ok": true, "result": result}).to_string()),
+                Ok(result) => {
+                    respond(200, "application/json", json!({"ok": true, "result": result}).to_string())
+                }
                 Err((code, description)) => failure(code, &description),
             }
         }
@@ -52,7 +57,11 @@ pub(super) async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Reque
 }
 
 fn failure(code: u16, description: &str) -> Response {
-    respond(code, "application/json", json!({"ok": false, "error_code": code, "description": description}).to_string())
+    respond(
+        code,
+        "application/json",
+        json!({"ok": false, "error_code": code, "description": description}).to_string(),
+    )
 }
 
 /// Writes the call down and takes the fault that is due for it.
@@ -75,8 +84,12 @@ async fn call(shared: &Arc<Shared>, method: &str, given: &Map<String, Value>) ->
         "getUpdates" => get_updates(shared, given).await,
         "sendMessage" => send_message(shared, given),
         "editMessageText" => edit_message_text(shared, given),
-        "sendChatAction" | "deleteWebhook" | "setMyCommands" | "answerCallbackQuery" | "deleteMyCommands" => Ok(Value::Bool(true)),
-        "getWebhookInfo" => Ok(json!({"url": "", "has_custom_certificate": false, "pending_update_count": 0})),
+        "sendChatAction" | "deleteWebhook" | "setMyCommands" | "answerCallbackQuery" | "deleteMyCommands" => {
+            Ok(Value::Bool(true))
+        }
+        "getWebhookInfo" => {
+            Ok(json!({"url": "", "has_custom_certificate": false, "pending_update_count": 0}))
+        }
         "deleteMessage" => Ok(Value::Bool(true)),
         _ => Err((404, "Not Found".into())),
     }
@@ -138,21 +151,33 @@ fn checked_text(given: &Map<String, Value>) -> Result<String, (u16, String)> {
 }
 
 fn message_json(message: &SentMessage) -> Value {
-    let kind = if message.chat < 0 { json!({"id": message.chat, "type": "supergroup", "title": "Group"}) } else { json!({"id": message.chat, "type": "private", "first_name": "User"}) };
+    let kind = if message.chat < 0 {
+        json!({"id": message.chat, "type": "supergroup", "title": "Group"})
+    } else {
+        json!({"id": message.chat, "type": "private", "first_name": "User"})
+    };
     json!({"message_id": message.id, "date": 1_760_000_000, "chat": kind, "text": message.text,
         "from": {"id": BOT_ID, "is_bot": true, "first_name": "Blufio", "username": BOT_NAME}})
 }
 
 fn send_message(shared: &Shared, given: &Map<String, Value>) -> Answer {
     let text = checked_text(given)?;
-    let Some(chat) = integer(given, "chat_id").filter(|id| *id != 0) else { return Err((400, "Bad Request: chat not found".into())) };
+    let Some(chat) = integer(given, "chat_id").filter(|id| *id != 0) else {
+        return Err((400, "Bad Request: chat not found".into()));
+    };
     let mut state = shared.lock();
     if let Some(description) = state.refusing.get(&chat) {
         let code = if description.starts_with("Forbidden") { 403 } else { 400 };
         return Err((code, description.clone()));
     }
     state.next_message += 1;
-    let message = SentMessage { chat, thread: integer(given, "message_thread_id"), id: state.next_message, text, history: Vec::new() };
+    let message = SentMessage {
+        chat,
+        thread: integer(given, "message_thread_id"),
+        id: state.next_message,
+        text,
+        history: Vec::new(),
+    };
     let answer = message_json(&message);
     state.sent.push(message);
     Ok(answer)

@@ -38,16 +38,19 @@ pub(super) async fn answer(fault: &Fault) -> Response {
         }
         Fault::DoneButSilent | Fault::NotDoneAndSilent => {
             // The head promises more bytes than come: the client sees the connection break within the answer.
-            let broken = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::new()), Err(std::io::Error::other("cut"))]);
+            let broken = futures_util::stream::iter([
+                Ok::<_, std::io::Error>(Bytes::new()),
+                Err(std::io::Error::other("cut")),
+            ]);
             let mut response = Response::new(Body::from_stream(broken));
-            response.headers_mut().insert("content-type", axum::http::HeaderValue::from_static("application/json"));
+            response
+                .headers_mut()
+                .insert("content-type", axum::http::HeaderValue::from_static("application/json"));
             response
         }
-        Fault::Hang => {
-            loop {
-                tokio::time::sleep(Duration::from_secs(3_600)).await;
-            }
-        }
+        Fault::Hang => loop {
+            tokio::time::sleep(Duration::from_secs(3_600)).await;
+        },
     }
 }
 

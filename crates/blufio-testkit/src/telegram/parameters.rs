@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 /// Method → parameter → whether it is required.
-static METHODS: LazyLock<BTreeMap<String, BTreeMap<String, bool>>> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../data/bot_api_9_2_methods.json")).unwrap_or_default());
+static METHODS: LazyLock<BTreeMap<String, BTreeMap<String, bool>>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../data/bot_api_9_2_methods.json")).unwrap_or_default()
+});
 
 /// Collects parameters. Values of forms and queries that are JSON become JSON.
 pub(super) fn collect(query: Option<&str>, content_type: &str, body: &[u8]) -> Map<String, Value> {
@@ -45,7 +46,9 @@ fn form(text: &str, out: &mut Map<String, Value>) {
 fn multipart(text: &str, boundary: &str, out: &mut Map<String, Value>) {
     for part in text.split(&format!("--{boundary}")) {
         let Some((head, body)) = part.split_once("\r\n\r\n") else { continue };
-        let Some(name) = head.split("name=\"").nth(1).and_then(|rest| rest.split('"').next()) else { continue };
+        let Some(name) = head.split("name=\"").nth(1).and_then(|rest| rest.split('"').next()) else {
+            continue;
+        };
         out.insert(name.to_string(), value(name, body.trim_end_matches("\r\n").to_string()));
     }
 }
@@ -55,7 +58,10 @@ fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok());
+        let hex = bytes
+            .get(at + 1..at + 3)
+            .and_then(|h| std::str::from_utf8(h).ok())
+            .and_then(|h| u8::from_str_radix(h, 16).ok());
         match (bytes[at], hex) {
             (b'+', _) => out.push(b' '),
             (b'%', Some(byte)) => {
@@ -72,7 +78,13 @@ fn decode(text: &str) -> String {
 /// What the real server would not understand in a call.
 pub(super) fn violations(method: &str, parameters: &Map<String, Value>) -> Vec<String> {
     let Some(known) = METHODS.get(method) else { return vec![format!("unknown method {method}")] };
-    let unknown = parameters.keys().filter(|p| !known.contains_key(*p)).map(|p| format!("{method}: unknown parameter {p}"));
-    let missing = known.iter().filter(|(p, required)| **required && !parameters.contains_key(*p)).map(|(p, _)| format!("{method}: missing {p}"));
+    let unknown = parameters
+        .keys()
+        .filter(|p| !known.contains_key(*p))
+        .map(|p| format!("{method}: unknown parameter {p}"));
+    let missing = known
+        .iter()
+        .filter(|(p, required)| **required && !parameters.contains_key(*p))
+        .map(|(p, _)| format!("{method}: missing {p}"));
     unknown.chain(missing).collect()
 }

@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(path: &str, span: Span, why: &str) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("`{path}` cannot be used: {why}"), "must stay below the program's folder".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("`{path}` cannot be used: {why}"),
+        "must stay below the program's folder".to_string(),
+    );
     diagnostic.hint = Some("write a relative path without `..`, for example \"persona.md\"".to_string());
     diagnostic
 }

@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("the cap of `{name}` does not say where to go instead"), "add `else STATE`".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("the cap of `{name}` does not say where to go instead"),
+        "add `else STATE`".to_string(),
+    );
     diagnostic.hint = Some("state NAME max N per event else STATE { … }".to_string());
     diagnostic
 }

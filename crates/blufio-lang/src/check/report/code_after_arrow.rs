@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, "nothing after an arrow or `done` can run".to_string(), "never reached".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        "nothing after an arrow or `done` can run".to_string(),
+        "never reached".to_string(),
+    );
     diagnostic.hint = Some("delete these steps or move them before the arrow".to_string());
     diagnostic
 }

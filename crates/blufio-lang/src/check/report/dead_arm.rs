@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(label: &str, what: &str, span: Span, near: Option<&str>) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("`{label}` is not an outcome of {what}, or was already handled"), "never taken".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("`{label}` is not an outcome of {what}, or was already handled"),
+        "never taken".to_string(),
+    );
     diagnostic.hint = super::near_hint(near, "delete the arm or correct its label");
     diagnostic
 }

@@ -23,7 +23,13 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("state `{name}` can only wait for ever"), "no event, deadline or arrow leads out".to_string());
-    diagnostic.hint = Some("end its body with `-> STATE` or `done`, or add `on message …` or `after …`".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("state `{name}` can only wait for ever"),
+        "no event, deadline or arrow leads out".to_string(),
+    );
+    diagnostic.hint =
+        Some("end its body with `-> STATE` or `done`, or add `on message …` or `after …`".to_string());
     diagnostic
 }

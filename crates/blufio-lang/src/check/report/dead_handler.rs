@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(what: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::warning(PAGE.code, span, format!("`on {what}` never happens here"), "nothing raises it".to_string());
+    let mut diagnostic = Diagnostic::warning(
+        PAGE.code,
+        span,
+        format!("`on {what}` never happens here"),
+        "nothing raises it".to_string(),
+    );
     diagnostic.hint = Some("delete the handler".to_string());
     diagnostic
 }

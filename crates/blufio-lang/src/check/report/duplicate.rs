@@ -24,7 +24,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(what: &str, name: &str, span: Span, first: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("{what} `{name}` is declared twice"), "again here".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("{what} `{name}` is declared twice"),
+        "again here".to_string(),
+    );
     diagnostic.hint = Some("rename one of them, or delete it".to_string());
     diagnostic.also(first, "first here")
 }

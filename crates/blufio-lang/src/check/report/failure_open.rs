@@ -24,7 +24,13 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(what: &str, state: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("`{state}` does not say what happens when {what} fails"), "can fail".to_string());
-    diagnostic.hint = Some("add `on failed why -> STATE` to `anywhere { … }`, or a `failed(why)` arm".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("`{state}` does not say what happens when {what} fails"),
+        "can fail".to_string(),
+    );
+    diagnostic.hint =
+        Some("add `on failed why -> STATE` to `anywhere { … }`, or a `failed(why)` arm".to_string());
     diagnostic
 }

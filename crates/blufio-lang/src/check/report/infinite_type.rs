@@ -24,7 +24,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("type `{name}` contains itself"), "its values would have no end".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("type `{name}` contains itself"),
+        "its values would have no end".to_string(),
+    );
     diagnostic.hint = Some("remove the field that closes the circle".to_string());
     diagnostic
 }

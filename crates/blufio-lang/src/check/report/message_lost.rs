@@ -24,7 +24,15 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(state: &str, how: &str, span: Span, why: &str) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("messages that `{state}` would {how} may never be answered"), why.to_string());
-    diagnostic.hint = Some("let every path reach a state with `on message m …`, or (for `join`) a model step `with history`".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("messages that `{state}` would {how} may never be answered"),
+        why.to_string(),
+    );
+    diagnostic.hint = Some(
+        "let every path reach a state with `on message m …`, or (for `join`) a model step `with history`"
+            .to_string(),
+    );
     diagnostic
 }

@@ -23,7 +23,14 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(span: Span, calls: u32) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, "this agent asks a model and has no budget".to_string(), "asked here".to_string());
-    diagnostic.hint = Some(format!("write `budget {{ message = {calls} calls }}`: that is what the program needs at the most"));
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        "this agent asks a model and has no budget".to_string(),
+        "asked here".to_string(),
+    );
+    diagnostic.hint = Some(format!(
+        "write `budget {{ message = {calls} calls }}`: that is what the program needs at the most"
+    ));
     diagnostic
 }

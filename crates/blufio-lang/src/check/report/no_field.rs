@@ -24,7 +24,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(field: &str, of: &str, span: Span, near: Option<&str>) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("{of} has no field `{field}`"), "no such field".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("{of} has no field `{field}`"),
+        "no such field".to_string(),
+    );
     diagnostic.hint = super::near_hint(near, "look at the declaration of the type");
     diagnostic
 }

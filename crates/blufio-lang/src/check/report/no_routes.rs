@@ -24,7 +24,13 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(span: Span, names: &str) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, "this folder has several agents and no `routes` file".to_string(), "who should get the messages?".to_string());
-    diagnostic.hint = Some(format!("write routes.agent:\n\nroutes\n\ntelegram from owner -> {names}\notherwise drop\n"));
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        "this folder has several agents and no `routes` file".to_string(),
+        "who should get the messages?".to_string(),
+    );
+    diagnostic.hint =
+        Some(format!("write routes.agent:\n\nroutes\n\ntelegram from owner -> {names}\notherwise drop\n"));
     diagnostic
 }

@@ -24,7 +24,8 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span, why: &str) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("`{name}` cannot be assigned"), why.to_string());
+    let mut diagnostic =
+        Diagnostic::error(PAGE.code, span, format!("`{name}` cannot be assigned"), why.to_string());
     diagnostic.hint = None;
     diagnostic
 }

@@ -24,7 +24,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(what: &str, missing: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("{what} does not say what happens on {missing}"), format!("{missing} is not handled"));
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("{what} does not say what happens on {missing}"),
+        format!("{missing} is not handled"),
+    );
     diagnostic.hint = Some(format!("add an arm: {missing} -> STATE"));
     diagnostic
 }

@@ -24,7 +24,13 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(what: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("{what} is not supported yet"), "parses and is checked, does not run yet".to_string());
-    diagnostic.hint = Some("this version refuses what it cannot run; see the manual for what runs now".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("{what} is not supported yet"),
+        "parses and is checked, does not run yet".to_string(),
+    );
+    diagnostic.hint =
+        Some("this version refuses what it cannot run; see the manual for what runs now".to_string());
     diagnostic
 }

@@ -24,7 +24,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(calls: u32, budget: u32, path: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("one event may cause {calls} model calls, the budget allows {budget}"), format!("budget of {budget} calls"));
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("one event may cause {calls} model calls, the budget allows {budget}"),
+        format!("budget of {budget} calls"),
+    );
     diagnostic.hint = Some(format!("worst path: {path}; raise the budget or lower a cap"));
     diagnostic
 }

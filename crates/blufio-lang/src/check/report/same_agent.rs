@@ -23,7 +23,13 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span, first: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("`{name}` is declared by two files"), "again here".to_string());
-    diagnostic.hint = Some("one folder is one program: rename one of them or move it to another folder".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("`{name}` is declared by two files"),
+        "again here".to_string(),
+    );
+    diagnostic.hint =
+        Some("one folder is one program: rename one of them or move it to another folder".to_string());
     diagnostic.also(first, "first here")
 }

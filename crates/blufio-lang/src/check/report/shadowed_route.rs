@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(span: Span, first: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, "this route is never used".to_string(), "an earlier route takes these messages".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        "this route is never used".to_string(),
+        "an earlier route takes these messages".to_string(),
+    );
     diagnostic.hint = Some("routes are read from the top: put the special one first".to_string());
     diagnostic.also(first, "first here")
 }

@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(title: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, title.to_string(), "a session must know where to begin".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        title.to_string(),
+        "a session must know where to begin".to_string(),
+    );
     diagnostic.hint = Some("write `start state NAME { … }` exactly once".to_string());
     diagnostic
 }

@@ -24,7 +24,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(expected: &str, found: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("expected {expected}, found {found}"), format!("this is {found}"));
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("expected {expected}, found {found}"),
+        format!("this is {found}"),
+    );
     diagnostic.hint = None;
     diagnostic
 }

@@ -25,7 +25,8 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span, why: &str) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("`{name}` may be empty here"), why.to_string());
+    let mut diagnostic =
+        Diagnostic::error(PAGE.code, span, format!("`{name}` may be empty here"), why.to_string());
     diagnostic.hint = Some("assign it on every path to this place, give it an initial value, or test it with `when NAME { none … some(v) … }`".to_string());
     diagnostic
 }

@@ -25,7 +25,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(path: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("this loop has no bound: {path}"), "repeats without waiting for anybody".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("this loop has no bound: {path}"),
+        "repeats without waiting for anybody".to_string(),
+    );
     diagnostic.hint = Some("cap one of its states: `state NAME max 5 per event else OTHER`".to_string());
     diagnostic
 }

@@ -24,7 +24,13 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(what: &str, state: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("`{state}` does not say what happens when the outcome of {what} is unknown"), "may be interrupted".to_string());
-    diagnostic.hint = Some("add `on uncertain -> STATE` to `anywhere { … }`, or an `uncertain` arm".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("`{state}` does not say what happens when the outcome of {what} is unknown"),
+        "may be interrupted".to_string(),
+    );
+    diagnostic.hint =
+        Some("add `on uncertain -> STATE` to `anywhere { … }`, or an `uncertain` arm".to_string());
     diagnostic
 }

@@ -23,7 +23,13 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(channel: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("{channel} messages from strangers have no route"), "the routes end here".to_string());
-    diagnostic.hint = Some("end the file with `otherwise drop` or `otherwise drop \"I do not know you.\"`".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("{channel} messages from strangers have no route"),
+        "the routes end here".to_string(),
+    );
+    diagnostic.hint =
+        Some("end the file with `otherwise drop` or `otherwise drop \"I do not know you.\"`".to_string());
     diagnostic
 }

@@ -24,7 +24,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(what: &str, name: &str, span: Span, near: Option<&str>) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("there is no {what} `{name}`"), "nobody declares it".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("there is no {what} `{name}`"),
+        "nobody declares it".to_string(),
+    );
     diagnostic.hint = super::near_hint(near, "declare it, or change the name");
     diagnostic
 }

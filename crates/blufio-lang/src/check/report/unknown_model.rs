@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("there is no model `{name}`"), "not in `models { … }`".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("there is no model `{name}`"),
+        "not in `models { … }`".to_string(),
+    );
     diagnostic.hint = super::near_hint(near, "declare it: models { fast = \"anthropic/claude-haiku-5-5\" }");
     diagnostic
 }

@@ -24,7 +24,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("there is no `{name}` here"), "not a slot, a local, a parameter or a label that fits here".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("there is no `{name}` here"),
+        "not a slot, a local, a parameter or a label that fits here".to_string(),
+    );
     diagnostic.hint = super::near_hint(near, "declare it in `keep { … }`, or assign it before it is used");
     diagnostic
 }

@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("there is no state `{name}`"), "the arrow leads nowhere".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("there is no state `{name}`"),
+        "the arrow leads nowhere".to_string(),
+    );
     diagnostic.hint = super::near_hint(near, "declare `state NAME { … }` or change the arrow");
     diagnostic
 }

@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("tool `{name}` is not granted to this agent"), "no grant, no call".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("tool `{name}` is not granted to this agent"),
+        "no grant, no call".to_string(),
+    );
     diagnostic.hint = super::near_hint(near, "grant it with `can use NAME`");
     diagnostic
 }

@@ -24,7 +24,15 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span, near: Option<&str>) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("there is no type `{name}`"), "not built in, not declared, not a tool".to_string());
-    diagnostic.hint = super::near_hint(near, "built in are text int number yesno money duration moment date time json file message person; declare others with `type`");
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("there is no type `{name}`"),
+        "not built in, not declared, not a tool".to_string(),
+    );
+    diagnostic.hint = super::near_hint(
+        near,
+        "built in are text int number yesno money duration moment date time json file message person; declare others with `type`",
+    );
     diagnostic
 }

@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(zone: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("there is no time zone `{zone}`"), "not in the time zone database".to_string());
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("there is no time zone `{zone}`"),
+        "not in the time zone database".to_string(),
+    );
     diagnostic.hint = Some("write an IANA name such as \"Europe/Berlin\" or \"UTC\"".to_string());
     diagnostic
 }

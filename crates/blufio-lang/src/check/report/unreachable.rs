@@ -24,7 +24,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(name: &str, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::warning(PAGE.code, span, format!("state `{name}` is never reached"), "no arrow leads here from the start state".to_string());
+    let mut diagnostic = Diagnostic::warning(
+        PAGE.code,
+        span,
+        format!("state `{name}` is never reached"),
+        "no arrow leads here from the start state".to_string(),
+    );
     diagnostic.hint = Some("lead an arrow here or delete the state".to_string());
     diagnostic
 }

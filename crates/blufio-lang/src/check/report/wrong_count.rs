@@ -23,7 +23,12 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(what: &str, expected: &str, found: usize, span: Span) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(PAGE.code, span, format!("{what} has {expected}, {found} written"), format!("{found} written"));
+    let mut diagnostic = Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("{what} has {expected}, {found} written"),
+        format!("{found} written"),
+    );
     diagnostic.hint = None;
     diagnostic
 }
