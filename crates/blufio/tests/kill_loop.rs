@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use blufio_testkit::{anthropic, telegram};
 
-use crate::harness::{ROUTES, Server, echo_agent, run, write};
+use crate::support::{ROUTES, Server, echo_agent, run, write};
 
 const KILLS: u64 = 300;
 const MESSAGES_PER_LIFE: u64 = 10;
@@ -22,7 +22,8 @@ fn scatter(seed: u64) -> u64 {
 /// The number in the prompt: `message 42 end`.
 fn answer(request: &serde_json::Value) -> anthropic::Script {
     let text = request["messages"].to_string();
-    let number = text.rsplit("message ").next().and_then(|rest| rest.split(" end").next()).unwrap_or("?").to_string();
+    let number =
+        text.rsplit("message ").next().and_then(|rest| rest.split(" end").next()).unwrap_or("?").to_string();
     anthropic::Script::Answer(anthropic::Answer::text(&format!("answer {number}")))
 }
 
@@ -52,8 +53,11 @@ fn three_hundred_kills_lose_and_double_nothing() {
     }
     let _server = Server::start(path, &telegram, &model);
     let total = KILLS * MESSAGES_PER_LIFE;
-    let answers = |t: &telegram::Emulator| t.all_messages().into_iter().filter(|m| m.text.starts_with("answer ")).count() as u64;
-    let complete = runtime.block_on(telegram.wait_for(Duration::from_secs(120), |t| (answers(t) >= total).then_some(())));
+    let answers = |t: &telegram::Emulator| {
+        t.all_messages().into_iter().filter(|m| m.text.starts_with("answer ")).count() as u64
+    };
+    let complete = runtime
+        .block_on(telegram.wait_for(Duration::from_secs(120), |t| (answers(t) >= total).then_some(())));
     assert!(complete.is_some(), "{} of {total} answered", answers(&telegram));
     let mut last = std::collections::BTreeMap::new();
     let mut seen = std::collections::BTreeSet::new();

@@ -2,14 +2,14 @@
 //! The real executable, driven from outside.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod harness;
 mod support;
+mod world;
 
+mod command_line;
 mod commands;
 mod configuration;
-mod demo;
 mod kill_loop;
-mod repository;
+mod project;
 mod running;
 mod serving;
 mod talking;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use blufio_testkit::{anthropic, telegram};
 use serde_json::Value;
 
-use crate::harness::{ROUTES, Server, echo_agent, err, out, run, write};
+use crate::support::{ROUTES, Server, echo_agent, err, out, run, write};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -26,10 +26,13 @@ fn serve_answers_reloads_and_stops_cleanly() {
     let mut server = Server::start(path, &telegram, &model);
     Server::wait_ready(path);
     telegram.say(77, "hello");
-    let answered = runtime.block_on(telegram.wait_for(Duration::from_secs(20), |t| t.texts(77).contains(&"hello yourself".to_string()).then_some(())));
+    let answered = runtime.block_on(telegram.wait_for(Duration::from_secs(20), |t| {
+        t.texts(77).contains(&"hello yourself".to_string()).then_some(())
+    }));
     assert!(answered.is_some(), "{:?}", telegram.texts(77));
 
-    let status: Value = serde_json::from_str(&out(&run(path, &["status", "--data", "data", "--json"]))).unwrap();
+    let status: Value =
+        serde_json::from_str(&out(&run(path, &["status", "--data", "data", "--json"]))).unwrap();
     assert!(status.is_object(), "{status}");
     let sessions = out(&run(path, &["sessions", "--data", "data", "--json"]));
     assert!(sessions.contains("telegram:77"), "{sessions}");
@@ -47,7 +50,10 @@ fn serve_answers_reloads_and_stops_cleanly() {
     let stopped = run(path, &["stop", "--data", "data"]);
     assert_eq!(stopped.status.code(), Some(0), "{}", err(&stopped));
     assert_eq!(server.wait_exit(), Some(0));
-    assert!(!path.join("data/blufio.db-wal").exists(), "the database is one complete file after a clean stop");
+    assert!(
+        !path.join("data/blufio.db-wal").exists(),
+        "the database is one complete file after a clean stop"
+    );
     assert_ne!(run(path, &["status", "--data", "data"]).status.code(), Some(0));
     assert_eq!(telegram.violations(), Vec::<String>::new());
     assert_eq!(model.violations(), Vec::<String>::new());
@@ -67,7 +73,9 @@ fn ten_thousand_suspended_sessions_do_not_delay_the_start() {
     model.answer_with(|_| anthropic::Script::Answer(anthropic::Answer::text("hello yourself")));
     let server = Server::start(path, &telegram, &model);
     telegram.say(77, "hello");
-    let answered = runtime.block_on(telegram.wait_for(Duration::from_secs(20), |t| t.texts(77).contains(&"hello yourself".to_string()).then_some(())));
+    let answered = runtime.block_on(telegram.wait_for(Duration::from_secs(20), |t| {
+        t.texts(77).contains(&"hello yourself".to_string()).then_some(())
+    }));
     assert!(answered.is_some());
     run(path, &["stop", "--data", "data"]);
     drop(server);

@@ -10,7 +10,12 @@ use blufio_testkit::{anthropic, telegram};
 /// The executable, in an environment of its own.
 pub fn blufio(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blufio"));
-    command.current_dir(folder).env_clear().env("HOME", folder).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    command
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null());
     command
 }
 
