@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The real executable, driven from outside.
+//! The one integration-test binary of the program: drives the real executable.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod support;
+mod harness;
 mod world;
 
-mod command_line;
 mod commands;
 mod configuration;
+mod demo;
 mod kill_loop;
-mod project;
+mod repository;
 mod running;
 mod serving;
 mod talking;

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Rules of the repository that no compiler checks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::world::root;
+
+/// Which crate may depend on which in its ordinary code; the binary may use all.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("blufio-lang", &[]),
+    ("blufio-core", &[]),
+    ("blufio-agent", &["blufio-lang", "blufio-core"]),
+    ("blufio-persist", &["blufio-core"]),
+    ("blufio-models", &["blufio-core"]),
+    ("blufio-skills", &["blufio-core"]),
+    ("blufio-gateway", &["blufio-core"]),
+    ("blufio-testkit", &["blufio-core"]),
+];
+
+/// Most direct dependencies over the workspace.
+const DEPENDENCIES_MAX: usize = 80;
+/// Most lines of a source file.
+const LINES_MAX: usize = 1_000;
+
+fn packages() -> Vec<Value> {
+    let arguments = ["metadata", "--offline", "--no-deps", "--format-version", "1"];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+fn dependencies(package: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let all = package["dependencies"].as_array().unwrap().iter();
+    all.map(|d| (d["name"].as_str().unwrap(), d["kind"].as_str().unwrap_or("normal")))
+}
+
+#[test]
+fn crates_depend_on_each_other_as_drawn() {
+    let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    for package in &packages() {
+        let name = package["name"].as_str().unwrap();
+        let Some(allowed) = allowed.get(name) else {
+            assert_eq!(name, "blufio", "a new crate needs a measured reason");
+            continue;
+        };
+        for (dependency, kind) in dependencies(package) {
+            let is_ours = dependency.starts_with("blufio") && kind != "dev";
+            assert!(!is_ours || allowed.contains(&dependency), "{name} → {dependency} is not in the drawing");
+        }
+    }
+}
+
+#[test]
+fn direct_dependencies_are_few_and_explained() {
+    let packages = packages();
+    let names = packages.iter().flat_map(dependencies).map(|(name, _)| name);
+    let used: BTreeSet<&str> = names.filter(|name| !name.starts_with("blufio")).collect();
+    assert!(used.len() < DEPENDENCIES_MAX, "{} direct dependencies", used.len());
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let section = manifest.split("[workspace.dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    for name in used {
+        let line = section.lines().find(|line| line.split(['=', ' ']).next() == Some(name));
+        let line = line.unwrap_or_else(|| panic!("`{name}` is not in [workspace.dependencies]"));
+        assert!(line.contains(" # "), "`{name}` has no reason beside it");
+    }
+}
+
+#[test]
+fn there_is_one_program_so_that_cargo_run_needs_no_name() {
+    let packages = packages();
+    let targets = packages.iter().flat_map(|package| package["targets"].as_array().unwrap());
+    let programs: Vec<&str> = targets
+        .filter(|target| target["kind"][0] == "bin")
+        .map(|target| target["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(programs, ["blufio"]);
+}
+
+#[test]
+fn the_readme_names_two_commands_and_links_to_what_exists() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let commands: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| line.starts_with("cargo"))
+        .collect();
+    assert_eq!(commands, ["cargo run --release -- demo", "cargo test --workspace"]);
+    let ci = std::fs::read_to_string(root().join(".ci/run")).unwrap();
+    assert!(ci.contains(commands[1]), "CI runs the README's command");
+    for link in readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(link.contains("://") || root().join(link).exists(), "the README links to {link}");
+    }
+}
+
+#[test]
+fn every_source_file_names_its_licence_and_rust_files_say_why_they_exist() {
+    let mut wrong = BTreeSet::new();
+    let mut seen = 0;
+    walk(&root(), &mut |path| {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if !["rs", "toml", "pest", "sh", "c", "py", "mjs", "js", "yml"].contains(&extension) {
+            return;
+        }
+        seen += 1;
+        let text = std::fs::read_to_string(path).unwrap();
+        let licence = |line: &str| line.contains("SPDX-License-Identifier: MIT OR Apache-2.0");
+        let is_headed = text.lines().take(3).any(licence);
+        let is_explained =
+            extension != "rs" || text.lines().nth(1).is_some_and(|line| line.starts_with("//!"));
+        if !is_headed || !is_explained || extension == "rs" && text.lines().count() > LINES_MAX {
+            wrong.insert(path.strip_prefix(root()).unwrap().to_path_buf());
+        }
+    });
+    assert!(seen > 100, "{seen} files were looked at");
+    assert_eq!(wrong, BTreeSet::<PathBuf>::new());
+}
+
+/// Looks at every file of ours; what operators get as their own (starter configuration) names no licence.
+fn walk(folder: &Path, look: &mut impl FnMut(&Path)) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().to_string();
+        if path.is_dir() && !path.is_symlink() {
+            if !["target", ".git", "node_modules", "data", "__pycache__"].contains(&name.as_str()) {
+                walk(&path, look);
+            }
+        } else if !["rustfmt.toml", "clippy.toml", "blufio.toml"].contains(&name.as_str()) {
+            look(&path);
+        }
+    }
+}
