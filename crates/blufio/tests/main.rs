@@ -2,7 +2,7 @@
 //! The one integration-test binary of the program: drives the real executable.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod harness;
+mod support;
 mod world;
 
 mod commands;
