@@ -5,6 +5,7 @@
 mod support;
 mod world;
 
+mod command_line;
 mod commands;
 mod configuration;
 mod demo;
