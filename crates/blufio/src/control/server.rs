@@ -150,12 +150,7 @@ pub async fn read(store: &dyn Store, ask: Ask) -> Result<Answer> {
             Answer::Outbox(store.outbox(state, ROWS_MAX).await?.into_iter().map(Into::into).collect())
         }
         Ask::Journal { key } => {
-            let rows = store.sessions(true, ROWS_MAX).await?;
-            let id = rows
-                .iter()
-                .find(|row| row.key == key)
-                .map(|row| row.id)
-                .ok_or_else(|| anyhow!("there is no session `{key}`; `blufio sessions` lists them"))?;
+            let id = session_id(store, &key).await?;
             let line = |row: blufio_core::store::JournalRow| JournalLine {
                 sequence: row.sequence,
                 at_ms: row.at_ms,
@@ -168,6 +163,17 @@ pub async fn read(store: &dyn Store, ask: Ask) -> Result<Answer> {
         Ask::DropSession { key } => Answer::Dropped(store.drop_session(&key, SystemClock.now_ms()).await?),
         _ => Answer::Failed("no server runs on this data folder".to_string()),
     })
+}
+
+/// The session of a key: the living one, else the last that ended.
+async fn session_id(store: &dyn Store, key: &str) -> Result<i64> {
+    if let Some(row) = store.session(key).await? {
+        return Ok(row.id);
+    }
+    let ended = store.sessions(true, ROWS_MAX).await?.into_iter().find(|row| row.key == key);
+    ended
+        .map(|row| row.id)
+        .ok_or_else(|| anyhow!("there is no session `{key}`; `blufio sessions` lists them"))
 }
 
 /// A conversation over one connection. Reading, writing and settling are independent, so that words can come at any
