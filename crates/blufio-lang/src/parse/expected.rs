@@ -21,8 +21,9 @@ pub(super) fn syntax_error(source: &str, error: &Error<Rule>, base: u32) -> Diag
         let place = Span::new(base + open as u32, base + (at + length) as u32);
         return report::unbalanced(place, "what stands in these braces is not a value");
     }
-    if let Some(word) = unknown_currency(source, at, word_length) {
-        return report::unknown_currency(word, span);
+    if let Some(word) = unknown_currency(source, at) {
+        let place = Span::new(base + word.start as u32, base + word.end as u32);
+        return report::unknown_currency(&source[word], place);
     }
     let found = match &rest[..length] {
         "" => "the end".to_string(),
@@ -65,13 +66,18 @@ fn place_of_arm(positives: &[Rule]) -> &'static str {
     }
 }
 
-/// A word of three letters directly behind a number, where nothing else can stand: meant as a currency.
-fn unknown_currency(source: &str, at: usize, length: usize) -> Option<&str> {
-    let word = source.get(at..at + length)?;
-    let is_code = word.len() == 3 && word.bytes().all(|b| b.is_ascii_alphabetic());
-    let is_behind_number = source.get(..at)?.trim_end_matches(' ').ends_with(|c: char| c.is_ascii_digit());
-    let is_apart = source.get(..at)?.ends_with(' ');
-    (is_code && is_behind_number && is_apart && !report::RESERVED.contains(&word)).then_some(word)
+/// Where a word of three letters stands behind a number on its line and no grammar goes on: meant as a currency. The
+/// error is at the word, or behind it when it was read as the place of an assignment.
+fn unknown_currency(source: &str, at: usize) -> Option<std::ops::Range<usize>> {
+    let is_letter = |b: u8| b.is_ascii_alphabetic();
+    let length = source.as_bytes().get(at..)?.iter().take_while(|b| is_letter(**b)).count();
+    let end = if length > 0 { at + length } else { source.get(..at)?.trim_end().len() };
+    let start = end.checked_sub(3)?;
+    let before = source.get(..start)?;
+    let is_word = source.as_bytes()[start..end].iter().all(|b| is_letter(*b));
+    let is_behind_number =
+        before.ends_with(' ') && before.trim_end_matches(' ').ends_with(|c: char| c.is_ascii_digit());
+    (is_word && is_behind_number && !report::RESERVED.contains(&&source[start..end])).then_some(start..end)
 }
 
 fn word(rule: Rule) -> Option<String> {

@@ -66,14 +66,6 @@ pub(super) struct Scan {
     pub lines: Vec<usize>,
 }
 
-/// Whether an unclosed brace was found earlier on the line.
-fn behind_open_brace(findings: &[Diagnostic], text: &str, base: u32, at: usize) -> bool {
-    findings.iter().filter(|d| d.code == "E0007").any(|d| {
-        let brace = (d.label.span.start - base) as usize;
-        text.get(brace..at).is_some_and(|between| !between.contains('\n'))
-    })
-}
-
 /// One pass over the characters with a small stack, so that nothing recursive ever sees bottomless input.
 pub(super) fn scan(text: &str, base: u32) -> Scan {
     let mut out = Scan::default();
@@ -99,8 +91,8 @@ pub(super) fn scan(text: &str, base: u32) -> Scan {
                 ));
             }
             Event::Closed(_) => {}
-            // A quote behind an open brace was meant to close the text: one mistake, one message.
-            Event::OpenText(at) if behind_open_brace(&out.findings, text, base, at) => {}
+            // A quote behind an open brace was meant to close the text: one mistake, told as the brace at the line's end.
+            Event::OpenText(_) if walk.stack.iter().any(|open| open.kind == Kind::Text) => {}
             Event::OpenText(at) => out.findings.push(report::open_text(span(at..walk.at))),
             Event::OpenBrace(at) => out
                 .findings
