@@ -22,7 +22,7 @@ const CHECKPOINT_PAGES: u32 = 4_096;
 /// Size to which the log is cut after a checkpoint, bytes.
 const LOG_BYTES_MAX: i64 = 64 << 20;
 /// Page cache of the writer.
-const CACHE_KIB: i64 = 8_192;
+const CACHE_KIB: i64 = 2_048;
 
 /// How to open.
 #[derive(Debug, Clone, Default)]
