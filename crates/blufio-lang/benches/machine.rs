@@ -72,6 +72,7 @@ fn main() {
     dispatch();
     transition();
     suspension();
+    idle();
     loading();
 }
 
@@ -150,6 +151,7 @@ fn transition() {
             black_box(machine.step(&program, event.clone(), 0));
         }
     });
+    println!("transition_ns {ours:.1}");
     report(
         "transition from the host",
         ours,
@@ -194,6 +196,31 @@ fn suspension() {
         }
     });
     below("suspend, encode, decode, resume", whole, "ns", 1_000.0);
+    println!("suspend_resume_ns {whole:.1}");
+}
+
+/// Resident memory of this process, bytes.
+fn resident() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) * 1_024.0
+}
+
+/// Memory of sessions that wait for a message, kept whole in memory (a server keeps only their encoded form).
+fn idle() {
+    const SESSIONS: usize = 200_000;
+    let program = compiled(SUPPORT);
+    let before = resident();
+    let sessions: Vec<Machine> = (0..SESSIONS)
+        .map(|_| {
+            let mut machine = Machine::new(&program);
+            machine.start(&program, 0);
+            machine
+        })
+        .collect();
+    let each = (resident() - before) / SESSIONS as f64;
+    black_box(&sessions);
+    println!("idle_session_bytes {each:.0}");
 }
 
 fn loading() {
