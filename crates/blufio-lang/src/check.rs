@@ -9,23 +9,26 @@ mod arms;
 mod assigned;
 mod bounds;
 mod closed;
+mod declared_tests;
 mod expressions;
 mod flow;
 mod folder;
-mod later_steps;
 mod mailbox;
 mod model_steps;
 mod reach;
+mod requests;
 pub mod routes;
+mod rules;
 mod scope;
 mod steps;
+mod tools;
 mod types;
 
 use crate::ast;
 use crate::diagnostic::Diagnostics;
 use crate::parse::parse;
 use crate::source::{SourceMap, Span};
-use crate::typed;
+use crate::typed::{self, Danger, EffectClass, Label};
 
 /// What the checker must know of the world: a plain value, so that checking stays pure.
 #[derive(Debug, Clone)]
@@ -38,17 +41,120 @@ pub struct Environment {
     pub channels: Vec<String>,
     /// Whether a time zone of this name exists.
     pub zone_exists: fn(&str) -> bool,
+    /// Whether what runs the program can perform a construct; it is refused otherwise, never accepted and ignored.
+    pub performs: fn(Construct) -> bool,
 }
 
-/// A tool that can run.
+/// Constructs that need more of their host than messages, models, replies and deadlines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Construct {
+    /// `call`.
+    Call,
+    /// `ask` of an agent, `can ask`, parameters and `gives`.
+    AskAgent,
+    /// `ask` of a person.
+    AskPerson,
+    /// `approve`, `run … approved by`.
+    Approve,
+    /// `fill` and `so far`.
+    Fill,
+    /// `each`.
+    Each,
+    /// `together`.
+    Together,
+    /// `show`.
+    Show,
+    /// `send` to others than the owner.
+    Send,
+    /// `remember`, `recall`, `forget` of memory, `with memory`.
+    Memory,
+    /// `forget history`.
+    ForgetHistory,
+    /// `wake`, `wakes`, `on wake`.
+    Wake,
+    /// `every`.
+    Every,
+    /// `after` a time of day and `now between` times of day.
+    TimeOfDay,
+    /// Events of declared types, webhooks.
+    Declared,
+    /// `edited`, `reaction`, `joined`, `left`.
+    Channel,
+    /// `on over_budget` and budgets in money and time, of heartbeats, days and months.
+    Budget,
+    /// Rates of tools.
+    Rate,
+    /// `rules` as monitors.
+    Rules,
+    /// `migrate`.
+    Migrate,
+    /// `by complexity` and fallback chains.
+    Routing,
+    /// `skills`, the conditional zone, `cache`, `then summarize`.
+    Context,
+    /// `language` and `zone` of an agent.
+    Locale,
+    /// Groups, webhooks and keys in `routes`.
+    Routes,
+}
+
+/// A tool that can run, as its manifest describes it. Types are written as programs write them.
 #[derive(Debug, Clone)]
 pub struct ToolInfo {
     /// Dotted name.
     pub name: String,
-    /// Whether a call must not be repeated, so that a crash makes it uncertain.
-    pub once: bool,
-    /// Whether a grant needs `in "folder/"`.
-    pub needs_folder: bool,
+    /// Declarations that the types below use, each `type NAME = …` on lines of its own.
+    pub types: String,
+    /// Parameters: name and type; an optional one may be left out.
+    pub parameters: Vec<(String, String)>,
+    /// Type of the result.
+    pub gives: String,
+    /// What repeating a call does.
+    pub effect: EffectClass,
+    /// How much harm a call can do.
+    pub danger: Danger,
+    /// Label of the result.
+    pub label: Option<Label>,
+    /// Parameters that select what the call acts on.
+    pub selects: Vec<String>,
+    /// Which scope a grant must have.
+    pub scope: ToolScope,
+}
+
+/// Which scope a grant of a tool must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolScope {
+    /// None.
+    Free,
+    /// `in "folder/"`.
+    Folder,
+    /// `to ["host"]`.
+    Hosts,
+    /// `only ["command"]`.
+    Commands,
+}
+
+impl ToolInfo {
+    /// A harmless tool that reads and has no parameters.
+    pub fn new(name: &str, gives: &str) -> Self {
+        Self {
+            name: name.into(),
+            types: String::new(),
+            parameters: Vec::new(),
+            gives: gives.into(),
+            effect: EffectClass::Read,
+            danger: Danger::Safe,
+            label: None,
+            selects: Vec::new(),
+            scope: ToolScope::Free,
+        }
+    }
+
+    /// With one more parameter.
+    pub fn with(mut self, parameter: &str, ty: &str) -> Self {
+        self.parameters.push((parameter.into(), ty.into()));
+        self
+    }
 }
 
 /// One checked agent.

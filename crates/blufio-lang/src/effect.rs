@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use crate::program::shape::ShapeId;
+use crate::typed::{MemoryScope, Who};
 use crate::value::{Failure, Message, ToolCall, Value};
 
 /// Names one effect of a session: the visit (state entries counted from 1 over the session's life) and the number
@@ -21,6 +23,27 @@ pub struct EffectId {
 pub enum Event {
     /// A message; the machine looks at its first word itself.
     Message(Arc<Message>),
+    /// An event of a declared type, from a webhook or another agent; already validated.
+    Declared {
+        /// Index into [`crate::program::Program::events`].
+        event: u32,
+        /// What it carries.
+        value: Value,
+    },
+    /// Something happened to the chat: `edited`, `reaction`, `joined`, `left`.
+    Channel {
+        /// The word.
+        what: Arc<str>,
+        /// Who, and what they wrote.
+        message: Arc<Message>,
+    },
+    /// A wake came due.
+    Wake {
+        /// Which, as [`Action::SetWake`] numbered it.
+        wake: u64,
+    },
+    /// A schedule fires: index into [`crate::program::Program::schedules`].
+    Every(u32),
     /// A deadline of the current state came due.
     Timer {
         /// Visit in which it was set.
@@ -57,11 +80,19 @@ pub enum Disposition {
 /// How an effect ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// `pick`: a value of the type asked for, already validated (see `program::Program::value_from_json`).
+    /// `pick` and `fill`: a value of the type asked for, already validated (see `program::Program::value_from_json`).
     Picked(Value),
+    /// `call`, `ask` of an agent, `recall`: a value of the shape that the effect names, already validated.
+    Done(Value),
+    /// `approve`: yes, with the text that the slot was corrected to, if it was.
+    Yes(Option<Arc<str>>),
+    /// `approve`: no.
+    No,
+    /// Nobody answered before the deadline.
+    Late,
     /// `write`: the text.
     Wrote(Arc<str>),
-    /// `turn`: the model spoke and asked for nothing.
+    /// `turn`: the model spoke and asked for nothing. `ask` of a person: their answer.
     Said(Arc<str>),
     /// `turn`: the model wants tools.
     Called(Arc<[ToolCall]>),
@@ -75,7 +106,7 @@ pub enum Outcome {
     Uncertain,
 }
 
-/// What the machine waits for.
+/// What the machine waits for. Deadlines are absolute, milliseconds since 1970, fixed when the step began.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// A model step.
@@ -84,6 +115,65 @@ pub enum Effect {
     Run {
         /// Calls in order.
         calls: Arc<[ToolCall]>,
+        /// Who approves dangerous calls when untrusted text was read.
+        approved_by: Option<Who>,
+        /// Until when.
+        deadline_ms: Option<i64>,
+    },
+    /// `call`.
+    Call {
+        /// Index into [`crate::program::Program::tools`].
+        grant: u32,
+        /// Arguments as one JSON object, as the tool takes them.
+        arguments: Arc<str>,
+        /// Shape of the result, for [`crate::program::Program::value_of_shape`].
+        shape: ShapeId,
+        /// Further attempts.
+        retries: u32,
+    },
+    /// `ask` an agent.
+    AskAgent {
+        /// Index into [`crate::program::Program::asks`].
+        grant: u32,
+        /// Arguments in the order of its parameters.
+        arguments: Arc<[Value]>,
+        /// Shape of what it gives.
+        shape: ShapeId,
+        /// Whether the conversation is handed over.
+        here: bool,
+        /// Whom it talks to.
+        with: Option<Who>,
+        /// Until when.
+        deadline_ms: Option<i64>,
+    },
+    /// `ask` a person.
+    AskPerson {
+        /// Whom.
+        whom: Who,
+        /// Question.
+        question: Arc<str>,
+        /// Until when.
+        deadline_ms: Option<i64>,
+    },
+    /// `approve`.
+    Approve {
+        /// Who decides.
+        by: Who,
+        /// What they are shown.
+        question: Arc<str>,
+        /// What they may correct.
+        editing: Option<Arc<str>>,
+        /// Until when.
+        deadline_ms: Option<i64>,
+    },
+    /// `recall`.
+    Recall {
+        /// Query.
+        query: Arc<str>,
+        /// Where.
+        scope: MemoryScope,
+        /// Most results.
+        top: u32,
     },
 }
 
@@ -94,6 +184,13 @@ pub enum ModelPurpose {
     Pick {
         /// Schema index (`program::Program::schema_json`, `value_from_json`).
         schema: u32,
+    },
+    /// `fill`: a record of which any field may be missing; like a pick of that schema.
+    Fill {
+        /// Schema index.
+        schema: u32,
+        /// What is known already, as JSON.
+        known: Arc<str>,
     },
     /// `write`.
     Write,
@@ -117,6 +214,8 @@ pub struct ModelEffect {
     pub from_messages: Vec<i64>,
     /// The transcript is read (and, for `turn`, extended).
     pub history: bool,
+    /// What is remembered of the person is read.
+    pub memory: bool,
     /// Further attempts when the answer does not fit.
     pub retries: u32,
     /// Instruction.
@@ -128,8 +227,30 @@ pub struct ModelEffect {
 pub enum Action {
     /// Answer in the conversation of the last taken message.
     Reply(Arc<str>),
-    /// Message to the owner.
-    SendOwner(Arc<str>),
+    /// Message to somebody.
+    Send(Who, Arc<str>),
+    /// The progress line of the conversation, which is edited and not kept in the history.
+    Show(Arc<str>),
+    /// Keep a text in memory.
+    Remember {
+        /// What.
+        text: Arc<str>,
+        /// Whose.
+        scope: MemoryScope,
+    },
+    /// Give up what is remembered in a scope.
+    ForgetMemory(MemoryScope),
+    /// The transcript begins anew.
+    ForgetHistory,
+    /// Arm a wake of the session.
+    SetWake {
+        /// Its number, unique in the session.
+        wake: u64,
+        /// Absolute, milliseconds since 1970.
+        due_ms: i64,
+    },
+    /// Disarm every wake of the session.
+    ClearWakes,
     /// Arm a deadline of the current visit.
     SetTimer {
         /// Visit.
@@ -152,19 +273,24 @@ pub enum Action {
     },
 }
 
+/// An effect that the machine waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Awaited {
+    /// Coordinate; with agent, version and session it is the idempotency key.
+    pub id: EffectId,
+    /// What to do.
+    pub effect: Effect,
+    /// Whether this step asked for it; otherwise it was asked for earlier: do not start it again, unless it was lost in
+    /// a restart.
+    pub fresh: bool,
+}
+
 /// Where the machine stopped.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stop {
-    /// Perform this and come back with [`Event::Resolved`]. Also returned while an effect of an earlier step is
-    /// still pending (`fresh` is false then: do not start it again, unless it is lost after a restart).
-    Await {
-        /// Coordinate; with agent, version and session it is the idempotency key.
-        id: EffectId,
-        /// What to do.
-        effect: Effect,
-        /// Whether this step asked for it.
-        fresh: bool,
-    },
+    /// Perform what is fresh and come back with [`Event::Resolved`] for each. More than one only within `each` and
+    /// `together`.
+    Await(Vec<Awaited>),
     /// Nothing pending; the session waits for events.
     Idle,
     /// The session ended.

@@ -3,9 +3,11 @@
 //! Constructs that parse and type-check but do not run yet appear as [`StepKind::Later`], with their arms, so that
 //! the proofs still see every path; a program that contains one is refused before it is compiled.
 
+mod declarations;
 mod expressions;
 mod steps;
 
+pub use declarations::*;
 pub use expressions::*;
 pub use steps::*;
 
@@ -72,7 +74,7 @@ pub enum Type {
     SoFar(TypeId),
     /// A declared union or record.
     Named(TypeId),
-    /// The result of a tool, by its name; its shape comes from the manifest (I2).
+    /// The result of a tool whose manifest is not known, by its name; with a manifest it is a named type.
     ToolResult(String),
     /// `failed why`.
     Failure,
@@ -142,8 +144,28 @@ pub struct Program {
     pub types: Vec<TypeDef>,
     /// Models.
     pub models: Vec<Model>,
-    /// Largest number of model calls that one event may cause, from `budget message = N calls`.
-    pub calls_per_event_max: Option<u32>,
+    /// `language "de"`: in which values print.
+    pub language: Option<String>,
+    /// `zone "Europe/Berlin"`: of local times without a zone of their own.
+    pub zone: Option<String>,
+    /// How many of the first slots are parameters; more than none, or [`Program::gives`], makes an agent that others ask.
+    pub parameters: u32,
+    /// What `done` gives.
+    pub gives: Option<Type>,
+    /// Caps on calls, money and time.
+    pub budget: Budget,
+    /// Agents that may be asked.
+    pub asks: Vec<AgentGrant>,
+    /// Type of what `wake … with x` carries; absent when no `wake` carries anything.
+    pub wake: Option<Type>,
+    /// `every …`, with the handlers that they are the triggers of.
+    pub schedules: Vec<Schedule>,
+    /// `rules`.
+    pub rules: Vec<Rule>,
+    /// `migrate from`.
+    pub migrations: Vec<Migration>,
+    /// `test` blocks.
+    pub tests: Vec<Test>,
     /// Granted tools.
     pub tools: Vec<ToolGrant>,
     /// What a prompt holds besides what a step names.
@@ -180,17 +202,6 @@ pub struct Model {
     pub name: String,
     /// `provider/model`, in the order of fallback. Empty when it is not a fixed name (refused for now).
     pub chain: Vec<String>,
-}
-
-/// A granted tool.
-#[derive(Debug, Clone)]
-pub struct ToolGrant {
-    /// Dotted name.
-    pub tool: String,
-    /// `in "notes/"`.
-    pub folder: Option<String>,
-    /// Place of the grant.
-    pub span: Span,
 }
 
 /// Context policy that runs now: static files and dynamic history.
@@ -269,8 +280,16 @@ pub enum Trigger {
     Failed,
     /// A `once` effect whose outcome is unknown after a crash.
     Uncertain,
-    /// Not supported yet: `wake`, `over_budget`, declared and channel events, `every`. The text is for messages and graphs.
-    Later(String),
+    /// A model step would exceed a budget.
+    OverBudget,
+    /// A `wake` came due.
+    Wake,
+    /// An event of a declared type, from a webhook or another agent.
+    Declared(TypeId),
+    /// `edited`, `reaction`, `joined`, `left`: what happened to the chat, as a message.
+    Channel(String),
+    /// A schedule: index into [`Program::schedules`].
+    Every(u32),
 }
 
 /// What a handler does.
@@ -291,11 +310,13 @@ pub enum HandlerAction {
     },
 }
 
-/// `after D …`.
+/// `after D …` or `after 08:00 in "…" …`.
 #[derive(Debug, Clone)]
 pub struct Timer {
-    /// A duration expression.
+    /// A duration, or a time of day.
     pub after: Expr,
+    /// Zone of a time of day.
+    pub zone: Option<String>,
     /// Steps.
     pub steps: Vec<Step>,
     /// Place.

@@ -7,14 +7,15 @@ mod handlers;
 use super::expressions::literal;
 use super::folder::FolderNames;
 use super::scope::Checker;
-use super::{CheckedAgent, Environment, Facts, assigned, bounds, closed, mailbox, reach, report};
+use super::{CheckedAgent, Construct, Environment, Facts, assigned, bounds, closed, mailbox, reach, report};
 use crate::ast::{self, AfterWhen, ItemKind, TriggerKind};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
 use crate::typed::{
-    self, Cap, Context, Handler, HandlerAction, History, StateId, Timer, ToolGrant, Trigger, Type,
+    self, Budget, Cap, Context, Handler, HandlerAction, History, Migration, StateId, Timer, Trigger, Type,
     VariableDef,
 };
+use crate::value::Currency;
 
 /// First line of an agent file.
 pub(super) struct Header<'a> {
@@ -28,8 +29,9 @@ pub(super) struct Header<'a> {
 #[derive(Default)]
 struct Declared {
     goal: String,
-    budget: Option<(u32, Span)>,
-    tools: Vec<ToolGrant>,
+    language: Option<String>,
+    budget: Budget,
+    migrations: Vec<Migration>,
     context: Context,
     anywhere: Vec<Handler>,
     anywhere_locals: Vec<VariableDef>,
@@ -55,13 +57,15 @@ pub(super) fn check_agent(
         })
         .collect();
     checker.declare_states(&states);
-    checker.declare_grants(&items, &mut declared);
+    checker.declare_grants(&items);
     checker.declare_types(&items);
+    checker.declare_asks(&items);
     checker.declare_models(&items);
     checker.declare_rest(&items, &mut declared);
     checker.declare_slots(&items, &header);
-    let typed_states = checker.states(&states);
-    checker.anywhere(&file.items, &mut declared);
+    let typed_states = checker.all_states(&file.items, &states, &mut declared);
+    let rules = checker.rules(&items);
+    let tests = checker.tests(&file.items);
     checker.report_later();
     let start = checker.start(&states, file.kind_span);
     let program = typed::Program {
@@ -70,8 +74,18 @@ pub(super) fn check_agent(
         goal: declared.goal,
         types: checker.types,
         models: checker.models,
-        calls_per_event_max: declared.budget.map(|b| b.0),
-        tools: declared.tools,
+        language: declared.language,
+        zone: checker.zone,
+        parameters: header.parameters.len() as u32,
+        gives: checker.gives,
+        budget: declared.budget,
+        tools: checker.tools,
+        asks: checker.asks,
+        wake: checker.wake,
+        schedules: checker.schedules,
+        rules,
+        migrations: declared.migrations,
+        tests,
         context: declared.context,
         slots: checker.slots,
         states: typed_states,
@@ -79,14 +93,12 @@ pub(super) fn check_agent(
         anywhere_locals: declared.anywhere_locals,
         start,
     };
-    let facts = prove(&program, declared.budget, environment, diagnostics, names.recovered);
+    let facts = prove(&program, diagnostics, names.recovered);
     CheckedAgent { program, span: file.kind_span, facts }
 }
 
 fn prove(
     program: &typed::Program,
-    budget: Option<(u32, Span)>,
-    environment: &Environment,
     diagnostics: &mut Diagnostics,
     recovered: bool,
 ) -> Facts {
@@ -102,12 +114,35 @@ fn prove(
         assigned::check(program, &flow, diagnostics);
     }
     if !recovered {
-        closed::check(program, environment, diagnostics);
+        closed::check(program, diagnostics);
     }
-    bounds::check(program, &flow, budget, diagnostics)
+    bounds::check(program, &flow, diagnostics)
 }
 
 impl Checker<'_> {
+    /// States and `anywhere`. What a `wake` carries may be known only behind the place that reads it, so they are
+    /// checked again then.
+    fn all_states(
+        &mut self,
+        items: &[ast::Item],
+        states: &[(&ast::StateDecl, Option<&String>)],
+        declared: &mut Declared,
+    ) -> Vec<typed::State> {
+        let own = std::mem::take(self.diagnostics);
+        let mut typed = self.states(states);
+        self.anywhere(items, declared);
+        if self.guessed_wake && self.wake.is_some() {
+            *self.diagnostics = Diagnostics::default();
+            self.schedules.clear();
+            declared.anywhere.clear();
+            typed = self.states(states);
+            self.anywhere(items, declared);
+        }
+        let found = std::mem::replace(self.diagnostics, own);
+        self.diagnostics.extend(found);
+        typed
+    }
+
     fn declare_states(&mut self, states: &[(&ast::StateDecl, Option<&String>)]) {
         for (at, (state, _)) in states.iter().enumerate() {
             if self.states.contains_key(&state.name.node) {
@@ -135,12 +170,18 @@ impl Checker<'_> {
 }
 
 /// A trigger as it is written.
-pub(super) fn trigger_text(trigger: &Trigger) -> String {
+pub(super) fn trigger_text(program: &typed::Program, trigger: &Trigger) -> String {
     match trigger {
         Trigger::Message => "message".into(),
         Trigger::Word(word) => format!("\"{word}\""),
         Trigger::Failed => "failed".into(),
         Trigger::Uncertain => "uncertain".into(),
-        Trigger::Later(what) => what.clone(),
+        Trigger::OverBudget => "over_budget".into(),
+        Trigger::Wake => "wake".into(),
+        Trigger::Declared(id) => {
+            program.types.get(id.0 as usize).map_or_else(String::new, |ty| ty.name.clone())
+        }
+        Trigger::Channel(word) => word.clone(),
+        Trigger::Every(_) => "every".into(),
     }
 }

@@ -8,15 +8,35 @@ use super::closed::{can_raise, parts, step_expressions};
 use super::flow::{Flow, blocks, is_failure};
 use super::{reach, report};
 use crate::diagnostic::Diagnostics;
-use crate::typed::{Expr, ExprKind, HandlerAction, Program, Step, StepKind, Type, Variable, VariableDef};
+use crate::typed::{
+    Expr, ExprKind, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind, Type, Variable,
+    VariableDef,
+};
 
-/// Variables that certainly hold a value.
-type Held = BTreeSet<(bool, u32)>;
+/// What certainly holds.
+type Held = BTreeSet<Fact>;
 
-fn key(variable: Variable) -> (bool, u32) {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fact {
+    /// A slot holds a value.
+    Slot(u32),
+    /// Every field of a `so far` slot is there.
+    Complete(u32),
+    /// A local holds a value.
+    Local(u32),
+}
+
+impl Fact {
+    /// Whether it outlives the state.
+    fn is_kept(&self) -> bool {
+        !matches!(self, Fact::Local(_))
+    }
+}
+
+fn key(variable: Variable) -> Fact {
     match variable {
-        Variable::Slot(at) => (true, at),
-        Variable::Local(at) => (false, at),
+        Variable::Slot(at) => Fact::Slot(at),
+        Variable::Local(at) => Fact::Local(at),
     }
 }
 
@@ -53,7 +73,7 @@ fn initially_held(program: &Program) -> Held {
         (Type::List(..) | Type::Map(..) | Type::SoFar(_) | Type::Unknown, _) => true,
         (_, initial) => initial.is_some(),
     };
-    program.slots.iter().enumerate().filter(|(_, s)| held(s)).map(|(at, _)| (true, at as u32)).collect()
+    program.slots.iter().enumerate().filter(|(_, s)| held(s)).map(|(at, _)| Fact::Slot(at as u32)).collect()
 }
 
 fn visit(
@@ -91,7 +111,7 @@ fn visit(
         }
         let mut held = before_wait.clone();
         if from_anywhere {
-            held.retain(|(is_slot, _)| *is_slot);
+            held.retain(Fact::is_kept);
             walk.locals = &program.anywhere_locals;
         } else {
             walk.locals = &state.locals;
@@ -110,14 +130,37 @@ fn waits(step: &Step) -> bool {
             | StepKind::PickValue { .. }
             | StepKind::Write { .. }
             | StepKind::Turn { .. }
-            | StepKind::Run(_)
+            | StepKind::Run { .. }
+            | StepKind::Request(_)
+            | StepKind::Each(_)
+            | StepKind::Together(_)
             | StepKind::Later(_)
     ) || blocks(step).into_iter().flatten().any(waits)
 }
 
+/// What holds at the beginning of an arm of a request: before its value arrives, and complete in that arm of `fill`.
+fn before_arm(request: &RequestStep, at: usize, before: &Held) -> Held {
+    let mut held = before.clone();
+    if let (Request::Fill { slot: Variable::Slot(slot), .. }, Some(arm)) = (&request.request, request.arms.get(at))
+        && arm.outcomes.as_slice() == [OutcomeKind::Complete]
+    {
+        held.insert(Fact::Complete(*slot));
+    }
+    held
+}
+
+/// Whether a path goes on behind a request without passing one of its arms.
+fn goes_on(request: &RequestStep) -> bool {
+    let takes = |kind| request.arms.iter().any(|a| a.outcomes.contains(&kind));
+    match request.request {
+        Request::Approve { .. } | Request::Fill { .. } => false,
+        _ => !takes(OutcomeKind::Done) && !takes(OutcomeKind::Says),
+    }
+}
+
 impl Walk<'_> {
     fn arrive(&mut self, state: usize, held: &Held) {
-        let slots: Held = held.iter().filter(|(is_slot, _)| *is_slot).copied().collect();
+        let slots: Held = held.iter().filter(|fact| fact.is_kept()).copied().collect();
         let Some(entry) = self.entries.get_mut(state) else { return };
         match entry {
             Some(already) if already.is_subset(&slots) => {}
@@ -159,6 +202,10 @@ impl Walk<'_> {
                 arms.iter().map(|a| a.binders.clone()).collect()
             }
             StepKind::IfSome { binder, .. } => vec![binder.iter().copied().collect()],
+            StepKind::Request(request) => {
+                request.arms.iter().map(|a| a.binder.into_iter().collect()).collect()
+            }
+            StepKind::Each(each) => vec![vec![each.variable]],
             StepKind::Turn { says, calls, refuses, .. } => {
                 vec![
                     says.0.into_iter().collect(),
@@ -168,6 +215,16 @@ impl Walk<'_> {
             }
             _ => Vec::new(),
         };
+        if let StepKind::Each(each) = &step.kind {
+            // Each item runs its steps by itself: nothing that they assign is certain behind them.
+            let mut item = held.clone();
+            item.insert(key(each.variable));
+            item.extend(each.results.map(|(results, _)| key(results)));
+            self.steps(&each.steps, &mut item);
+            self.effect_of(step, held);
+            return true;
+        }
+        let before = held.clone();
         self.effect_of(step, held);
         let inner = blocks(step);
         if inner.is_empty() {
@@ -176,7 +233,10 @@ impl Walk<'_> {
         bound.resize(inner.len(), Vec::new());
         let mut ends: Vec<Held> = Vec::new();
         for (at, (block, binders)) in inner.into_iter().zip(bound).enumerate() {
-            let mut branch = held.clone();
+            let mut branch = match &step.kind {
+                StepKind::Request(request) => before_arm(request, at, &before),
+                _ => held.clone(),
+            };
             branch.extend(binders.into_iter().map(key));
             if at == 0
                 && let StepKind::IfSome { subject: Expr { kind: ExprKind::Variable(variable), .. }, .. } =
@@ -186,13 +246,18 @@ impl Walk<'_> {
             }
             // Payload names of steps that do not run yet are not recorded: take every local as held there.
             if matches!(step.kind, StepKind::Later(_)) {
-                branch.extend((0..self.locals.len() as u32).map(|at| (false, at)));
+                branch.extend((0..self.locals.len() as u32).map(Fact::Local));
             }
             if self.steps(block, &mut branch) {
                 ends.push(branch);
             }
         }
-        if matches!(&step.kind, StepKind::Later(later) if later.falls_through) {
+        let falls_through = match &step.kind {
+            StepKind::Later(later) => later.falls_through,
+            StepKind::Request(request) => goes_on(request),
+            _ => false,
+        };
+        if falls_through {
             ends.push(held.clone());
         }
         let Some(first) = ends.pop() else { return false };
@@ -226,6 +291,9 @@ impl Walk<'_> {
             StepKind::PickValue { into, .. } | StepKind::Write { into, .. } => {
                 held.insert(key(*into));
             }
+            StepKind::Request(request) => held.extend(request.into.map(key)),
+            StepKind::Together(branches) => held.extend(branches.iter().filter_map(|b| b.into).map(key)),
+            StepKind::Each(each) => held.extend(each.results.map(|(results, _)| key(results))),
             _ => {}
         }
     }
@@ -238,14 +306,22 @@ impl Walk<'_> {
                     self.report(&name, expr, "no value was assigned on some path to here");
                 }
             }
-            ExprKind::Present(inner) => {
-                if let ExprKind::Variable(variable) = inner.kind
-                    && !held.contains(&key(variable))
-                {
-                    let (name, _) = self.describe(variable);
+            ExprKind::Present(inner) => match &inner.kind {
+                ExprKind::Variable(variable) if !held.contains(&key(*variable)) => {
+                    let (name, _) = self.describe(*variable);
                     self.report(&name, expr, "it is optional, and some path to here leaves it empty");
                 }
-            }
+                ExprKind::Field(base, _) => {
+                    if let ExprKind::Variable(Variable::Slot(slot)) = base.kind
+                        && !held.contains(&Fact::Complete(slot))
+                    {
+                        let (name, _) = self.describe(Variable::Slot(slot));
+                        let why = "some of its fields may still be missing here; `fill … { complete -> … }` makes them certain";
+                        self.report(&name, expr, why);
+                    }
+                }
+                _ => {}
+            },
             _ => {
                 for part in parts(expr) {
                     self.expr(part, held);

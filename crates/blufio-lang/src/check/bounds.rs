@@ -9,27 +9,43 @@ use super::flow::{Cause, Flow, blocks, failure_targets};
 use super::{Facts, report};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
-use crate::typed::{Program, Step, StepKind};
+use crate::typed::{Program, Request, RequestStep, Step, StepKind};
+
+/// Most model calls that a request makes: those of a `fill`, or of the agent that is asked.
+fn request_calls(program: &Program, step: &RequestStep) -> u32 {
+    match &step.request {
+        Request::Fill { model, .. } => model.retries.saturating_add(1),
+        Request::AskAgent { grant, .. } => {
+            program.asks.get(*grant as usize).and_then(|asked| asked.calls_max).unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
 
 /// Most model calls on one way through steps.
-pub(super) fn calls_of(steps: &[Step]) -> u32 {
+pub(super) fn calls_of(program: &Program, steps: &[Step]) -> u32 {
     let Some((step, rest)) = steps.split_first() else { return 0 };
     let own = match &step.kind {
         StepKind::PickArms { model, .. }
         | StepKind::PickValue { model, .. }
         | StepKind::Write { model, .. }
         | StepKind::Turn { model, .. } => model.retries.saturating_add(1),
+        StepKind::Request(request) => request_calls(program, request),
+        StepKind::Each(each) => calls_of(program, &each.steps).saturating_mul(each.items_max),
+        StepKind::Together(branches) => {
+            branches.iter().fold(0, |sum: u32, b| sum.saturating_add(request_calls(program, b)))
+        }
         StepKind::Later(later) => later.model_calls_max,
         StepKind::Go(_) | StepKind::Done(_) => return 0,
         _ => 0,
     };
-    let behind = calls_of(rest);
-    let inner = blocks(step);
+    let behind = calls_of(program, rest);
+    let inner = if matches!(step.kind, StepKind::Each(_)) { Vec::new() } else { blocks(step) };
     let leaves = super::steps::always_leaves(step);
     let through = inner
         .into_iter()
         .map(|block| {
-            calls_of(block).saturating_add(if block.iter().any(super::steps::always_leaves) {
+            calls_of(program, block).saturating_add(if block.iter().any(super::steps::always_leaves) {
                 0
             } else {
                 behind
@@ -44,7 +60,6 @@ pub(super) fn calls_of(steps: &[Step]) -> u32 {
 pub(super) fn check(
     program: &Program,
     flow: &Flow<'_>,
-    budget: Option<(u32, Span)>,
     diagnostics: &mut Diagnostics,
 ) -> Facts {
     let mut bounded = true;
@@ -60,7 +75,7 @@ pub(super) fn check(
     }
     let (calls, path) = worst_case(program, flow);
     let names: Vec<String> = path.iter().map(|at| program.states[*at].name.clone()).collect();
-    match budget {
+    match program.budget.message.calls {
         Some((allowed, span)) if calls > allowed => {
             diagnostics.push(report::over_budget::report(calls, allowed, &names.join(" → "), span))
         }
@@ -75,7 +90,7 @@ pub(super) fn check(
 }
 
 fn first_model_step(program: &Program) -> Option<Span> {
-    let asks = |steps: &[Step]| steps.iter().find(|s| calls_of(std::slice::from_ref(s)) > 0).map(|s| s.span);
+    let asks = |steps: &[Step]| steps.iter().find(|s| calls_of(program, std::slice::from_ref(s)) > 0).map(|s| s.span);
     let handler_steps = |h: &crate::typed::Handler| match &h.action {
         crate::typed::HandlerAction::Run { steps, .. } => asks(steps),
         _ => None,

@@ -2,13 +2,16 @@
 //! Failure and uncertainty are closed: every step that can fail has somebody who takes the failure.
 
 use super::flow::blocks;
-use super::{Environment, report};
+use super::report;
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
-use crate::typed::{Expr, ExprKind, HandlerAction, Program, Step, StepKind, TextPart, Trigger};
+use crate::typed::{
+    EffectClass, Expr, ExprKind, HandlerAction, ModelUse, OutcomeKind, Program, Request, RequestStep, Step,
+    StepKind, TextPart, Trigger,
+};
 
 /// Reports failures and uncertain outcomes that nobody handles, and handlers for what never happens.
-pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &mut Diagnostics) {
+pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
     let handles = |state: usize, trigger: &Trigger| {
         program.states[state]
             .handlers
@@ -17,7 +20,7 @@ pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &
             .any(|h| h.trigger == *trigger && matches!(h.action, HandlerAction::Run { .. }))
     };
     let runs_once =
-        program.tools.iter().any(|grant| environment.tools.iter().any(|t| t.name == grant.tool && t.once));
+        program.tools.iter().any(|grant| grant.effect == EffectClass::Once);
     let (mut any_failure, mut any_uncertain) = (false, false);
     for (at, state) in program.states.iter().enumerate() {
         let blocks = all_blocks(program, at);
@@ -27,7 +30,7 @@ pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &
                 diagnostics.push(report::failure_open::report(&what, &state.name, span));
             }
         }
-        if let Some((what, span)) = blocks.iter().find_map(|steps| first_uncertain(steps, runs_once)) {
+        if let Some((what, span)) = blocks.iter().find_map(|steps| first_uncertain(program, steps, runs_once)) {
             any_uncertain = true;
             if !handles(at, &Trigger::Uncertain) {
                 diagnostics.push(report::uncertain_open::report(&what, &state.name, span));
@@ -46,7 +49,7 @@ pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &
         let is_dead = handlers.iter().filter(|h| h.span == handler.span).all(|h| never(&h.trigger));
         if is_dead {
             diagnostics.push(report::dead_handler::report(
-                &super::agent::trigger_text(&handler.trigger),
+                &super::agent::trigger_text(program, &handler.trigger),
                 handler.span,
             ));
         }
@@ -57,7 +60,7 @@ pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &
 fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
     let state = &program.states[state];
     let handlers = state.handlers.iter().chain(&program.anywhere).filter_map(|h| match &h.action {
-        HandlerAction::Run { steps, .. } if !matches!(h.trigger, Trigger::Failed | Trigger::Uncertain) => {
+        HandlerAction::Run { steps, .. } if !super::flow::is_failure(&h.trigger) => {
             Some(steps.as_slice())
         }
         _ => None,
@@ -72,8 +75,8 @@ fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
 pub(super) fn can_raise(program: &Program, state: usize, trigger: &Trigger) -> bool {
     all_blocks(program, state).iter().any(|steps| match trigger {
         Trigger::Failed => first_failure(steps).is_some(),
-        Trigger::Uncertain => first_uncertain(steps, true).is_some(),
-        _ => super::bounds::calls_of(steps) > 0,
+        Trigger::Uncertain => first_uncertain(program, steps, true).is_some(),
+        _ => super::bounds::calls_of(program, steps) > 0,
     })
 }
 
@@ -83,22 +86,59 @@ fn first_failure(steps: &[Step]) -> Option<(String, Span)> {
             StepKind::PickArms { .. } | StepKind::PickValue { .. } => Some("`pick`".to_string()),
             StepKind::Write { .. } => Some("`write`".into()),
             StepKind::Turn { .. } => Some("`turn`".into()),
+            StepKind::Request(request) => open_failure(request).map(|_| describe(&request.request)),
+            StepKind::Together(branches) => {
+                branches.iter().any(|b| open_failure(b).is_some()).then(|| "`together`".to_string())
+            }
             StepKind::Later(later) if later.can_fail => Some(later.what.clone()),
+            // A step that fails inside of `each` costs its item, not the state.
+            StepKind::Each(_) => return None,
             _ => step_expressions(step).into_iter().any(can_overflow).then(|| "arithmetic".to_string()),
         };
         own.map(|what| (what, step.span)).or_else(|| blocks(step).into_iter().find_map(first_failure))
     })
 }
 
-fn first_uncertain(steps: &[Step], runs_once: bool) -> Option<(String, Span)> {
+/// A request's failure that neither an arm nor `else` takes.
+fn open_failure(step: &RequestStep) -> Option<()> {
+    let can_fail = !matches!(step.request, Request::Approve { .. } | Request::Recall { .. });
+    let taken = step.otherwise.is_some() || step.arms.iter().any(|a| a.outcomes.contains(&OutcomeKind::Failed));
+    (can_fail && !taken).then_some(())
+}
+
+/// A request's uncertain outcome that neither an arm nor `else` takes.
+fn open_uncertain(program: &Program, step: &RequestStep) -> bool {
+    let Request::Call { grant, .. } = &step.request else { return false };
+    let once = program.tools.get(*grant as usize).is_some_and(|t| t.effect == EffectClass::Once);
+    let taken = step.otherwise.is_some() || step.arms.iter().any(|a| a.outcomes.contains(&OutcomeKind::Uncertain));
+    once && !taken
+}
+
+/// A request in the words of the program.
+pub(super) fn describe(request: &Request) -> String {
+    match request {
+        Request::Call { .. } => "`call`",
+        Request::AskAgent { .. } | Request::AskPerson { .. } => "`ask`",
+        Request::Approve { .. } => "`approve`",
+        Request::Fill { .. } => "`fill`",
+        Request::Recall { .. } => "`recall`",
+    }
+    .to_string()
+}
+
+fn first_uncertain(program: &Program, steps: &[Step], runs_once: bool) -> Option<(String, Span)> {
     steps.iter().find_map(|step| {
         let own = match &step.kind {
-            StepKind::Run(_) if runs_once => Some("`run`".to_string()),
+            StepKind::Run { .. } if runs_once => Some("`run`".to_string()),
+            StepKind::Request(request) if open_uncertain(program, request) => Some(describe(&request.request)),
+            StepKind::Together(branches) if branches.iter().any(|b| open_uncertain(program, b)) => {
+                Some("`together`".to_string())
+            }
             StepKind::Later(later) if later.can_be_uncertain => Some(later.what.clone()),
             _ => None,
         };
         own.map(|what| (what, step.span))
-            .or_else(|| blocks(step).into_iter().find_map(|steps| first_uncertain(steps, runs_once)))
+            .or_else(|| blocks(step).into_iter().find_map(|steps| first_uncertain(program, steps, runs_once)))
     })
 }
 
@@ -107,9 +147,17 @@ pub(super) fn step_expressions(step: &Step) -> Vec<&Expr> {
     match &step.kind {
         StepKind::Assign(_, e)
         | StepKind::Append(_, e)
-        | StepKind::Run(e)
         | StepKind::Reply(e)
-        | StepKind::SendOwner(e) => vec![e],
+        | StepKind::Send(_, e)
+        | StepKind::Show(e)
+        | StepKind::Remember(e, _) => vec![e],
+        StepKind::Run { calls, approved_by } => {
+            std::iter::once(calls).chain(approved_by.iter().filter_map(|(_, within)| within.as_ref())).collect()
+        }
+        StepKind::Wake { when, with, .. } => std::iter::once(when).chain(with).collect(),
+        StepKind::Request(request) => request_expressions(&request.request),
+        StepKind::Together(branches) => branches.iter().flat_map(|b| request_expressions(&b.request)).collect(),
+        StepKind::Each(each) => std::iter::once(&each.list).chain(&each.within).collect(),
         StepKind::Done(e) => e.iter().collect(),
         StepKind::PutEntry { key, value, .. } => vec![key, value],
         StepKind::If { condition, .. } => vec![condition],
@@ -119,14 +167,30 @@ pub(super) fn step_expressions(step: &Step) -> Vec<&Expr> {
         StepKind::PickArms { model, .. }
         | StepKind::PickValue { model, .. }
         | StepKind::Write { model, .. }
-        | StepKind::Turn { model, .. } => {
-            let values = model.instruction.iter().filter_map(|part| match part {
-                TextPart::Value(e) => Some(e),
-                TextPart::Literal(_) => None,
-            });
-            model.from.iter().map(|(_, e)| e).chain(values).collect()
-        }
+        | StepKind::Turn { model, .. } => model_expressions(model),
         _ => Vec::new(),
+    }
+}
+
+/// Values that a prompt holds.
+pub(super) fn model_expressions(model: &ModelUse) -> Vec<&Expr> {
+    let values = model.instruction.iter().filter_map(|part| match part {
+        TextPart::Value(e) => Some(e),
+        TextPart::Literal(_) => None,
+    });
+    model.from.iter().map(|(_, e)| e).chain(values).collect()
+}
+
+/// Expressions of a request.
+pub(super) fn request_expressions(request: &Request) -> Vec<&Expr> {
+    match request {
+        Request::Call { arguments, .. } => arguments.iter().map(|(_, e)| e).collect(),
+        Request::AskAgent { arguments, within, .. } => arguments.iter().chain(within).collect(),
+        Request::AskPerson { question, within, .. } | Request::Approve { question, within, .. } => {
+            std::iter::once(question).chain(within).collect()
+        }
+        Request::Fill { model, .. } => model_expressions(model),
+        Request::Recall { query, .. } => vec![query],
     }
 }
 
@@ -147,6 +211,7 @@ pub(super) fn parts(expr: &Expr) -> Vec<&Expr> {
         | ExprKind::Length(a)
         | ExprKind::First(a) => vec![a],
         ExprKind::ToOptional(a) | ExprKind::Present(a) | ExprKind::Print(a) => vec![a],
+        ExprKind::TimeBetween(a, b, c, _) => vec![a, b, c],
         ExprKind::Index(a, b)
         | ExprKind::Arithmetic(_, a, b)
         | ExprKind::Compare(_, a, b)

@@ -4,8 +4,8 @@
 mod conversions;
 mod operators;
 
-use super::report;
 use super::scope::Checker;
+use super::{Construct, report};
 use crate::ast::{self, BinaryOperator, UnaryOperator};
 use crate::source::Span;
 use crate::typed::{
@@ -53,8 +53,8 @@ impl Checker<'_> {
             ast::ExprKind::None => self.none(expected, span),
             ast::ExprKind::Now => make(Type::Moment, ExprKind::Now, span),
             ast::ExprKind::Wakes => {
-                self.later("`wakes`", span);
-                error(span)
+                self.needs(Construct::Wake, "`wakes`", span);
+                make(self.wakes_type(), ExprKind::Wakes, span)
             }
             ast::ExprKind::Name(name) => self.name(name, expected, span),
             ast::ExprKind::Field(base, field) => self.field(base, field, span),
@@ -239,6 +239,13 @@ impl Checker<'_> {
             _ => Vec::new(),
         };
         if let Some(at) = fields.iter().position(|f| f.name == field.node) {
+            if matches!(base.ty, Type::SoFar(_)) {
+                let ty = match fields[at].ty.clone() {
+                    already @ Type::Optional(_) => already,
+                    plain => Type::Optional(Box::new(plain)),
+                };
+                return make(ty, ExprKind::Field(Box::new(base), at as u32), span);
+            }
             return make(fields[at].ty.clone(), ExprKind::Field(Box::new(base), at as u32), span);
         }
         let near = report::nearest(&field.node, fields.iter().map(|f| f.name.as_str()));
@@ -295,7 +302,7 @@ impl Checker<'_> {
         error(span)
     }
 
-    fn arguments(
+    pub fn arguments(
         &mut self,
         what: &str,
         fields: &[crate::typed::FieldDef],

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use super::bounds::calls_of;
 use super::closed;
-use crate::typed::{Handler, HandlerAction, Program, StateId, Step, StepKind, Trigger};
+use crate::typed::{
+    Handler, HandlerAction, Program, Request, RequestStep, StateId, Step, StepKind, Trigger,
+};
 
 /// Why a session goes from one state to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +83,7 @@ pub(super) fn flow(program: &Program) -> Flow<'_> {
     let mut flow = Flow::default();
     for (at, state) in program.states.iter().enumerate() {
         let mut facts = StateFacts {
-            body_calls: calls_of(&state.body),
+            body_calls: calls_of(program, &state.body),
             may_wait: may_end(&state.body),
             has_effect: has_effect(&state.body),
             reads_history: always_reads_history(&state.body),
@@ -101,7 +103,7 @@ pub(super) fn flow(program: &Program) -> Flow<'_> {
         for timer in &state.timers {
             let mut out: Vec<StateId> = targets(&timer.steps).into_iter().collect();
             out.dedup();
-            let calls = calls_of(&timer.steps);
+            let calls = calls_of(program, &timer.steps);
             edges.extend(out.into_iter().map(|to| Edge {
                 from: at,
                 to: to.0 as usize,
@@ -112,7 +114,7 @@ pub(super) fn flow(program: &Program) -> Flow<'_> {
         }
         for handler in &facts.handlers {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
-            let calls = calls_of(steps);
+            let calls = calls_of(program, steps);
             let cause = match handler.trigger {
                 ref trigger if is_failure(trigger) => {
                     if !closed::can_raise(program, at, trigger) {
@@ -148,8 +150,7 @@ pub(super) fn flow(program: &Program) -> Flow<'_> {
 /// Whether a trigger is raised by the program's own steps rather than by the world.
 pub(super) fn is_failure(trigger: &Trigger) -> bool {
     match trigger {
-        Trigger::Failed | Trigger::Uncertain => true,
-        Trigger::Later(what) => what == "over_budget",
+        Trigger::Failed | Trigger::Uncertain | Trigger::OverBudget => true,
         _ => false,
     }
 }
@@ -188,6 +189,10 @@ pub(super) fn blocks(step: &Step) -> Vec<&[Step]> {
             out.extend(calls.as_ref().map(|c| c.1.as_slice()));
             out
         }
+        StepKind::Request(request) => {
+            request.arms.iter().map(|a| a.steps.as_slice()).chain(request.otherwise.as_deref()).collect()
+        }
+        StepKind::Each(each) => vec![&each.steps],
         StepKind::Later(later) => later.arms.iter().map(|(_, s)| s.as_slice()).collect(),
         _ => Vec::new(),
     }
@@ -222,9 +227,15 @@ pub(super) fn has_effect(steps: &[Step]) -> bool {
                 | StepKind::PickValue { .. }
                 | StepKind::Write { .. }
                 | StepKind::Turn { .. }
-                | StepKind::Run(_)
+                | StepKind::Run { .. }
+                | StepKind::Request(_)
+                | StepKind::Each(_)
+                | StepKind::Together(_)
                 | StepKind::Reply(_)
-                | StepKind::SendOwner(_)
+                | StepKind::Send(..)
+                | StepKind::Show(_)
+                | StepKind::Wake { .. }
+                | StepKind::Remember(..)
         ) || matches!(&step.kind, StepKind::Later(l) if l.what != "when")
             || blocks(step).into_iter().any(has_effect)
     })
@@ -237,7 +248,7 @@ fn always_reads_history(steps: &[Step]) -> bool {
         StepKind::PickArms { model, .. }
         | StepKind::PickValue { model, .. }
         | StepKind::Write { model, .. } => model.history,
-        StepKind::Later(later) if later.what.contains("fill") => true,
+        StepKind::Request(RequestStep { request: Request::Fill { model, .. }, .. }) if model.history => true,
         _ => {
             let inner = blocks(step);
             !inner.is_empty() && inner.into_iter().all(always_reads_history)

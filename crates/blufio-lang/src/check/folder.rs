@@ -16,10 +16,19 @@ pub(super) struct FolderNames<'a> {
     pub agents: BTreeMap<&'a str, (Span, &'a ast::File)>,
     /// Names of people and groups.
     pub people: BTreeMap<&'a str, Span>,
+    /// Groups of people with their size.
+    pub groups: BTreeMap<&'a str, usize>,
     /// Declarations of all `shared` files.
     pub shared: Vec<&'a ast::Item>,
     /// Whether any file lost declarations to recovery.
     pub recovered: bool,
+}
+
+impl FolderNames<'_> {
+    /// How many people a group of `people` has; `None` for what is no group.
+    pub fn group_size(&self, name: &str) -> Option<usize> {
+        self.groups.get(name).copied()
+    }
 }
 
 /// Checks all files.
@@ -85,7 +94,12 @@ fn collect<'a>(files: &'a [ast::File], diagnostics: &mut Diagnostics) -> FolderN
             ast::FileKind::Routes => {
                 for item in &file.items {
                     if let ast::ItemKind::People(people) = &item.kind {
-                        names.people.extend(people.iter().map(|p| (p.name.node.as_str(), p.name.span)));
+                        for person in people {
+                            names.people.insert(&person.name.node, person.name.span);
+                            if let Some(ast::PersonIdentity::People(members)) = &person.identity {
+                                names.groups.insert(&person.name.node, members.len());
+                            }
+                        }
                     }
                 }
             }

@@ -2,14 +2,14 @@
 //! Steps in which a model is asked: `pick`, `write`, `turn`, and `run`, which does what it asked for.
 
 use super::arms::Outcome;
-use super::report;
 use super::scope::Checker;
+use super::{Construct, report};
 use crate::ast;
 use crate::source::Span;
 use crate::typed::{Expr, ExprKind, LaterStep, ModelId, ModelUse, Step, StepKind, Type, TypeShape, Variable};
 
 impl Checker<'_> {
-    fn model_use(&mut self, parts: &ast::ModelParts, step: &str, span: Span) -> ModelUse {
+    pub fn model_use(&mut self, parts: &ast::ModelParts, step: &str, span: Span) -> ModelUse {
         let model = match &parts.using {
             Some(name) => self.model_ids.get(&name.node).copied().unwrap_or_else(|| {
                 let near = report::nearest(&name.node, self.model_ids.keys().map(String::as_str))
@@ -28,11 +28,14 @@ impl Checker<'_> {
             }
         };
         let from = parts.from.iter().map(|e| (describe(e), self.expr(e, None))).collect();
-        let mut history = false;
+        let (mut history, mut memory) = (false, false);
         for word in &parts.with {
             match word.node.as_str() {
                 "history" => history = true,
-                "memory" => self.later("`with memory`", word.span),
+                "memory" => {
+                    self.needs(Construct::Memory, "`with memory`", word.span);
+                    memory = true;
+                }
                 other => {
                     let near = report::nearest(other, ["history", "memory"]);
                     self.push(report::unknown_name::report(other, word.span, near));
@@ -47,10 +50,10 @@ impl Checker<'_> {
             ));
         }
         let instruction = parts.instruction.as_ref().map(|t| self.text_parts(t)).unwrap_or_default();
-        ModelUse { model, from, history, retries: parts.retry.as_ref().map_or(0, |r| r.node), instruction }
+        ModelUse { model, from, history, memory, retries: parts.retry.as_ref().map_or(0, |r| r.node), instruction }
     }
 
-    fn needs_instruction(&mut self, parts: &ast::ModelParts, step: &str, span: Span) {
+    pub fn needs_instruction(&mut self, parts: &ast::ModelParts, step: &str, span: Span) {
         if parts.instruction.is_none() {
             let title = format!("`{step}` has no instruction");
             self.push(report::missing_part::report(&title, span, "say in quotes what the model shall do"));
@@ -234,14 +237,12 @@ impl Checker<'_> {
             let found = self.type_name(&calls.ty);
             self.push(report::type_mismatch::report("the calls of a `turn`", &found, calls.span));
         }
-        if let Some((who, within)) = &run.approved_by {
-            self.who(who);
-            if let Some(within) = within {
-                self.expect(within, &Type::Duration);
-            }
-            self.later("`approved by`", span);
-        }
-        StepKind::Run(calls)
+        let approved_by = run.approved_by.as_ref().and_then(|(who, within)| {
+            self.needs(Construct::Approve, "`approved by`", span);
+            let who = self.who(who)?;
+            Some((who, within.as_ref().map(|within| self.expect(within, &Type::Duration))))
+        });
+        StepKind::Run { calls, approved_by }
     }
 }
 

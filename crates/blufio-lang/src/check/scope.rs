@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::folder::FolderNames;
-use super::{Environment, report};
+use super::{Construct, Environment, report};
 use crate::ast;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
@@ -24,10 +24,22 @@ pub(super) struct Checker<'a> {
     pub slots: Vec<VariableDef>,
     pub slot_ids: HashMap<String, u32>,
     pub states: HashMap<String, StateId>,
-    /// Granted tools by name.
-    pub grants: HashMap<String, Span>,
-    /// Agents that may be asked, with the cap on their calls.
-    pub asks: HashMap<String, Option<u32>>,
+    /// Granted tools by name, with their place in `tools` when the manifest is known.
+    pub grants: HashMap<String, Option<u32>>,
+    pub tools: Vec<typed::ToolGrant>,
+    /// Agents that may be asked by name, with their place in `asks`.
+    pub ask_ids: HashMap<String, u32>,
+    pub asks: Vec<typed::AgentGrant>,
+    /// What wakes carry: unknown until the first `wake … with`.
+    pub wake: Option<Type>,
+    /// Prefix under which the types of a manifest are found while its types are resolved.
+    pub family: Option<String>,
+    /// Whether the type that wakes carry was read before it was known.
+    pub guessed_wake: bool,
+    pub schedules: Vec<typed::Schedule>,
+    pub zone: Option<String>,
+    /// Index of the state being checked; none in `anywhere`.
+    pub current: Option<StateId>,
     pub gives: Option<Type>,
     pub has_history: bool,
     /// Locals of the state (or of `anywhere`) being checked.
@@ -58,7 +70,15 @@ impl<'a> Checker<'a> {
             slot_ids: HashMap::new(),
             states: HashMap::new(),
             grants: HashMap::new(),
-            asks: HashMap::new(),
+            tools: Vec::new(),
+            ask_ids: HashMap::new(),
+            asks: Vec::new(),
+            wake: None,
+            guessed_wake: false,
+            family: None,
+            schedules: Vec::new(),
+            zone: None,
+            current: None,
             gives: None,
             has_history: false,
             locals: Vec::new(),
@@ -84,6 +104,13 @@ impl<'a> Checker<'a> {
         let spans = self.not_yet.entry(what.into()).or_default();
         if !spans.contains(&span) {
             spans.push(span);
+        }
+    }
+
+    /// Notes a construct unless what runs the program can perform it.
+    pub fn needs(&mut self, construct: Construct, what: &str, span: Span) {
+        if !(self.environment.performs)(construct) {
+            self.later(what, span);
         }
     }
 
@@ -122,6 +149,18 @@ impl<'a> Checker<'a> {
         match variable {
             Variable::Slot(at) => self.slots.get(at as usize).map_or(Type::Unknown, |s| s.ty.clone()),
             Variable::Local(at) => self.locals.get(at as usize).map_or(Type::Unknown, |l| l.ty.clone()),
+        }
+    }
+
+    /// Gives a local a type that was not known when it was declared.
+    pub fn set_type(&mut self, variable: Variable, ty: Type) {
+        match variable {
+            Variable::Local(at) => {
+                if let Some(local) = self.locals.get_mut(at as usize) {
+                    local.ty = ty;
+                }
+            }
+            Variable::Slot(_) => {}
         }
     }
 

@@ -2,12 +2,13 @@
 //! Steps that every program has: arrows, assignments, `when`, replies.
 
 use super::arms::Outcome;
-use super::report;
 use super::scope::Checker;
+use super::{Construct, report};
 use crate::ast::{self, AssignValue, LabelKind, PlacePart};
 use crate::source::Span;
 use crate::typed::{
-    ArithmeticOperator, Expr, ExprKind, Step, StepKind, SwitchValue, Type, TypeShape, Variable,
+    ArithmeticOperator, Expr, ExprKind, OutcomeKind, Request, Step, StepKind, SwitchValue, Type, TypeShape,
+    Variable,
 };
 
 impl Checker<'_> {
@@ -48,7 +49,18 @@ impl Checker<'_> {
             ast::StepKind::Run(run) => self.run(run, span),
             ast::StepKind::Reply(what) => StepKind::Reply(self.printed(what)),
             ast::StepKind::Send { to, what } => self.send(to, what),
-            _ => self.later_step(written, None, out),
+            ast::StepKind::Show(what) => {
+                self.needs(Construct::Show, "`show`", span);
+                StepKind::Show(self.printed(what))
+            }
+            ast::StepKind::Remember { what, scope } => {
+                self.needs(Construct::Memory, "`remember`", span);
+                let scope = self.memory_scope(scope.as_ref());
+                StepKind::Remember(self.printed(what), scope)
+            }
+            ast::StepKind::Forget(what) => self.forget(what),
+            ast::StepKind::Wake { relative, when, with } => self.wake(*relative, when, with.as_ref(), span),
+            _ => self.request_step(written, None, out),
         };
         out.push(Step { kind, span });
     }
@@ -92,7 +104,7 @@ impl Checker<'_> {
             AssignValue::Expr(value) => self.assign_expr(target, value),
             AssignValue::Step(step) => match &step.kind {
                 ast::StepKind::Pick(pick) => self.pick_value(pick, target, step.span, out),
-                _ => self.later_step(step, Some(target), out),
+                _ => self.request_step(step, Some(target), out),
             },
         };
         out.push(Step { kind, span });
@@ -250,20 +262,6 @@ impl Checker<'_> {
                 StepKind::Error
             }
         }
-    }
-
-    fn send(&mut self, to: &ast::Ident, what: &ast::Expr) -> StepKind {
-        let what = self.printed(what);
-        if to.node == "owner" {
-            return StepKind::SendOwner(what);
-        }
-        if !self.folder.people.contains_key(to.node.as_str()) {
-            let near = report::nearest(&to.node, self.folder.people.keys().copied().chain(["owner"]));
-            self.push_unknown(report::unknown_agent::report("person", &to.node, to.span, near));
-        } else {
-            self.later("`send` to anybody but the owner", to.span);
-        }
-        StepKind::Error
     }
 
     fn when(&mut self, subject: &ast::Expr, arms: &[ast::Arm], span: Span) -> StepKind {
@@ -449,6 +447,14 @@ pub(super) fn always_leaves(step: &Step) -> bool {
         StepKind::PickArms { arms, .. } => !arms.is_empty() && arms.iter().all(|a| all(&a.steps)),
         StepKind::Turn { says, calls, refuses, .. } => {
             all(&says.1) && all(&refuses.1) && calls.as_ref().is_none_or(|c| all(&c.1))
+        }
+        StepKind::Request(request) => {
+            let takes = |kind| request.arms.iter().any(|a| a.outcomes.contains(&kind));
+            let answers = [OutcomeKind::Done, OutcomeKind::Says];
+            let decides = matches!(request.request, Request::Approve { .. } | Request::Fill { .. });
+            (decides || answers.into_iter().any(takes))
+                && request.arms.iter().all(|a| all(&a.steps))
+                && request.otherwise.as_ref().is_none_or(all)
         }
         StepKind::Later(later) => {
             !later.falls_through && !later.arms.is_empty() && later.arms.iter().all(|(_, steps)| all(steps))

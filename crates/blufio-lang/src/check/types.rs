@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use super::report;
 use super::scope::Checker;
+use super::{Construct, report};
 use crate::ast::{self, TypeBody, TypeExprKind};
 use crate::source::Span;
 use crate::typed::{COLLECTION_DEFAULT_MAX, FieldDef, Type, TypeDef, TypeId, TypeShape, VariantDef};
@@ -24,6 +24,9 @@ fn replace_alias(ty: &mut Type, targets: &[Option<Type>]) -> bool {
         _ => false,
     }
 }
+
+/// Most pending wakes of one session (ruling 9).
+const WAKES_MAX: u32 = 50;
 
 const BUILT_IN: &[&str] = &[
     "text", "int", "number", "yesno", "money", "duration", "moment", "date", "time", "json", "file",
@@ -53,24 +56,58 @@ impl Checker<'_> {
             });
             bodies.push((id, &declaration.body));
         }
+        self.declare_tool_types();
         for (id, body) in bodies {
-            let shape = match body {
-                TypeBody::Alias(target) => TypeShape::Alias(self.resolve_type(target)),
-                TypeBody::Record(fields) => TypeShape::Record(self.fields(fields)),
-                TypeBody::Union(variants) => TypeShape::Union(self.variants(variants)),
-            };
+            let shape = self.type_shape(body);
             if let Some(def) = self.types.get_mut(id.0 as usize) {
                 def.shape = shape;
             }
         }
         self.resolve_aliases();
         for (at, span) in spans.iter().enumerate() {
+            // Only types of the program itself: those of manifests were declared behind them.
             if self.contains_itself(TypeId(at as u32)) {
                 let name = self.types[at].name.clone();
                 self.push(report::infinite_type::report(&name, *span));
                 self.types[at].shape = TypeShape::Alias(Type::Unknown);
             }
         }
+    }
+
+    /// The shape of a declaration's right side.
+    pub fn type_shape(&mut self, body: &TypeBody) -> TypeShape {
+        match body {
+            TypeBody::Alias(target) => TypeShape::Alias(self.resolve_type(target)),
+            TypeBody::Record(fields) => TypeShape::Record(self.fields(fields)),
+            TypeBody::Union(variants) => TypeShape::Union(self.variants(variants)),
+        }
+    }
+
+    /// What `wakes` gives: a list of records of the moment and what the wake carries.
+    pub fn wakes_type(&mut self) -> Type {
+        const NAME: &str = "wake";
+        self.guessed_wake |= self.wake.is_none();
+        let carried = self.wake.clone().unwrap_or(Type::Text(None));
+        let known = self.type_ids.get(NAME).copied();
+        let id = match known {
+            Some(id) => {
+                if let Some(TypeShape::Record(fields)) = self.types.get_mut(id.0 as usize).map(|t| &mut t.shape)
+                    && let Some(field) = fields.get_mut(1)
+                {
+                    field.ty = carried;
+                }
+                id
+            }
+            None => {
+                let id = TypeId(self.types.len() as u32);
+                let field = |name: &str, ty| FieldDef { name: name.into(), doc: None, ty };
+                let fields = vec![field("at", Type::Moment), field("with", carried)];
+                self.types.push(TypeDef { name: NAME.into(), doc: None, shape: TypeShape::Record(fields) });
+                self.type_ids.insert(NAME.into(), id);
+                id
+            }
+        };
+        Type::List(Box::new(Type::Named(id)), WAKES_MAX)
     }
 
     /// Replaces names of aliases by what they stand for, so that later stages never meet one. A circle of aliases
@@ -191,7 +228,7 @@ impl Checker<'_> {
             },
             TypeExprKind::SoFar(of) => match self.resolve_type(of) {
                 Type::Named(id) if matches!(self.shape(id), Some(TypeShape::Record(_))) => {
-                    self.later("`so far`", written.span);
+                    self.needs(Construct::Fill, "`so far`", written.span);
                     Type::SoFar(id)
                 }
                 Type::Unknown => Type::Unknown,
@@ -240,6 +277,11 @@ impl Checker<'_> {
                 Some(TypeShape::Alias(target)) if *target != Type::Unknown => target.clone(),
                 _ => Type::Named(id),
             };
+        }
+        if let Some(family) = &self.family
+            && let Some(id) = self.type_ids.get(&format!("{family}.{name}")).copied()
+        {
+            return Type::Named(id);
         }
         if name.contains('.') && self.grants.contains_key(name) {
             self.later("a tool's result as a type", span);

@@ -48,6 +48,10 @@ pub enum ExprKind {
     None,
     /// The event's time.
     Now,
+    /// Pending wakes: a list of records of their moment and what they carry.
+    Wakes,
+    /// Whether a moment lies between two times of day, in a zone (the agent's, or UTC): moment, from, to.
+    TimeBetween(Box<Expr>, Box<Expr>, Box<Expr>, Option<String>),
     /// A variable.
     Variable(Variable),
     /// Field of a record (by index).

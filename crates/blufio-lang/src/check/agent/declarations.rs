@@ -4,75 +4,8 @@
 use super::*;
 
 impl Checker<'_> {
-    pub(super) fn declare_grants(&mut self, items: &[&ast::Item], declared: &mut Declared) {
-        for item in items {
-            match &item.kind {
-                ItemKind::CanUse(grants) => {
-                    for grant in grants {
-                        self.grant(grant, declared);
-                    }
-                }
-                ItemKind::CanAsk(asks) => {
-                    for ask in asks {
-                        self.later("`can ask`", ask.span);
-                        if !self.folder.agents.contains_key(ask.agent.node.as_str()) {
-                            let near = report::nearest(&ask.agent.node, self.folder.agents.keys().copied());
-                            self.push_unknown(report::unknown_agent::report(
-                                "agent",
-                                &ask.agent.node,
-                                ask.agent.span,
-                                near,
-                            ));
-                        }
-                        self.asks.insert(ask.agent.node.clone(), ask.calls_max.as_ref().map(|c| c.node));
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn grant(&mut self, grant: &ast::Grant, declared: &mut Declared) {
-        if let Some(prefix) = &grant.prefix {
-            self.later(format!("`can use {} …`", prefix.node), grant.span);
-            return;
-        }
-        if let Some((_, per)) = &grant.rate {
-            self.later("a rate on a tool", per.span);
-        }
-        self.grants.insert(grant.name.node.clone(), grant.span);
-        let Some(tool) = self.environment.tools.iter().find(|t| t.name == grant.name.node) else {
-            let known = self.environment.tools.iter().map(|t| t.name.as_str());
-            match report::nearest(&grant.name.node, known) {
-                Some(near) => {
-                    self.push(report::unknown_tool::report(&grant.name.node, grant.name.span, Some(near)))
-                }
-                None => {
-                    self.later(format!("tool `{}` (it has no manifest)", grant.name.node), grant.name.span)
-                }
-            }
-            return;
-        };
-        let mut folder = None;
-        for scope in &grant.scopes {
-            match scope {
-                ast::GrantScope::In(path) if tool.needs_folder => folder = self.path(path),
-                _ => self.later("this scope of a tool", grant.span),
-            }
-        }
-        if tool.needs_folder && folder.is_none() {
-            let title = format!("`{}` needs the folder that it may read", tool.name);
-            self.push(report::missing_part::report(
-                &title,
-                grant.span,
-                &format!("can use {} in \"notes/\"", tool.name),
-            ));
-        }
-        declared.tools.push(ToolGrant { tool: tool.name.clone(), folder, span: grant.span });
-    }
-
     /// A path below the program's folder, or an error.
-    fn path(&mut self, text: &ast::Text) -> Option<String> {
+    pub fn path(&mut self, text: &ast::Text) -> Option<String> {
         let path = literal(text);
         let written = path.clone().unwrap_or_default();
         let why = match &path {
@@ -111,12 +44,12 @@ impl Checker<'_> {
                 let chain = match &model.kind {
                     ast::ModelDeclKind::Fixed(texts) => {
                         if let [_, second, ..] = texts.as_slice() {
-                            self.later("a fallback model", second.span);
+                            self.needs(Construct::Routing, "a fallback model", second.span);
                         }
                         texts.iter().filter_map(|t| self.model_name(t)).collect()
                     }
                     ast::ModelDeclKind::ByComplexity { levels, step_down } => {
-                        self.later("`by complexity`", model.name.span);
+                        self.needs(Construct::Routing, "`by complexity`", model.name.span);
                         for name in levels.iter().map(|(_, m)| m).chain(step_down.iter().map(|(_, m)| m)) {
                             if !models.iter().any(|m| m.name.node == name.node) {
                                 let near =
@@ -158,20 +91,26 @@ impl Checker<'_> {
         for item in items {
             match &item.kind {
                 ItemKind::Goal(text) => declared.goal = literal(text).unwrap_or_default(),
-                ItemKind::Language(text) => self.later("`language`", text.span),
+                ItemKind::Language(text) => {
+                    self.needs(Construct::Locale, "`language`", text.span);
+                    declared.language = literal(text);
+                }
                 ItemKind::Zone(text) => {
                     self.zone(text);
-                    self.later("`zone` of an agent", text.span);
+                    self.needs(Construct::Locale, "`zone` of an agent", text.span);
+                    self.zone = literal(text);
                 }
                 ItemKind::Budget(lines) => self.budget(lines, declared),
                 ItemKind::Context(zones) => self.context(zones, declared),
-                ItemKind::Rules(rules) => {
-                    if let Some(first) = rules.first() {
-                        self.later("`rules`", first.span);
-                    }
+                ItemKind::Migrate { from, moves, drops } => {
+                    self.needs(Construct::Migrate, "`migrate`", from.span);
+                    declared.migrations.push(Migration {
+                        from: from.node,
+                        moves: moves.iter().map(|(old, new)| (old.node.clone(), new.node.clone())).collect(),
+                        drops: drops.iter().map(|name| name.node.clone()).collect(),
+                        span: from.span,
+                    });
                 }
-                ItemKind::Test(test) => self.later("`test`", test.name.span),
-                ItemKind::Migrate { from, .. } => self.later("`migrate`", from.span),
                 _ => {}
             }
         }
@@ -180,24 +119,47 @@ impl Checker<'_> {
 
     fn budget(&mut self, lines: &[ast::BudgetLine], declared: &mut Declared) {
         for line in lines {
-            match line.scope.node.as_str() {
-                "message" | "heartbeat" | "day" | "month" => {}
+            let limits = match line.scope.node.as_str() {
+                "message" => &mut declared.budget.message,
+                "heartbeat" => &mut declared.budget.heartbeat,
+                "day" => &mut declared.budget.day,
+                "month" => &mut declared.budget.month,
                 other => {
                     let near = report::nearest(other, ["message", "heartbeat", "day", "month"]);
                     self.push(report::unknown_name::report(other, line.scope.span, near));
+                    continue;
                 }
-            }
+            };
+            let mut unfinished = Vec::new();
+            let scope = line.scope.node.as_str();
             for limit in &line.limits {
                 match limit {
-                    ast::BudgetLimit::Calls(calls) if line.scope.node == "message" => {
-                        declared.budget = Some((calls.node, calls.span))
-                    }
                     ast::BudgetLimit::Calls(calls) => {
-                        self.later(format!("a budget per {}", line.scope.node), calls.span)
+                        limits.calls = Some((calls.node, calls.span));
+                        if scope != "message" {
+                            unfinished.push((format!("a budget per {scope}"), calls.span));
+                        }
                     }
-                    ast::BudgetLimit::Money { amount, .. } => self.later("a budget in money", amount.span),
-                    ast::BudgetLimit::Time(time) => self.later("a budget in time", time.span),
+                    ast::BudgetLimit::Money { amount, currency } => {
+                        let parsed = Currency::named(&currency.node).zip(millionths(&amount.node));
+                        match parsed {
+                            Some((unit, millionths)) => limits.money = Some((millionths, unit, amount.span)),
+                            None => {
+                                let found = format!("`{} {}`", amount.node, currency.node);
+                                let expected = "an amount with at most six decimals of a known currency";
+                                self.diagnostics.push(report::type_mismatch::report(expected, &found, amount.span));
+                            }
+                        }
+                        unfinished.push(("a budget in money".to_string(), amount.span));
+                    }
+                    ast::BudgetLimit::Time(time) => {
+                        limits.time_ms = Some((time.node, time.span));
+                        unfinished.push(("a budget in time".to_string(), time.span));
+                    }
                 }
+            }
+            for (what, span) in unfinished {
+                self.needs(Construct::Budget, &what, span);
             }
         }
     }
@@ -212,18 +174,18 @@ impl Checker<'_> {
                             ast::StaticItem::File(path) => {
                                 declared.context.static_files.extend(self.path(path))
                             }
-                            ast::StaticItem::Skills(span) => self.later("`skills` in the static zone", *span),
+                            ast::StaticItem::Skills(span) => self.needs(Construct::Context, "`skills` in the static zone", *span),
                         }
                     }
                     if let Some(cache) = cache_ms {
-                        self.later("`cache` with a duration", cache.span);
+                        self.needs(Construct::Context, "`cache` with a duration", cache.span);
                     }
                     declared.context.static_tokens_max = tokens_max;
                 }
-                ast::ContextZoneKind::Conditional { .. } => self.later("the conditional zone", zone.span),
+                ast::ContextZoneKind::Conditional { .. } => self.needs(Construct::Context, "the conditional zone", zone.span),
                 ast::ContextZoneKind::Dynamic { messages_max, summarize } => {
                     if let Some(model) = summarize {
-                        self.later("`then summarize`", model.span);
+                        self.needs(Construct::Context, "`then summarize`", model.span);
                     }
                     declared.context.history =
                         Some(History { messages_max: messages_max.as_ref().map(|m| m.node), tokens_max });
@@ -235,11 +197,11 @@ impl Checker<'_> {
     pub(super) fn declare_slots(&mut self, items: &[&ast::Item], header: &Header<'_>) {
         let mut declarations: Vec<(&ast::Field, Option<&ast::Expr>)> = Vec::new();
         if let Some(first) = header.parameters.first() {
-            self.later("an agent with parameters", first.name.span);
+            self.needs(Construct::AskAgent, "an agent with parameters", first.name.span);
             declarations.extend(header.parameters.iter().map(|f| (f, None)));
         }
         if let Some(gives) = header.gives {
-            self.later("`gives`", gives.span);
+            self.needs(Construct::AskAgent, "`gives`", gives.span);
             let ty = self.resolve_type(gives);
             self.gives = Some(ty);
         }
@@ -285,4 +247,16 @@ impl Checker<'_> {
             });
         }
     }
+}
+
+/// Millionths of a decimal amount; `None` when it has more than six decimals or is too large.
+fn millionths(amount: &str) -> Option<i64> {
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.len() > 6 {
+        return None;
+    }
+    let whole: i64 = whole.parse().ok()?;
+    let fraction: i64 = if fraction.is_empty() { 0 } else { format!("{fraction:0<6}").parse().ok()? };
+    whole.checked_mul(1_000_000)?.checked_add(fraction)
 }

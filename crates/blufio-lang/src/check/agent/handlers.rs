@@ -6,7 +6,8 @@ use super::*;
 impl Checker<'_> {
     pub(super) fn states(&mut self, states: &[(&ast::StateDecl, Option<&String>)]) -> Vec<typed::State> {
         let mut out = Vec::new();
-        for (state, doc) in states {
+        for (at, (state, doc)) in states.iter().enumerate() {
+            self.current = Some(StateId(at as u32));
             self.start_frame();
             self.open_scope();
             let body = self.steps(&state.body.steps);
@@ -65,6 +66,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn anywhere(&mut self, items: &[ast::Item], declared: &mut Declared) {
+        self.current = None;
         self.start_frame();
         self.open_scope();
         for item in items {
@@ -93,12 +95,8 @@ impl Checker<'_> {
                 let (trigger, payload) = self.trigger(written);
                 if let Some(first) = out.iter().find(|h| h.trigger == trigger) {
                     let first = first.span;
-                    self.push(report::duplicate::report(
-                        "handler",
-                        &trigger_text(&trigger),
-                        written.span,
-                        first,
-                    ));
+                    let text = self.trigger_words(&trigger);
+                    self.push(report::duplicate::report("handler", &text, written.span, first));
                     continue;
                 }
                 let action = match &handler.action {
@@ -167,16 +165,16 @@ impl Checker<'_> {
             TriggerKind::Failed => (Trigger::Failed, Some(Type::Failure)),
             TriggerKind::Uncertain => (Trigger::Uncertain, None),
             TriggerKind::Wake => {
-                self.later("`on wake`", written.span);
-                (Trigger::Later("wake".into()), Some(Type::Unknown))
+                self.needs(Construct::Wake, "`on wake`", written.span);
+                (Trigger::Wake, Some(self.carried()))
             }
             TriggerKind::OverBudget => {
-                self.later("`on over_budget`", written.span);
-                (Trigger::Later("over_budget".into()), None)
+                self.needs(Construct::Budget, "`on over_budget`", written.span);
+                (Trigger::OverBudget, None)
             }
             TriggerKind::Channel(word) => {
-                self.later(format!("`on {word}`"), written.span);
-                (Trigger::Later(word.clone()), Some(Type::Message))
+                self.needs(Construct::Channel, &format!("`on {word}`"), written.span);
+                (Trigger::Channel(word.clone()), Some(Type::Message))
             }
             TriggerKind::Declared(name) => {
                 let payload = match self.type_ids.get(name) {
@@ -196,48 +194,155 @@ impl Checker<'_> {
                         Type::Unknown
                     }
                 };
-                self.later("events of a declared type", written.span);
-                (Trigger::Later(name.clone()), Some(payload))
+                self.needs(Construct::Declared, "events of a declared type", written.span);
+                let trigger = match &payload {
+                    Type::Named(id) => Trigger::Declared(*id),
+                    _ => Trigger::Channel(name.clone()),
+                };
+                (trigger, Some(payload))
             }
+        }
+    }
+
+    /// What a wake carries: text when the program itself never says.
+    fn carried(&mut self) -> Type {
+        self.wake.clone().unwrap_or_else(|| {
+            self.guessed_wake = true;
+            Type::Text(None)
+        })
+    }
+
+    fn trigger_words(&self, trigger: &Trigger) -> String {
+        match trigger {
+            Trigger::Declared(id) => self.types[id.0 as usize].name.clone(),
+            Trigger::Word(word) => format!("\"{word}\""),
+            Trigger::Channel(word) => word.clone(),
+            Trigger::Message => "message".into(),
+            Trigger::Failed => "failed".into(),
+            Trigger::Uncertain => "uncertain".into(),
+            Trigger::OverBudget => "over_budget".into(),
+            Trigger::Wake => "wake".into(),
+            Trigger::Every(_) => "every".into(),
         }
     }
 
     fn timers(&mut self, timers: &[ast::AfterDecl]) -> Vec<Timer> {
         let mut out = Vec::new();
         for timer in timers {
-            let after = match &timer.when {
-                AfterWhen::Duration(duration) => self.expect(duration, &Type::Duration),
+            let (after, zone) = match &timer.when {
+                AfterWhen::Duration(duration) => (self.expect(duration, &Type::Duration), None),
                 AfterWhen::TimeOfDay { time, zone } => {
-                    if let Some(zone) = zone {
-                        self.zone(zone);
-                    }
-                    self.later("`after` a time of day", timer.span);
-                    self.expect(time, &Type::Time)
+                    self.needs(Construct::TimeOfDay, "`after` a time of day", timer.span);
+                    (self.expect(time, &Type::Time), self.zone_of(zone.as_ref()))
                 }
             };
             let steps = self.block(&timer.body.steps);
-            out.push(Timer { after, steps, span: timer.span });
+            out.push(Timer { after, zone, steps, span: timer.span });
         }
         out
+    }
+
+    /// A zone as written, or the agent's.
+    fn zone_of(&mut self, zone: Option<&ast::Text>) -> Option<String> {
+        match zone {
+            Some(zone) => {
+                self.zone(zone);
+                literal(zone)
+            }
+            None => self.zone.clone(),
+        }
     }
 
     fn schedules(&mut self, schedules: &[ast::EveryDecl]) -> Vec<Handler> {
         let mut out = Vec::new();
         for schedule in schedules {
-            self.later("`every`", schedule.span);
-            if let Some(zone) = &schedule.zone {
-                self.zone(zone);
-            }
+            self.needs(Construct::Every, "`every`", schedule.span);
+            let zone = self.zone_of(schedule.zone.as_ref());
+            let when = self.schedule_when(schedule);
+            let mut when_changed = Vec::new();
             for invocation in &schedule.when_changed {
-                self.invocation(invocation);
+                if let Some((grant, arguments)) = self.invocation(invocation) {
+                    self.fingerprint(grant, &arguments, invocation.span);
+                    when_changed.push((grant, arguments));
+                }
+            }
+            let index = self.schedules.len() as u32;
+            if let Some(when) = when {
+                let state = self.current;
+                self.schedules.push(typed::Schedule { when, zone, when_changed, state, span: schedule.span });
             }
             let steps = self.block(&schedule.body.steps);
             out.push(Handler {
-                trigger: Trigger::Later("every".into()),
+                trigger: Trigger::Every(index),
                 action: HandlerAction::Run { binder: None, steps },
                 span: schedule.span,
             });
         }
         out
     }
+
+    /// A fingerprint call must be free of effects, and known before anything happened.
+    fn fingerprint(&mut self, grant: u32, arguments: &[(String, typed::Expr)], span: Span) {
+        let effect = self.tools[grant as usize].effect;
+        if !matches!(effect, typed::EffectClass::Pure | typed::EffectClass::Read) {
+            let title = "a call in `when changed` only looks: its tool must be pure or read";
+            self.push(report::missing_part::report(title, span, "call a tool that changes nothing"));
+        }
+        for (_, argument) in arguments {
+            if !is_constant(argument) {
+                let expected = "a value that is written down here";
+                self.push(report::type_mismatch::report(expected, "one that is computed", argument.span));
+            }
+        }
+    }
+
+    fn schedule_when(&mut self, schedule: &ast::EveryDecl) -> Option<typed::ScheduleWhen> {
+        let minutes = |checker: &mut Self, written: &ast::Expr| match checker.expect(written, &Type::Time).kind {
+            typed::ExprKind::Time(minutes) => Some(minutes),
+            _ => None,
+        };
+        if let Some(period) = &schedule.period {
+            let period_ms = match self.expect(period, &Type::Duration).kind {
+                typed::ExprKind::Duration(ms) => ms,
+                _ => return None,
+            };
+            if !(60_000..=366 * 86_400_000).contains(&period_ms) {
+                self.push(report::bad_bounds::report("a period is one minute to one year", period.span));
+            }
+            let window = match &schedule.window {
+                Some((from, to)) => {
+                    let (from_minutes, to_minutes) = (minutes(self, from)?, minutes(self, to)?);
+                    if from_minutes == to_minutes {
+                        self.push(report::bad_bounds::report("this window is empty: it never fires", from.span.to(to.span)));
+                    }
+                    Some((from_minutes, to_minutes))
+                }
+                None => None,
+            };
+            return Some(typed::ScheduleWhen::Period { period_ms, window });
+        }
+        let day = schedule.day.as_ref()?;
+        const WEEK: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+        let days = match (day.node.as_str(), WEEK.iter().position(|name| *name == day.node)) {
+            ("day", _) => typed::Days::All,
+            ("weekday", _) => typed::Days::Weekdays,
+            (_, Some(at)) => typed::Days::One(at as u8),
+            (other, None) => {
+                let near = report::nearest(other, WEEK.into_iter().chain(["day", "weekday"]));
+                self.push(report::unknown_name::report(other, day.span, near));
+                return None;
+            }
+        };
+        let Some(at) = &schedule.at else {
+            self.push(report::missing_part::report("on which time of that day?", day.span, "add `at 09:00`"));
+            return None;
+        };
+        Some(typed::ScheduleWhen::At { days, minutes: minutes(self, at)? })
+    }
+}
+
+/// Whether an expression is the same whenever it is computed.
+fn is_constant(expr: &typed::Expr) -> bool {
+    !matches!(expr.kind, typed::ExprKind::Variable(_) | typed::ExprKind::Now | typed::ExprKind::Wakes)
+        && crate::check::closed::parts(expr).into_iter().all(is_constant)
 }

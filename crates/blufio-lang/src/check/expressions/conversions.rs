@@ -19,7 +19,7 @@ impl Checker<'_> {
     /// An optional used as a plain value: must be certain to be there, which the flow analysis proves for variables.
     pub fn present(&mut self, expr: Expr) -> Expr {
         let Type::Optional(of) = expr.ty.clone() else { return expr };
-        if !matches!(expr.kind, ExprKind::Variable(_)) {
+        if !provable(&expr) {
             let found = self.type_name(&expr.ty);
             let expected = format!("{} (write `… or DEFAULT`, or test it with `when`)", self.type_name(&of));
             self.push(report::type_mismatch::report(&expected, &found, expr.span));
@@ -63,7 +63,7 @@ impl Checker<'_> {
                 let inner = self.coerce(expr, of);
                 make(expected.clone(), ExprKind::ToOptional(Box::new(inner.clone())), inner.span)
             }
-            (Type::Optional(_), _) if matches!(expr.kind, ExprKind::Variable(_)) => {
+            (Type::Optional(_), _) if provable(&expr) => {
                 let inner = self.present(expr);
                 self.coerce(inner, expected)
             }
@@ -74,5 +74,16 @@ impl Checker<'_> {
     fn mismatch_types(&mut self, expected: &Type, found: &Expr) -> Expr {
         let name = self.type_name(expected);
         self.mismatch(&name, found)
+    }
+}
+
+/// Whether the flow analysis can prove that an optional holds a value: a variable, or a field of a `so far` slot.
+fn provable(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Variable(_) => true,
+        ExprKind::Field(base, _) => {
+            matches!(base.ty, Type::SoFar(_)) && matches!(base.kind, ExprKind::Variable(Variable::Slot(_)))
+        }
+        _ => false,
     }
 }

@@ -147,8 +147,11 @@ impl Checker<'_> {
         let low = self.expr(low, Some(&value.ty));
         let high = self.expr(high, Some(&value.ty));
         if value.ty == Type::Moment && low.ty == Type::Time {
-            self.later("`now between` times of day", span);
-            return Expr { ty: Type::YesNo, kind: ExprKind::Error, span };
+            self.needs(Construct::TimeOfDay, "`now between` times of day", span);
+            let high = self.coerce(high, &Type::Time);
+            let zone = zone.and_then(literal).or_else(|| self.zone.clone());
+            let kind = ExprKind::TimeBetween(Box::new(value), Box::new(low), Box::new(high), zone);
+            return make(Type::YesNo, kind, span);
         }
         let wanted = widen(&value.ty);
         let (low, high) = (self.coerce(low, &wanted), self.coerce(high, &wanted));

@@ -32,3 +32,10 @@ pub fn report(span: Span) -> Diagnostic {
     diagnostic.hint = Some("delete these steps or move them before the arrow".to_string());
     diagnostic
 }
+
+/// An arrow or `done` inside of `each`.
+pub fn leaves_each(span: Span) -> Diagnostic {
+    let title = "the steps of `each` run to their end for every item".to_string();
+    Diagnostic::error(PAGE.code, span, title, "this would leave".to_string())
+        .hint("decide behind the `each`, from its results")
+}
