@@ -13,8 +13,10 @@ mod expression;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod model;
+mod request;
 mod shapes;
 mod step;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +63,9 @@ struct Compiler<'a> {
     emitter: Emitter,
     shapes: Shapes,
     sites: Vec<Site>,
+    loops: Vec<program::Loop>,
+    people: Vec<typed::Who>,
+    event_ids: Vec<typed::TypeId>,
     schemas: Vec<Schema>,
     slots: Vec<Register>,
     anywhere: Vec<Register>,
@@ -88,6 +93,9 @@ impl<'a> Compiler<'a> {
             emitter: Emitter::default(),
             shapes: Shapes::default(),
             sites: Vec::new(),
+            loops: Vec::new(),
+            people: Vec::new(),
+            event_ids: Vec::new(),
             schemas: Vec::new(),
             slots: Vec::new(),
             anywhere: Vec::new(),
@@ -115,6 +123,7 @@ impl<'a> Compiler<'a> {
         self.temporaries =
             Temporaries { scalar_next: scalar_end, object_next: object_end, scalar_end, object_end };
         layout.initial = self.initial_values();
+        let events = self.declared_events();
         let states = self.states(frames, &mut layout);
         self.locals = self.anywhere.clone();
         self.local_types = &source.anywhere_locals;
@@ -122,6 +131,10 @@ impl<'a> Compiler<'a> {
         layout.scalars = self.temporaries.scalar_end;
         layout.objects = self.temporaries.object_end;
         let slots = self.slot_table();
+        let (tools, asks, schedules) = (self.tools(), self.asks(), self.schedules());
+        let span = source.states.first().map(|state| state.span).unwrap_or_default();
+        let gives = source.gives.as_ref().map(|ty| self.shape(ty, span));
+        let wake = source.wake.as_ref().map(|ty| self.shape(ty, span));
         let (code, spans) = self.emitter.finish(&mut self.diagnostics);
         Program {
             name: source.name.clone(),
@@ -131,13 +144,24 @@ impl<'a> Compiler<'a> {
             start: source.start.0,
             models: source.models.clone(),
             context: source.context.clone(),
-            tools: source.tools.clone(),
-            calls_per_event_max: source.calls_per_event_max,
+            language: source.language.clone(),
+            zone: source.zone.clone(),
+            tools,
+            asks,
+            people: std::mem::take(&mut self.people),
+            events,
+            schedules,
+            budget: source.budget,
+            parameters: u16::try_from(source.parameters).unwrap_or(u16::MAX),
+            gives,
+            wake,
+            migrations: source.migrations.clone(),
             slots,
             shapes: std::mem::take(&mut self.shapes).finish(),
             schemas: std::mem::take(&mut self.schemas),
             anywhere,
             sites: std::mem::take(&mut self.sites),
+            loops: std::mem::take(&mut self.loops),
             code,
             spans,
             scalar_constants: std::mem::take(&mut self.emitter.scalar_constants).into(),
@@ -274,7 +298,14 @@ impl<'a> Compiler<'a> {
         for (index, timer) in state.timers.iter().enumerate() {
             self.emitter.at(timer.span);
             let mark = self.temporaries;
-            let after = self.scalar(&timer.after, None);
+            let after = if timer.after.ty == Type::Time {
+                let (minutes, until) = (self.scalar(&timer.after, None), self.scalar_temporary());
+                let zone = self.zone_constant(timer.zone.as_deref());
+                self.emit(Instruction::UntilTime(Scalar(until), Scalar(minutes), zone));
+                until
+            } else {
+                self.scalar(&timer.after, None)
+            };
             self.emit(Instruction::SetTimer(TimerIndex(index as u16), Scalar(after)));
             self.release(mark);
         }
@@ -293,22 +324,13 @@ impl<'a> Compiler<'a> {
     }
 
     fn handler(&mut self, handler: &typed::Handler) -> program::Handler {
-        let trigger = match &handler.trigger {
-            typed::Trigger::Message => program::Trigger::Message,
-            typed::Trigger::Word(word) => program::Trigger::Word(word.clone()),
-            typed::Trigger::Failed => program::Trigger::Failed,
-            typed::Trigger::Uncertain => program::Trigger::Uncertain,
-            typed::Trigger::Later(what) => {
-                self.later(handler.span, what);
-                program::Trigger::Uncertain
-            }
-        };
+        let trigger = self.trigger(&handler.trigger);
         let action = match &handler.action {
             typed::HandlerAction::Hold => program::HandlerAction::Hold,
             typed::HandlerAction::Join => program::HandlerAction::Join,
             typed::HandlerAction::Drop => program::HandlerAction::Drop,
             typed::HandlerAction::Run { binder, steps } => {
-                let binder = binder.map(|binder| self.object_register(binder, handler.span));
+                let binder = binder.map(|binder| self.register(binder));
                 program::HandlerAction::Run {
                     entry: self.block(handler.span, steps),
                     binder,
@@ -349,17 +371,6 @@ impl<'a> Compiler<'a> {
         variables.get(index as usize).map_or(Type::Unknown, |variable| variable.ty.clone())
     }
 
-    /// The register of a variable that holds a message, a text, a failure or calls.
-    fn object_register(&mut self, variable: Variable, span: Span) -> u16 {
-        match self.register(variable) {
-            Register::Object(index) => index,
-            Register::Scalar(_) => {
-                self.later(span, "this binder");
-                0
-            }
-        }
-    }
-
     fn scalar_temporary(&mut self) -> u16 {
         let index = self.temporaries.scalar_next;
         self.temporaries.scalar_next = index.saturating_add(1);
@@ -396,24 +407,35 @@ fn waits(steps: &[Step]) -> bool {
                 | StepKind::PickValue { .. }
                 | StepKind::Write { .. }
                 | StepKind::Turn { .. }
-                | StepKind::Run(_)
+                | StepKind::Run { .. }
+                | StepKind::Request(_)
+                | StepKind::Each(_)
+                | StepKind::Together(_)
                 | StepKind::Later(_)
         );
     });
     found
 }
 
-/// How many value registers the largest effect needs: its instruction and its named values.
+/// How many value registers the largest effect needs.
 fn effect_objects(source: &typed::Program) -> u16 {
-    let mut most = 1;
+    let mut most = 2;
+    let request = |request: &typed::Request| match request {
+        typed::Request::Call { arguments, .. } => arguments.len(),
+        typed::Request::AskAgent { arguments, .. } => arguments.len() + 1,
+        typed::Request::Fill { model, .. } => model.from.len() + 2,
+        _ => 3,
+    };
     let mut see = |step: &Step| {
-        if let StepKind::PickArms { model, .. }
-        | StepKind::PickValue { model, .. }
-        | StepKind::Write { model, .. }
-        | StepKind::Turn { model, .. } = &step.kind
-        {
-            most = most.max(model.from.len() + 1);
-        }
+        most = most.max(match &step.kind {
+            StepKind::PickArms { model, .. }
+            | StepKind::PickValue { model, .. }
+            | StepKind::Write { model, .. }
+            | StepKind::Turn { model, .. } => model.from.len() + 1,
+            StepKind::Request(step) => request(&step.request),
+            StepKind::Together(branches) => branches.iter().map(|b| request(&b.request)).max().unwrap_or(0),
+            _ => 0,
+        });
     };
     let handlers = source.anywhere.iter().chain(source.states.iter().flat_map(|state| &state.handlers));
     for handler in handlers {
@@ -449,6 +471,11 @@ fn for_each_step(steps: &[Step], see: &mut impl FnMut(&Step)) {
             StepKind::Turn { says, calls, refuses, .. } => {
                 [says, refuses].into_iter().chain(calls).for_each(|(_, steps)| for_each_step(steps, see));
             }
+            StepKind::Request(request) => {
+                request.arms.iter().for_each(|arm| for_each_step(&arm.steps, see));
+                request.otherwise.iter().for_each(|steps| for_each_step(steps, see));
+            }
+            StepKind::Each(each) => for_each_step(&each.steps, see),
             _ => {}
         }
     }

@@ -104,6 +104,8 @@ pub enum Outcome {
     Failed(Arc<Failure>),
     /// A `once` effect whose outcome is unknown.
     Uncertain,
+    /// A model step that would exceed a budget, which frees up at this time (milliseconds since 1970) if it does.
+    OverBudget(Option<i64>),
 }
 
 /// What the machine waits for. Deadlines are absolute, milliseconds since 1970, fixed when the step began.

@@ -147,8 +147,11 @@ impl Drawing {
             Trigger::Word(word) => format!("on {word}"),
             Trigger::Failed => "on failed".into(),
             Trigger::Uncertain => "on uncertain".into(),
-            Trigger::Later(what) if what == "every" => "every …".into(),
-            Trigger::Later(what) => format!("on {what}"),
+            Trigger::OverBudget => "on over_budget".into(),
+            Trigger::Wake => "on wake".into(),
+            Trigger::Every(_) => "every …".into(),
+            Trigger::Declared(_) => "on an event".into(),
+            Trigger::Channel(word) => format!("on {word}"),
         };
         self.steps(at, steps, &label, inherited);
     }
@@ -204,6 +207,11 @@ fn labelled_blocks(step: &Step) -> Vec<(String, &[Step])> {
             out.push(("refuses".into(), &refuses.1));
             out
         }
+        StepKind::Request(request) => {
+            let arms = request.arms.iter().map(|a| (a.label.clone(), a.steps.as_slice()));
+            arms.chain(request.otherwise.iter().map(|o| ("else".to_string(), o.as_slice()))).collect()
+        }
+        StepKind::Each(each) => vec![("each".into(), each.steps.as_slice())],
         StepKind::Later(later) => {
             later.arms.iter().map(|(label, steps)| (label.clone(), steps.as_slice())).collect()
         }

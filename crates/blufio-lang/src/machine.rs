@@ -10,15 +10,17 @@ mod codec;
 mod effects;
 mod execute;
 mod objects;
+mod parallel;
 #[cfg(test)]
 mod tests;
 mod transition;
 
 pub use codec::DecodeError;
 
-use crate::effect::{Action, Disposition, Effect, EffectId, Event, Fault, StepResult, Stop};
-use crate::machine::execute::Context;
-use crate::program::{Handler, HandlerAction, Program, Trigger};
+use crate::effect::{Action, Awaited, Disposition, Effect, EffectId, Event, Fault, StepResult, Stop};
+use crate::machine::execute::{Context, Wake};
+use crate::machine::parallel::Parallel;
+use crate::program::{Handler, HandlerAction, Program, Register, Trigger};
 use crate::value::{Message, Value};
 
 /// One session of a program.
@@ -34,7 +36,15 @@ pub struct Machine {
     effects: u32,
     /// Model calls asked for since the last message.
     calls: u32,
-    pending: Option<Pending>,
+    /// Effects that are waited for: one, or several within `each` and `together`.
+    pending: Vec<Pending>,
+    /// Where `together` goes on.
+    gather: Option<u16>,
+    /// The loop under way.
+    each: Option<Parallel>,
+    wakes: Vec<Wake>,
+    /// Number of the next wake.
+    wake_next: u64,
     /// The visit that a failure handler of `anywhere` led to, until the next event; 0 for none (ruling 8).
     failure_visit: u64,
     /// Deadlines of this visit that came due, by bit.
@@ -52,6 +62,7 @@ struct Before {
     scalars: Vec<i64>,
     objects: Vec<Value>,
     actions: usize,
+    wakes: Vec<Wake>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,14 +75,28 @@ enum Status {
     Parked,
 }
 
-/// The effect that the session waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An effect that the session waits for.
+#[derive(Debug, Clone, PartialEq)]
 struct Pending {
     site: u16,
     number: u32,
     origin: Origin,
-    /// Value registers that it was asked with.
-    objects: u16,
+    place: Place,
+    /// What it is asked with.
+    values: Box<[Value]>,
+    /// Whether the step that runs now asked for it.
+    fresh: bool,
+}
+
+/// For whom an effect is performed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The code that waits.
+    Alone,
+    /// A branch of `together`.
+    Branch,
+    /// An item of `each`.
+    Item(u32),
 }
 
 /// Which registers are alive at a wait: the frames lie one behind the other from the first register on.
@@ -79,7 +104,6 @@ struct Pending {
 struct Live {
     scalars: u16,
     objects: u16,
-    effect_first: u16,
 }
 
 /// What kind of code runs, for deciding who takes its failure.
@@ -97,8 +121,8 @@ enum Origin {
 #[derive(Debug)]
 struct Segment {
     entry: u16,
-    /// Value register and what it receives before the first instruction.
-    bind: Option<(u16, Value)>,
+    /// Register and what it receives before the first instruction.
+    bind: Option<(Register, Value)>,
     origin: Origin,
 }
 
@@ -106,6 +130,8 @@ struct Segment {
 enum Taken<'p> {
     Handler(&'p Handler),
     Timer(u16),
+    /// The time of the loop under way is over.
+    Late,
     Outcome,
 }
 
@@ -119,7 +145,11 @@ impl Machine {
             visit: 0,
             effects: 0,
             calls: 0,
-            pending: None,
+            pending: Vec::new(),
+            gather: None,
+            each: None,
+            wakes: Vec::new(),
+            wake_next: 0,
             failure_visit: 0,
             fired: 0,
             live: live(program, program.start),
@@ -132,19 +162,24 @@ impl Machine {
 
     /// Computes the slots' initial values and enters the start state. `now_ms` is in milliseconds since 1970.
     pub fn start(&mut self, program: &Program, now_ms: i64) -> StepResult {
+        self.start_with(program, &[], now_ms)
+    }
+
+    /// Like [`Machine::start`], with the values of the parameters in their order.
+    pub fn start_with(&mut self, program: &Program, parameters: &[Value], now_ms: i64) -> StepResult {
         let mut context = Context::new(program, now_ms);
         let stop = if !self.belongs_to(program) || self.status != Status::Fresh {
             Stop::Fault(Fault::Corrupt("started twice, or with another program"))
         } else {
             self.status = Status::Running;
-            self.begin(&mut context)
+            self.begin(&mut context, parameters)
         };
         self.result(context, stop)
     }
 
     /// What the session does with an event now.
     pub fn disposition(&self, program: &Program, event: &Event) -> Disposition {
-        match self.meet(program, event) {
+        match self.meet(program, event, &self.wakes) {
             Ok(_) => Disposition::Take,
             Err(disposition) => disposition,
         }
@@ -156,28 +191,50 @@ impl Machine {
         if !self.belongs_to(program) {
             return self.result(context, Stop::Fault(Fault::Corrupt("stepped with another program")));
         }
-        let stop = match (self.meet(program, &event), event) {
-            (Ok(Taken::Handler(handler)), Event::Message(message)) => {
-                self.take_message(&mut context, handler, message)
+        context.wakes = std::mem::take(&mut self.wakes);
+        context.wake_next = self.wake_next;
+        let stop = match (self.meet(program, &event, &context.wakes), event) {
+            (Ok(Taken::Handler(handler)), event) => {
+                let value = match event {
+                    Event::Message(message) | Event::Channel { message, .. } => Value::Message(message),
+                    Event::Declared { value, .. } => value,
+                    Event::Wake { wake } => {
+                        let at = context.wakes.iter().position(|known| known.number == wake);
+                        at.map_or(Value::None, |at| context.wakes.remove(at).with)
+                    }
+                    _ => Value::None,
+                };
+                self.take_event(&mut context, handler, value)
             }
+            (Ok(Taken::Late), _) => self.end_each_late(&mut context),
             (Ok(Taken::Timer(entry)), Event::Timer { timer, .. }) => {
                 self.fired |= 1 << timer.min(63);
                 self.failure_visit = 0;
                 self.drive(&mut context, Segment { entry, bind: None, origin: Origin::Plain })
             }
-            (Ok(Taken::Outcome), Event::Resolved { outcome, .. }) => self.resume(&mut context, outcome),
+            (Ok(Taken::Outcome), Event::Resolved { effect, outcome }) => {
+                self.resume(&mut context, effect.number, outcome)
+            }
             _ => self.rest(program),
         };
         self.result(context, stop)
     }
 
-    /// The effect that the session waits for, rebuilt from its registers.
-    pub fn pending(&self, program: &Program) -> Option<(EffectId, Effect)> {
-        let pending = self.pending?;
+    /// The effects that the session waits for, rebuilt from what they were asked with.
+    pub fn pending(&self, program: &Program) -> Vec<(EffectId, Effect)> {
         if !self.belongs_to(program) {
-            return None;
+            return Vec::new();
         }
-        Some((EffectId { visit: self.visit, number: pending.number }, self.effect(program, pending.site)?))
+        let effect = |pending: &Pending| {
+            let effect = effects::effect(program, pending.site, &pending.values)?;
+            Some((EffectId { visit: self.visit, number: pending.number }, effect))
+        };
+        self.pending.iter().filter_map(effect).collect()
+    }
+
+    /// Pending wakes: number and when they are due, milliseconds since 1970.
+    pub fn wakes(&self) -> impl Iterator<Item = (u64, i64)> {
+        self.wakes.iter().map(|wake| (wake.number, wake.due_ms))
     }
 
     /// Index of the current state.
@@ -209,8 +266,8 @@ impl Machine {
     pub fn slot(&self, program: &Program, name: &str) -> Option<Value> {
         let slot = program.slots.iter().find(|slot| slot.name == name)?;
         match slot.register {
-            crate::program::Register::Object(index) => self.objects.get(usize::from(index)).cloned(),
-            crate::program::Register::Scalar(index) => {
+            Register::Object(index) => self.objects.get(usize::from(index)).cloned(),
+            Register::Scalar(index) => {
                 let value = *self.scalars.get(usize::from(index))?;
                 objects::wrap(objects::kind_of(program.shape(slot.shape)?), value)
             }
@@ -226,6 +283,8 @@ impl Machine {
     }
 
     fn result(&mut self, context: Context<'_>, stop: Stop) -> StepResult {
+        self.wakes = context.wakes;
+        self.wake_next = context.wake_next;
         if matches!(stop, Stop::Fault(_)) {
             self.status = Status::Parked;
         }
@@ -233,50 +292,95 @@ impl Machine {
     }
 
     /// Where the session stands when nothing runs.
-    fn rest(&self, program: &Program) -> Stop {
-        match (self.status, self.pending(program)) {
-            (Status::Done, _) => Stop::Done(None),
-            (Status::Parked, _) => Stop::Fault(Fault::Corrupt("the session is parked")),
-            (_, Some((id, effect))) => Stop::Await { id, effect, fresh: false },
-            (_, None) => Stop::Idle,
+    fn rest(&mut self, program: &Program) -> Stop {
+        match self.status {
+            Status::Done => return Stop::Done(None),
+            Status::Parked => return Stop::Fault(Fault::Corrupt("the session is parked")),
+            _ => {}
         }
+        let visit = self.visit;
+        let mut awaited = Vec::with_capacity(self.pending.len());
+        for pending in &mut self.pending {
+            let Some(effect) = effects::effect(program, pending.site, &pending.values) else {
+                return Stop::Fault(Fault::Corrupt("an effect without its values"));
+            };
+            let id = EffectId { visit, number: pending.number };
+            awaited.push(Awaited { id, effect, fresh: std::mem::take(&mut pending.fresh) });
+        }
+        if awaited.is_empty() { Stop::Idle } else { Stop::Await(awaited) }
     }
 
     /// What takes the event now, or what becomes of it.
-    fn meet<'p>(&self, program: &'p Program, event: &Event) -> Result<Taken<'p>, Disposition> {
+    fn meet<'p>(
+        &self,
+        program: &'p Program,
+        event: &Event,
+        wakes: &[Wake],
+    ) -> Result<Taken<'p>, Disposition> {
         let state = program.states.get(self.state as usize).filter(|_| self.status == Status::Running);
-        match (event, state) {
-            (Event::Message(_), None) => Err(Disposition::Hold),
-            (_, None) => Err(Disposition::Stale),
-            (Event::Resolved { effect, .. }, Some(_)) => {
-                let expected =
-                    self.pending.map(|pending| EffectId { visit: self.visit, number: pending.number });
-                if expected == Some(*effect) { Ok(Taken::Outcome) } else { Err(Disposition::Stale) }
+        let Some(state) = state else {
+            return Err(match event {
+                Event::Message(_) | Event::Declared { .. } => Disposition::Hold,
+                Event::Channel { .. } | Event::Every(_) => Disposition::Drop,
+                _ => Disposition::Stale,
+            });
+        };
+        let is_busy = !self.pending.is_empty();
+        match event {
+            Event::Resolved { effect, .. } => {
+                let is_pending = self.pending.iter().any(|pending| pending.number == effect.number);
+                if effect.visit == self.visit && is_pending { Ok(Taken::Outcome) } else { Err(Disposition::Stale) }
             }
-            (Event::Timer { visit, timer }, Some(state)) => {
-                let Some(found) = state.timers.get(*timer as usize) else { return Err(Disposition::Stale) };
-                if *visit != self.visit || self.fired >> timer & 1 == 1 {
-                    return Err(Disposition::Stale);
-                }
-                if self.pending.is_some() && !found.quick {
-                    Err(Disposition::Hold)
-                } else {
-                    Ok(Taken::Timer(found.entry))
-                }
+            Event::Timer { visit, timer } => self.meet_timer(state, *visit, *timer),
+            Event::Message(message) => {
+                let handler = self.message_handler(program, message);
+                handler.map_or(Err(Disposition::Drop), |handler| met(handler, is_busy))
             }
-            (Event::Message(message), Some(_)) => match self.message_handler(program, message) {
-                None => Err(Disposition::Drop),
-                Some(handler) => match handler.action {
-                    HandlerAction::Hold => Err(Disposition::Hold),
-                    HandlerAction::Join => Err(Disposition::Join),
-                    HandlerAction::Drop => Err(Disposition::Drop),
-                    // Ruling 1: while a step is pending, a handler that would wait itself waits its turn.
-                    HandlerAction::Run { quick: false, .. } if self.pending.is_some() => {
-                        Err(Disposition::Hold)
-                    }
-                    HandlerAction::Run { .. } => Ok(Taken::Handler(handler)),
-                },
-            },
+            Event::Declared { event, .. } => {
+                let trigger = Trigger::Declared(u16::try_from(*event).unwrap_or(u16::MAX));
+                let handler = self.handler(program, |known| *known == trigger);
+                handler.map_or(Err(Disposition::Drop), |(handler, _)| met(handler, is_busy))
+            }
+            Event::Channel { what, .. } => {
+                let is_it = |known: &Trigger| matches!(known, Trigger::Channel(word) if **word == **what);
+                let handler = self.handler(program, is_it);
+                handler.map_or(Err(Disposition::Drop), |(handler, _)| met(handler, is_busy))
+            }
+            // Ruling 9: wakes wait while a step is pending, and for a state that takes them.
+            Event::Wake { wake } if !wakes.iter().any(|known| known.number == *wake) => Err(Disposition::Stale),
+            Event::Wake { .. } => {
+                let handler = self.handler(program, |known| *known == Trigger::Wake).filter(|_| !is_busy);
+                handler.map_or(Err(Disposition::Hold), |(handler, _)| met(handler, is_busy))
+            }
+            // Ruling 9: schedules are skipped while busy.
+            Event::Every(schedule) => {
+                let trigger = Trigger::Every(u16::try_from(*schedule).unwrap_or(u16::MAX));
+                let handler = self.handler(program, |known| *known == trigger).filter(|_| !is_busy);
+                handler.map_or(Err(Disposition::Drop), |(handler, _)| met(handler, is_busy))
+            }
+        }
+    }
+
+    fn meet_timer<'p>(
+        &self,
+        state: &crate::program::State,
+        visit: u64,
+        timer: u32,
+    ) -> Result<Taken<'p>, Disposition> {
+        if visit == self.visit
+            && let Some(parallel) = &self.each
+            && parallel.timer == Some(timer)
+        {
+            return Ok(Taken::Late);
+        }
+        let Some(found) = state.timers.get(timer as usize) else { return Err(Disposition::Stale) };
+        if visit != self.visit || self.fired >> timer & 1 == 1 {
+            return Err(Disposition::Stale);
+        }
+        if !self.pending.is_empty() && !found.quick {
+            Err(Disposition::Hold)
+        } else {
+            Ok(Taken::Timer(found.entry))
         }
     }
 
@@ -302,13 +406,8 @@ impl Machine {
         })
     }
 
-    fn take_message(
-        &mut self,
-        context: &mut Context<'_>,
-        handler: &Handler,
-        message: std::sync::Arc<Message>,
-    ) -> Stop {
-        // Ruling 10: counters per event reset at messages.
+    fn take_event(&mut self, context: &mut Context<'_>, handler: &Handler, value: Value) -> Stop {
+        // Ruling 10: counters per event reset at messages, webhooks, schedules and wakes.
         self.calls = 0;
         self.failure_visit = 0;
         for cap in context.program.states.iter().filter_map(|state| state.cap).filter(|cap| cap.per_event) {
@@ -319,16 +418,30 @@ impl Machine {
         let HandlerAction::Run { entry, binder, .. } = handler.action else {
             return self.rest(context.program);
         };
-        let bind = binder.map(|register| (register, Value::Message(message)));
+        let bind = binder.map(|register| (register, value));
         self.drive(context, Segment { entry, bind, origin: Origin::Plain })
     }
 
+    /// Gives up every pending effect, and the loop or the branches that they belong to.
     fn cancel_pending(&mut self, context: &mut Context<'_>) {
-        if let Some(pending) = self.pending.take() {
-            context
-                .actions
-                .push(Action::CancelEffect(EffectId { visit: self.visit, number: pending.number }));
+        for pending in self.pending.drain(..) {
+            let id = EffectId { visit: self.visit, number: pending.number };
+            context.actions.push(Action::CancelEffect(id));
         }
+        self.gather = None;
+        self.each = None;
+    }
+}
+
+/// What a handler does with an event of the world (ruling 1): while a step is pending, a handler that would wait itself
+/// waits its turn.
+fn met(handler: &Handler, is_busy: bool) -> Result<Taken<'_>, Disposition> {
+    match handler.action {
+        HandlerAction::Hold => Err(Disposition::Hold),
+        HandlerAction::Join => Err(Disposition::Join),
+        HandlerAction::Drop => Err(Disposition::Drop),
+        HandlerAction::Run { quick: false, .. } if is_busy => Err(Disposition::Hold),
+        HandlerAction::Run { .. } => Ok(Taken::Handler(handler)),
     }
 }
 
@@ -336,7 +449,7 @@ fn live(program: &Program, state: u32) -> Live {
     let layout = &program.layout;
     let frame = program.states.get(state as usize).map_or(&layout.anywhere, |state| &state.frame);
     let (scalars, objects) = frame.ends();
-    Live { scalars, objects, effect_first: layout.effect_first }
+    Live { scalars, objects }
 }
 
 fn prefix(program: &Program) -> [u8; 8] {

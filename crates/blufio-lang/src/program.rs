@@ -24,7 +24,10 @@ use sha2::{Digest, Sha256};
 use crate::program::instruction::Instruction;
 use crate::program::shape::{Shape, ShapeId};
 use crate::source::Span;
-pub use crate::typed::{Context, History, Model, ToolGrant};
+pub use crate::typed::{
+    Budget, Context, Danger, Days, EffectClass, History, Label, Limits, MemoryScope, Migration, Model,
+    OutcomeKind, RatePeriod, ScheduleWhen, Who,
+};
 use crate::value::Value;
 
 /// Most instructions that one program may have: a place in the code is 16 bits.
@@ -51,10 +54,30 @@ pub struct Program {
     pub models: Vec<Model>,
     /// What a prompt holds besides what a step names.
     pub context: Context,
+    /// In which language values print; English without.
+    pub language: Option<String>,
+    /// Zone of local times without one of their own; UTC without.
+    pub zone: Option<String>,
     /// Granted tools.
-    pub tools: Vec<ToolGrant>,
-    /// Largest number of model calls that one event may cause.
-    pub calls_per_event_max: Option<u32>,
+    pub tools: Vec<Tool>,
+    /// Agents that may be asked.
+    pub asks: Vec<Ask>,
+    /// People and groups that steps name.
+    pub people: Vec<Who>,
+    /// Events of declared types that some handler waits for.
+    pub events: Vec<Event>,
+    /// Schedules.
+    pub schedules: Vec<Schedule>,
+    /// Caps on calls, money and time.
+    pub budget: Budget,
+    /// How many of the first slots are parameters.
+    pub parameters: u16,
+    /// Shape of what `done` gives.
+    pub gives: Option<ShapeId>,
+    /// Shape of what wakes carry.
+    pub wake: Option<ShapeId>,
+    /// How sessions of other versions become ones of this.
+    pub migrations: Vec<Migration>,
     /// Slots in the order of their declaration.
     pub slots: Vec<Slot>,
     /// Shapes that the code and the tables name.
@@ -65,6 +88,8 @@ pub struct Program {
     pub anywhere: Vec<Handler>,
     /// Places where a step waits for an effect.
     pub sites: Vec<Site>,
+    /// Places where steps run for every item of a list.
+    pub loops: Vec<Loop>,
     /// Code.
     pub code: Box<[Instruction]>,
     /// Place in the source of each instruction.
@@ -207,6 +232,16 @@ pub enum Trigger {
     Failed,
     /// An effect whose outcome is unknown.
     Uncertain,
+    /// A model step that would exceed a budget.
+    OverBudget,
+    /// A wake.
+    Wake,
+    /// Index into [`Program::events`].
+    Declared(u16),
+    /// `edited`, `reaction`, `joined`, `left`.
+    Channel(String),
+    /// Index into [`Program::schedules`].
+    Every(u16),
 }
 
 /// What a handler does.
@@ -222,8 +257,8 @@ pub enum HandlerAction {
     Run {
         /// Where it begins.
         entry: u16,
-        /// Value register that receives the message or the failure.
-        binder: Option<u16>,
+        /// Register that receives the payload.
+        binder: Option<Register>,
         /// Whether it contains no step that waits, so that it may run while another step is pending (ruling 1).
         quick: bool,
     },
@@ -240,8 +275,9 @@ pub struct Timer {
     pub span: Span,
 }
 
-/// A place where a step waits for an effect. What the effect was asked with lies in the value registers from
-/// [`Layout::effect_first`] on: the calls of a `run`; else the instruction, then the named values.
+/// A place where a step waits for an effect. What the effect is asked with lies in the value registers from
+/// [`Layout::effect_first`] on when it is asked for: of a model step the instruction, then the named values, then for
+/// `fill` what is known; of a `run` the calls; of a request its values in the order of [`Asked`]; a deadline last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
     /// Which step, and where its outcome goes.
@@ -252,6 +288,8 @@ pub struct Site {
     pub from: Vec<String>,
     /// `with history`.
     pub history: bool,
+    /// `with memory`.
+    pub memory: bool,
     /// Further attempts.
     pub retries: u32,
     /// Place.
@@ -273,9 +311,31 @@ pub enum Purpose {
     /// `write`.
     Write {
         /// Receives the text.
-        into: u16,
+        into: Register,
         /// Where it goes on.
         resume: u16,
+    },
+    /// `fill`.
+    Fill {
+        /// Index into [`Program::schemas`]: the `so far` record.
+        schema: u16,
+        /// The slot.
+        slot: u16,
+        /// `complete`, `missing(q)`, `nothing`.
+        landings: [Landing; 3],
+    },
+    /// `call`, `ask`, `approve`, `recall`.
+    Request {
+        /// What is asked.
+        asked: Asked,
+        /// Arms.
+        landings: Vec<(OutcomeKind, Landing)>,
+        /// Receives the value of `done` and `says` when no arm takes it.
+        into: Option<Register>,
+        /// Where it goes on then.
+        resume: u16,
+        /// Where outcomes without an arm go.
+        otherwise: Option<u16>,
     },
     /// `turn`.
     Turn {
@@ -290,16 +350,160 @@ pub enum Purpose {
     },
     /// `run`.
     Run {
+        /// Who approves dangerous calls, as an index into [`Program::people`].
+        approved_by: Option<u16>,
+        /// Whether there is a deadline.
+        deadline: bool,
         /// Where it goes on.
         resume: u16,
     },
 }
 
+/// What a request asks. People are indexes into [`Program::people`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// A tool; its values are the arguments in the order of its parameters.
+    Call {
+        /// Index into [`Program::tools`].
+        grant: u16,
+    },
+    /// An agent; its values are the arguments in the order of its parameters.
+    Agent {
+        /// Index into [`Program::asks`].
+        grant: u16,
+        /// Whether the conversation is handed over.
+        here: bool,
+        /// Whom it talks to.
+        with: Option<u16>,
+        /// Whether there is a deadline.
+        deadline: bool,
+    },
+    /// A person; its value is the question.
+    Person {
+        /// Whom.
+        whom: u16,
+        /// Whether there is a deadline.
+        deadline: bool,
+    },
+    /// An approval; its values are the question and, when it may be corrected, the slot's text.
+    Approval {
+        /// Who.
+        by: u16,
+        /// Value register of the slot that may be corrected.
+        editing: Option<u16>,
+        /// Whether there is a deadline.
+        deadline: bool,
+    },
+    /// Memory; its value is the query.
+    Recall {
+        /// Where.
+        scope: MemoryScope,
+        /// Most results.
+        top: u16,
+    },
+}
+
+/// A place where steps run for every item of a list. The list lies in the first effect register when it begins, the
+/// deadline in the second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loop {
+    /// Receives the item.
+    pub variable: Register,
+    /// Where the steps begin.
+    pub body: u16,
+    /// Registers of one item's own.
+    pub frame: Frame,
+    /// Items at the same time.
+    pub at_once: u16,
+    /// Whether there is a deadline.
+    pub deadline: bool,
+    /// Value register of the list of results, and where an item's result lies at the end of its steps with its kind
+    /// when it is a scalar.
+    pub results: Option<(u16, Option<Register>, Option<ShapeId>)>,
+    /// Where it goes on.
+    pub resume: u16,
+    /// Place.
+    pub span: Span,
+}
+
+/// A granted tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    /// Dotted name.
+    pub tool: String,
+    /// `in "notes/"`.
+    pub folder: Option<String>,
+    /// `to [...]`.
+    pub to: Vec<String>,
+    /// `only [...]`.
+    pub only: Vec<String>,
+    /// Most calls in a period.
+    pub rate: Option<(u32, RatePeriod)>,
+    /// Parameters in the manifest's order.
+    pub parameters: Vec<Parameter>,
+    /// Shape of the result; absent when the manifest names a type that has none.
+    pub gives: Option<ShapeId>,
+    /// What repeating a call does.
+    pub effect: EffectClass,
+    /// How much harm a call can do.
+    pub danger: Danger,
+    /// Label of the result.
+    pub label: Option<Label>,
+}
+
+/// A parameter of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Name.
+    pub name: String,
+    /// Shape.
+    pub shape: ShapeId,
+    /// Whether it selects what the call acts on.
+    pub selects: bool,
+}
+
+/// An agent that may be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Agent.
+    pub agent: String,
+    /// Shapes of its parameters.
+    pub parameters: Vec<ShapeId>,
+    /// Shape of what it gives.
+    pub gives: ShapeId,
+    /// Tools passed on.
+    pub with: Vec<String>,
+    /// Most model calls.
+    pub calls_max: Option<u32>,
+}
+
+/// An event of a declared type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Name of the type.
+    pub name: String,
+    /// Shape.
+    pub shape: ShapeId,
+}
+
+/// A schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// When it fires.
+    pub when: ScheduleWhen,
+    /// Zone.
+    pub zone: Option<String>,
+    /// Fingerprint calls: index into [`Program::tools`], arguments as JSON.
+    pub when_changed: Vec<(u16, String)>,
+    /// State in which it counts; anywhere without.
+    pub state: Option<u16>,
+}
+
 /// Where one outcome of a `turn` goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Landing {
-    /// Value register that receives the payload.
-    pub into: Option<u16>,
+    /// Register that receives the payload.
+    pub into: Option<Register>,
     /// Where it goes on.
     pub at: u16,
 }
@@ -309,6 +513,30 @@ pub struct Landing {
 pub struct Schema {
     /// Shape of the answer.
     pub shape: ShapeId,
+}
+
+/// How many value registers the effect of a site is asked with.
+pub(crate) fn asked_with(program: &Program, site: &Site) -> u16 {
+    let named = u16::try_from(site.from.len()).unwrap_or(u16::MAX);
+    match &site.purpose {
+        Purpose::Pick { .. } | Purpose::Write { .. } | Purpose::Turn { .. } => named.saturating_add(1),
+        Purpose::Fill { .. } => named.saturating_add(2),
+        Purpose::Run { deadline, .. } => 1 + u16::from(*deadline),
+        Purpose::Request { asked, .. } => match asked {
+            Asked::Call { grant } => {
+                program.tools.get(usize::from(*grant)).map_or(0, |tool| tool.parameters.len() as u16)
+            }
+            Asked::Agent { grant, deadline, .. } => {
+                let given = program.asks.get(usize::from(*grant)).map_or(0, |ask| ask.parameters.len() as u16);
+                given + u16::from(*deadline)
+            }
+            Asked::Person { deadline, .. } => 1 + u16::from(*deadline),
+            Asked::Approval { editing, deadline, .. } => {
+                1 + u16::from(editing.is_some()) + u16::from(*deadline)
+            }
+            Asked::Recall { .. } => 1,
+        },
+    }
 }
 
 impl Program {
@@ -325,6 +553,11 @@ impl Program {
     /// Place in the source of an instruction.
     pub fn span_at(&self, at: u16) -> Span {
         self.spans.get(usize::from(at)).copied().unwrap_or_default()
+    }
+
+    /// Largest number of model calls that one event may cause.
+    pub fn calls_per_event_max(&self) -> Option<u32> {
+        self.budget.message.calls.map(|(calls, _)| calls)
     }
 
     /// Whether nothing happens from this place on.

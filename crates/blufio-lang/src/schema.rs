@@ -21,6 +21,7 @@
 #[cfg(test)]
 mod tests;
 mod validate;
+mod write;
 
 pub use validate::Violation;
 

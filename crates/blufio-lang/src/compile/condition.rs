@@ -4,8 +4,9 @@
 use super::Compiler;
 use super::emit::Label;
 use crate::program::instruction::Instruction as I;
-use crate::program::operand::{Immediate, Object, Scalar, Small};
+use crate::program::operand::{Immediate, Object, Scalar, Small, ValueConstant};
 use crate::typed::{CompareOperator as C, Expr, ExprKind as E};
+use crate::value::Value;
 
 impl Compiler<'_> {
     /// Jumps to `label` when the condition is `when`, falls through otherwise.
@@ -34,6 +35,11 @@ impl Compiler<'_> {
                 self.emitter.place(skip);
             }
             E::Compare(operator, left, right) => self.compare(*operator, left, right, when, label),
+            E::TimeBetween(moment, from, to, zone) => {
+                let (sum, least) = self.time_between(moment, [from, to], zone.as_deref());
+                self.emitter
+                    .jump(label, |t| if when { I::JumpNotLess(sum, least, t) } else { I::JumpLess(sum, least, t) });
+            }
             _ => {
                 let truth = Scalar(self.scalar(condition, None));
                 self.emitter
@@ -78,6 +84,30 @@ impl Compiler<'_> {
             self.emit(I::CompareValue(operator, truth, a, b));
             self.emitter.jump(label, |t| I::JumpIf(truth, t));
         }
+    }
+
+    /// Two scalars of which the first is at least the second when the moment's time of day lies between the two, the
+    /// end not included; a window whose end comes before its beginning lasts over midnight.
+    fn time_between(&mut self, moment: &Expr, [from, to]: [&Expr; 2], zone: Option<&str>) -> (Scalar, Scalar) {
+        let time = Scalar(self.scalar_temporary());
+        let moment = Scalar(self.scalar(moment, None));
+        let zone = self.zone_constant(zone);
+        self.emit(I::TimeOfDay(time, moment, zone));
+        let (from, to) = (Scalar(self.scalar(from, None)), Scalar(self.scalar(to, None)));
+        let [begun, open, plain] = [(); 3].map(|()| Scalar(self.scalar_temporary()));
+        self.emit(I::Compare(C::GreaterOrEqual, begun, time, from));
+        self.emit(I::Compare(C::Less, open, time, to));
+        self.emit(I::Compare(C::LessOrEqual, plain, from, to));
+        // Both must hold within a day, one of them over midnight.
+        self.emit(I::Add(begun, begun, open));
+        self.emit(I::AddK(plain, plain, Small(1)));
+        (begun, plain)
+    }
+
+    /// A zone as a constant; the agent's or UTC without one.
+    pub(super) fn zone_constant(&mut self, zone: Option<&str>) -> ValueConstant {
+        let zone = zone.or(self.source.zone.as_deref()).unwrap_or("UTC");
+        ValueConstant(self.emitter.value_constant(Value::Text(zone.into())))
     }
 
     /// `to` = the truth of a condition, as 0 or 1.

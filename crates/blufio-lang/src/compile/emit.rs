@@ -25,6 +25,7 @@ pub(super) struct Emitter {
     pub value_constants: Vec<Value>,
     scalar_indexes: HashMap<i64, u16>,
     text_indexes: HashMap<std::sync::Arc<str>, u16>,
+    needs_end: bool,
 }
 
 impl Emitter {
@@ -40,6 +41,12 @@ impl Emitter {
     /// Where the next instruction will stand.
     pub fn here(&self) -> u16 {
         u16::try_from(self.code.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Makes sure that a place at which a step goes on is not the end of the code: what follows decides, and when
+    /// nothing follows, [`Emitter::finish`] ends it.
+    pub fn resumable(&mut self) {
+        self.needs_end = true;
     }
 
     pub fn push(&mut self, instruction: Instruction) {
@@ -89,6 +96,9 @@ impl Emitter {
 
     /// All code with every jump resolved.
     pub fn finish(&mut self, diagnostics: &mut Diagnostics) -> (Box<[Instruction]>, Box<[Span]>) {
+        if self.needs_end {
+            self.push(Instruction::End());
+        }
         let mut code = std::mem::take(&mut self.code);
         if code.len() > INSTRUCTIONS_MAX
             || self.value_constants.len().max(self.scalar_constants.len()) > u16::MAX as usize

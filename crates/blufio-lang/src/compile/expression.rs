@@ -64,7 +64,7 @@ impl Compiler<'_> {
                 self.emit(I::Negate(Scalar(to), Scalar(inner)));
             }
             E::Arithmetic(operator, left, right) => self.arithmetic(*operator, left, right, to),
-            E::Not(_) | E::And(..) | E::Or(..) | E::Compare(..) => self.truth(expr, to),
+            E::Not(_) | E::And(..) | E::Or(..) | E::Compare(..) | E::TimeBetween(..) => self.truth(expr, to),
             E::Contains(left, right) => {
                 let (left, right) = (self.object(left, None), self.object(right, None));
                 self.emit(I::Contains(Scalar(to), Object(left), Object(right)));
@@ -125,6 +125,7 @@ impl Compiler<'_> {
             E::Number(value) => self.load(to, Value::Number(*value)),
             E::Money(minor, currency) => self.load(to, Value::Money(*minor, *currency)),
             E::None => self.load(to, Value::None),
+            E::Wakes => self.emit(I::Wakes(Object(to))),
             E::Field(of, at) => {
                 let of = self.object(of, None);
                 self.emit(I::Field(Object(to), Object(of), Position(*at as u16)));

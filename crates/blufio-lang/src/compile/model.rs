@@ -9,14 +9,14 @@ use crate::program::instruction::Instruction as I;
 use crate::program::operand::SiteId;
 use crate::program::{Landing, Purpose, Register, Schema, Site};
 use crate::source::Span;
-use crate::typed::{Expr, ModelUse, Step, Type, TypeId, Variable, VariantArm};
+use crate::typed::{Expr, ModelUse, Step, Type, TypeId, Variable, VariantArm, Who};
 
 /// What an arm of `turn` binds and does.
 type TurnArm = (Option<Variable>, Vec<Step>);
 
 impl Compiler<'_> {
     /// Puts what the effect is asked with into its registers.
-    fn ask(&mut self, model: &ModelUse) {
+    pub(super) fn ask(&mut self, model: &ModelUse) {
         let first = self.effect_first;
         self.text(&model.instruction, Some(first), Audience::Prompt);
         for (index, (_, value)) in model.from.iter().enumerate() {
@@ -37,7 +37,14 @@ impl Compiler<'_> {
     }
 
     /// Waits at a new site; returns its index so that its landings can be filled in.
-    fn wait(&mut self, model: Option<&ModelUse>, purpose: Purpose, span: Span) -> usize {
+    pub(super) fn wait(&mut self, model: Option<&ModelUse>, purpose: Purpose, span: Span) -> usize {
+        let index = self.site(model, purpose, span);
+        self.emit(I::Await(SiteId(u16::try_from(index).unwrap_or(u16::MAX))));
+        index
+    }
+
+    /// A new site.
+    pub(super) fn site(&mut self, model: Option<&ModelUse>, purpose: Purpose, span: Span) -> usize {
         let index = self.sites.len();
         self.emitter.at(span);
         self.sites.push(Site {
@@ -47,14 +54,14 @@ impl Compiler<'_> {
                 .map(|model| model.from.iter().map(|(words, _)| words.clone()).collect())
                 .unwrap_or_default(),
             history: model.is_some_and(|model| model.history),
+            memory: model.is_some_and(|model| model.memory),
             retries: model.map_or(0, |model| model.retries),
             span,
         });
-        self.emit(I::Await(SiteId(u16::try_from(index).unwrap_or(u16::MAX))));
         index
     }
 
-    fn schema(&mut self, ty: &Type, span: Span) -> u16 {
+    pub(super) fn schema(&mut self, ty: &Type, span: Span) -> u16 {
         let schema = Schema { shape: self.shape(ty, span) };
         let index = match self.schemas.iter().position(|known| *known == schema) {
             Some(index) => index,
@@ -101,7 +108,7 @@ impl Compiler<'_> {
 
     pub(super) fn write(&mut self, model: &ModelUse, into: Variable, span: Span) {
         self.ask(model);
-        let into = self.object_register(into, span);
+        let into = self.register(into);
         let resume = self.emitter.here().saturating_add(1);
         self.wait(Some(model), Purpose::Write { into, resume }, span);
     }
@@ -122,7 +129,7 @@ impl Compiler<'_> {
         let mut goes_on = false;
         let landings = arms.map(|arm| {
             let (binder, steps) = arm?;
-            let into = binder.map(|binder| self.object_register(binder, span));
+            let into = binder.map(|binder| self.register(binder));
             let at = self.emitter.here();
             if self.steps(steps) {
                 goes_on = true;
@@ -140,9 +147,12 @@ impl Compiler<'_> {
         goes_on
     }
 
-    pub(super) fn run(&mut self, calls: &Expr, span: Span) {
+    pub(super) fn run(&mut self, calls: &Expr, approved_by: Option<&(Who, Option<Expr>)>, span: Span) {
         self.object(calls, Some(self.effect_first));
+        let who = approved_by.map(|(who, _)| self.person(who));
+        let within = approved_by.and_then(|(_, within)| within.as_ref());
+        self.deadline(within, 1);
         let resume = self.emitter.here().saturating_add(1);
-        self.wait(None, Purpose::Run { resume }, span);
+        self.wait(None, Purpose::Run { approved_by: who, deadline: within.is_some(), resume }, span);
     }
 }

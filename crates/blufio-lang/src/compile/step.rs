@@ -5,7 +5,7 @@ use super::Compiler;
 use super::emit::Label;
 use crate::program::Register;
 use crate::program::instruction::Instruction as I;
-use crate::program::operand::{LengthMax, Object, Position, Scalar, Small, StateIndex};
+use crate::program::operand::{LengthMax, Object, Person, Position, Scalar, Small, StateIndex};
 use crate::typed::{
     COLLECTION_DEFAULT_MAX, CompareOperator, Expr, Step, StepKind as S, SwitchValue, Type, TypeShape,
     Variable, VariantArm,
@@ -62,10 +62,25 @@ impl Compiler<'_> {
                 let text = self.print(text, None);
                 self.emit(I::Reply(Object(text)));
             }
-            S::SendOwner(text) => {
-                let text = self.print(text, None);
-                self.emit(I::SendOwner(Object(text)));
+            S::Send(who, text) => {
+                let (who, text) = (Person(self.person(who)), self.print(text, None));
+                self.emit(I::Send(who, Object(text)));
             }
+            S::Show(text) => {
+                let text = self.print(text, None);
+                self.emit(I::Show(Object(text)));
+            }
+            S::Remember(text, scope) => {
+                let text = self.print(text, None);
+                self.emit(I::Remember(*scope, Object(text)));
+            }
+            S::ForgetMemory(scope) => self.emit(I::ForgetMemory(*scope)),
+            S::ForgetHistory => self.emit(I::ForgetHistory()),
+            S::ForgetWakes => self.emit(I::ClearWakes()),
+            S::Wake { relative, when, with } => self.wake(*relative, when, with.as_ref()),
+            S::Request(request) => return self.request(request),
+            S::Together(branches) => self.together(branches),
+            S::Each(each) => self.each(each),
             S::If { condition, yes, no } => {
                 return self.either(yes, no, |c, label| c.branch(condition, false, label));
             }
@@ -81,7 +96,7 @@ impl Compiler<'_> {
             S::Turn { stream, model, says, calls, refuses } => {
                 return self.turn(*stream, model, [Some(says), calls.as_ref(), Some(refuses)], step.span);
             }
-            S::Run(calls) => self.run(calls, step.span),
+            S::Run { calls, approved_by } => self.run(calls, approved_by.as_ref(), step.span),
             S::Later(later) => self.later(step.span, &format!("`{}`", later.what)),
             S::Error => self.later(step.span, "this step"),
         }

@@ -3,9 +3,11 @@
 //! locals and what the pending effect was asked with are written. Reading checks everything against the program:
 //! bytes that are damaged or belong to another program are refused.
 
-use super::effects::asked_with;
-use super::{Machine, Origin, Pending, Status, prefix};
-use crate::program::Program;
+use super::effects::can_ask;
+use super::execute::{WAKES_MAX, Wake};
+use super::parallel::{Parallel, Strand};
+use super::{Machine, Origin, Pending, Place, Status, prefix};
+use crate::program::{Program, Register};
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::shape::conforms;
 use crate::value::Value;
@@ -45,19 +47,29 @@ impl Machine {
         w.unsigned(self.visit - self.failure_visit.min(self.visit));
         w.unsigned(self.fired);
         w.each(&self.counters, |w, counter| w.unsigned(u64::from(*counter)));
-        w.optional(self.pending, |w, pending| {
+        w.each(&self.pending, |w, pending| {
             w.unsigned(u64::from(pending.site));
             w.unsigned(u64::from(pending.number));
             w.byte(pending.origin as u8);
+            match pending.place {
+                Place::Alone => w.unsigned(0),
+                Place::Branch => w.unsigned(1),
+                Place::Item(item) => w.unsigned(u64::from(item) + 2),
+            }
+            w.each(&pending.values, Writer::value);
         });
+        w.optional(self.gather, |w, resume| w.unsigned(u64::from(resume)));
+        w.optional(self.each.as_ref(), write_parallel);
+        w.each(&self.wakes, |w, wake| {
+            w.unsigned(wake.number);
+            w.signed(wake.due_ms);
+            w.value(&wake.with);
+        });
+        w.unsigned(self.wake_next);
         for value in self.scalars.iter().take(usize::from(self.live.scalars)) {
             w.signed(*value);
         }
         for value in self.objects.iter().take(usize::from(self.live.objects)) {
-            w.value(value);
-        }
-        let asked = self.pending.map_or(0, |pending| pending.objects);
-        for value in self.objects.iter().skip(usize::from(self.live.effect_first)).take(usize::from(asked)) {
             w.value(value);
         }
         out.bytes
@@ -97,8 +109,13 @@ impl Machine {
         if machine.counters.len() != usize::from(program.layout.counters) {
             return Err(DecodeError::Mismatch("the counters"));
         }
-        machine.pending = r.optional(read_pending)?;
+        machine.pending = r.each(read_pending)?;
+        machine.gather = r.optional(Reader::narrow)?;
+        machine.each = r.optional(read_parallel)?;
+        machine.wakes = r.each(|r| Ok(Wake { number: r.unsigned()?, due_ms: r.signed()?, with: r.value()? }))?;
+        machine.wake_next = r.unsigned()?;
         machine.read_registers(program, r)?;
+        machine.check_waiting(program)?;
         if r.is_empty() { Ok(machine) } else { Err(DecodeError::Bytes(BytesError::TooLong)) }
     }
 
@@ -126,26 +143,113 @@ impl Machine {
                 }
             }
         }
-        let first = usize::from(program.layout.effect_first);
-        let asked = self.pending.map_or(0, |pending| asked_with(program, pending.site));
-        for offset in 0..usize::from(asked) {
-            let value = r.value()?;
-            match self.objects.get_mut(first + offset) {
-                Some(place) => *place = value,
-                None => return Err(DecodeError::Mismatch("the pending effect")),
+        Ok(())
+    }
+
+    /// What is waited for fits the program and itself.
+    fn check_waiting(&self, program: &Program) -> Result<(), DecodeError> {
+        let wrong = DecodeError::Mismatch("the pending effect");
+        let is_running = self.status == Status::Running;
+        for (at, pending) in self.pending.iter().enumerate() {
+            let belongs = match pending.place {
+                Place::Alone => self.pending.len() == 1 && self.each.is_none() && self.gather.is_none(),
+                Place::Branch => self.gather.is_some() && self.each.is_none(),
+                Place::Item(item) => self.each.as_ref().is_some_and(|parallel| {
+                    parallel.waiting.iter().filter(|strand| strand.item == item).count() == 1
+                }),
+            };
+            let is_new = self.pending.iter().take(at).all(|other| other.number != pending.number);
+            let is_asked = pending.number < self.effects && can_ask(program, pending.site, &pending.values);
+            if !(is_running && belongs && is_new && is_asked) {
+                return Err(wrong);
             }
         }
-        if let Some(pending) = &mut self.pending {
-            pending.objects = asked;
-        }
-        if let Some(pending) = self.pending
-            && (!self.can_ask(program, pending.site)
-                || self.status != Status::Running
-                || pending.number >= self.effects)
+        if let Some(resume) = self.gather
+            && (usize::from(resume) >= program.code.len() || self.pending.is_empty())
         {
-            return Err(DecodeError::Mismatch("the pending effect"));
+            return Err(wrong);
         }
-        Ok(())
+        let wakes = self.wakes.len() <= WAKES_MAX
+            && self.wakes.iter().all(|wake| {
+                let fits = |shape| wake.with == Value::None || conforms(&program.shapes, shape, &wake.with);
+                wake.number < self.wake_next && program.wake.map_or(wake.with == Value::None, fits)
+            });
+        if !wakes {
+            return Err(DecodeError::Mismatch("a wake"));
+        }
+        self.each.as_ref().map_or(Ok(()), |parallel| self.check_parallel(program, parallel))
+    }
+
+    fn check_parallel(&self, program: &Program, parallel: &Parallel) -> Result<(), DecodeError> {
+        let wrong = DecodeError::Mismatch("the loop");
+        let Some(each) = program.loops.get(usize::from(parallel.each)) else { return Err(wrong) };
+        let count = parallel.items.len() as u64;
+        let strands = parallel.waiting.iter().all(|strand| {
+            let scalars = each.frame.scalars.iter().zip(&strand.scalars);
+            let objects = each.frame.objects.iter().zip(&strand.objects);
+            u64::from(strand.item) < count
+                && strand.scalars.len() == each.frame.scalars.len()
+                && strand.objects.len() == each.frame.objects.len()
+                && scalars.into_iter().all(|(id, v)| program.shape(*id).is_some_and(|s| s.admits_scalar(*v)))
+                && objects
+                    .into_iter()
+                    .all(|(id, v)| *v == Value::None || conforms(&program.shapes, *id, v))
+        });
+        let waits = self.pending.iter().filter(|p| matches!(p.place, Place::Item(_))).count();
+        let shape = match each.variable {
+            Register::Scalar(at) => each.frame.scalars.get(usize::from(at - each.frame.scalar_first)),
+            Register::Object(at) => each.frame.objects.get(usize::from(at - each.frame.object_first)),
+        };
+        let items = shape.is_some_and(|shape| {
+            parallel.items.iter().all(|item| conforms(&program.shapes, *shape, item))
+        });
+        let results = parallel.results.iter().all(|(item, _)| u64::from(*item) < count);
+        let begun = u64::from(parallel.next) <= count && !parallel.waiting.is_empty();
+        if strands && items && results && begun && waits == parallel.waiting.len() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+fn write_parallel(w: &mut Writer, parallel: &Parallel) {
+    w.unsigned(u64::from(parallel.each));
+    w.byte(parallel.origin as u8);
+    w.each(&parallel.items, Writer::value);
+    w.unsigned(u64::from(parallel.next));
+    w.each(&parallel.waiting, |w, strand| {
+        w.unsigned(u64::from(strand.item));
+        w.each(&strand.scalars, |w, value| w.signed(*value));
+        w.each(&strand.objects, Writer::value);
+    });
+    w.each(&parallel.results, |w, (item, value)| {
+        w.unsigned(u64::from(*item));
+        w.value(value);
+    });
+    w.optional(parallel.timer, |w, timer| w.unsigned(u64::from(timer)));
+}
+
+fn read_parallel(r: &mut Reader<'_>) -> Result<Parallel, BytesError> {
+    Ok(Parallel {
+        each: r.narrow()?,
+        origin: read_origin(r)?,
+        items: r.each(Reader::value)?.into(),
+        next: r.narrow()?,
+        waiting: r.each(|r| {
+            Ok(Strand {
+                item: r.narrow()?,
+                scalars: r.each(Reader::signed)?.into(),
+                objects: r.each(Reader::value)?.into(),
+            })
+        })?,
+        results: r.each(|r| Ok((r.narrow()?, r.value()?)))?,
+        timer: r.optional(Reader::narrow)?,
+    })
+}
+
+fn read_origin(r: &mut Reader<'_>) -> Result<Origin, BytesError> {
+    match r.byte()? {
+        0 => Ok(Origin::Plain),
+        1 => Ok(Origin::StateFailure),
+        2 => Ok(Origin::AnywhereFailure),
+        _ => Err(BytesError::Unknown),
     }
 }
 
@@ -153,12 +257,13 @@ fn read_pending(r: &mut Reader<'_>) -> Result<Pending, BytesError> {
     Ok(Pending {
         site: r.narrow()?,
         number: r.narrow()?,
-        origin: match r.byte()? {
-            0 => Origin::Plain,
-            1 => Origin::StateFailure,
-            2 => Origin::AnywhereFailure,
-            _ => return Err(BytesError::Unknown),
+        origin: read_origin(r)?,
+        place: match r.unsigned()? {
+            0 => Place::Alone,
+            1 => Place::Branch,
+            item => Place::Item(u32::try_from(item - 2).map_err(|_| BytesError::Unknown)?),
         },
-        objects: 0,
+        values: r.each(Reader::value)?.into(),
+        fresh: false,
     })
 }

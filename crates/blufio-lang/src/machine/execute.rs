@@ -6,7 +6,8 @@ use super::objects;
 use crate::effect::{Action, FUEL_PER_STEP};
 use crate::program::Program;
 use crate::program::instruction::Instruction as I;
-use crate::program::operand::{Object, Scalar, Target};
+use crate::program::civil;
+use crate::program::operand::{Object, Scalar, Target, ValueConstant};
 use crate::typed::CompareOperator as C;
 use crate::value::Value;
 
@@ -17,11 +18,30 @@ pub(super) struct Context<'p> {
     pub actions: Vec<Action>,
     pub fuel: u64,
     pub transitions: u32,
+    /// Pending wakes of the session.
+    pub wakes: Vec<Wake>,
+    /// Number of the next wake.
+    pub wake_next: u64,
+    /// Sites that `together` asked for and does not wait for yet, with their values.
+    pub forked: Vec<(u16, Box<[Value]>)>,
 }
+
+/// A pending wake.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wake {
+    pub number: u64,
+    pub due_ms: i64,
+    pub with: Value,
+}
+
+/// Most pending wakes of one session (ruling 9).
+pub(super) const WAKES_MAX: usize = 50;
+/// A wake is at least this far ahead (ruling 9).
+const WAKE_AHEAD_MS: i64 = 1_000;
 
 impl<'p> Context<'p> {
     pub fn new(program: &'p Program, now_ms: i64) -> Self {
-        Self { program, now_ms, actions: Vec::new(), fuel: FUEL_PER_STEP, transitions: 0 }
+        Self { program, now_ms, actions: Vec::new(), fuel: FUEL_PER_STEP, transitions: 0, wakes: Vec::new(), wake_next: 0, forked: Vec::new() }
     }
 }
 
@@ -31,6 +51,10 @@ pub(super) enum Exit {
     End,
     Go(u16),
     Await(u16),
+    /// `together` waits for what was forked, and goes on here.
+    Gather(u16),
+    /// A loop begins.
+    Each(u16),
     Done(Option<Value>),
     Trap(Trap),
 }
@@ -110,6 +134,8 @@ pub(super) fn execute(
             I::JumpNone(Object(a), target) => jump_when!(objects[usize::from(a)] == Value::None, target),
             I::JumpSome(Object(a), target) => jump_when!(objects[usize::from(a)] != Value::None, target),
             I::Await(site) => return Exit::Await(site.0),
+            I::Gather() => return Exit::Gather(pc as u16),
+            I::Each(each) => return Exit::Each(each.0),
             I::Go(state) => {
                 // A circle of states costs what its bodies cost.
                 let length = pc.saturating_sub(usize::from(entry)) as u64;
@@ -164,6 +190,42 @@ fn compare(operator: C, a: i64, b: i64) -> bool {
     }
 }
 
+const NO_ZONE: Trap = Trap::Invalid("the time zone does not know this moment");
+
+fn zone_of<'p>(context: &Context<'p>, zone: ValueConstant) -> Result<&'p str, Trap> {
+    match context.program.value_constants.get(usize::from(zone.0)) {
+        Some(Value::Text(zone)) => Ok(zone),
+        _ => Err(Trap::Corrupt("a zone that is no text")),
+    }
+}
+
+/// What leaves the session, or its memory.
+fn outward(context: &Context<'_>, objects: &[Value], instruction: I) -> Result<Action, Trap> {
+    let text = |Object(at): Object| objects::text(&objects[usize::from(at)]).cloned();
+    Ok(match instruction {
+        I::Send(who, a) => {
+            let who = context.program.people.get(usize::from(who.0)).cloned();
+            Action::Send(who.ok_or(Trap::Corrupt("no such person"))?, text(a)?)
+        }
+        I::Show(a) => Action::Show(text(a)?),
+        I::Remember(scope, a) => Action::Remember { text: text(a)?, scope },
+        I::ForgetMemory(scope) => Action::ForgetMemory(scope),
+        _ => Action::ForgetHistory,
+    })
+}
+
+fn set_wake(context: &mut Context<'_>, due_ms: i64, with: Value) -> Result<(), Trap> {
+    if context.wakes.len() >= WAKES_MAX {
+        return Err(Trap::Invalid("a session has at most 50 pending wakes"));
+    }
+    let due_ms = due_ms.max(context.now_ms.saturating_add(WAKE_AHEAD_MS));
+    let number = context.wake_next;
+    context.wake_next += 1;
+    context.wakes.push(Wake { number, due_ms, with });
+    context.actions.push(Action::SetWake { wake: number, due_ms });
+    Ok(())
+}
+
 /// Instructions that no loop is made of: the other scalars, what is decided for the outside, then values.
 fn rarely(
     context: &mut Context<'_>,
@@ -183,9 +245,36 @@ fn rarely(
             context.actions.push(Action::Reply(objects::text(&objects[usize::from(text)])?.clone()));
             return Ok(());
         }
-        I::SendOwner(Object(text)) => {
-            context.actions.push(Action::SendOwner(objects::text(&objects[usize::from(text)])?.clone()));
+        I::Send(..) | I::Show(_) | I::Remember(..) | I::ForgetMemory(_) | I::ForgetHistory() => {
+            let action = outward(context, objects, instruction)?;
+            context.actions.push(action);
             return Ok(());
+        }
+        I::Fork(site) => {
+            let values = super::effects::asked_values(context.program, objects, site.0);
+            context.forked.push((site.0, values));
+            return Ok(());
+        }
+        I::SetWake(due, Object(with)) => {
+            return set_wake(context, scalar(due), objects[usize::from(with)].clone());
+        }
+        I::ClearWakes() => {
+            context.wakes.clear();
+            context.actions.push(Action::ClearWakes);
+            return Ok(());
+        }
+        I::Wakes(Object(to)) => {
+            let wake = |wake: &Wake| Value::Record([Value::Moment(wake.due_ms), wake.with.clone()].into());
+            objects[usize::from(to)] = Value::List(context.wakes.iter().map(wake).collect());
+            return Ok(());
+        }
+        I::UntilTime(to, minutes, zone) => {
+            let zone = zone_of(context, zone)?;
+            (to, civil::until_time(context.now_ms, scalar(minutes), zone).ok_or(NO_ZONE)?)
+        }
+        I::TimeOfDay(to, moment, zone) => {
+            let zone = zone_of(context, zone)?;
+            (to, civil::time_of_day(scalar(moment), zone).ok_or(NO_ZONE)?)
         }
         I::SetTimer(timer, after) => {
             let due_ms = context.now_ms.checked_add(scalar(after).max(0)).ok_or(OVERFLOW)?;

@@ -109,6 +109,18 @@ fn to_scalar(scalars: &mut [i64], objects: &[Value], instruction: I) -> Result<(
     Ok(())
 }
 
+/// The scalar that a value of the scalar file is.
+pub(super) fn scalar_of(value: &Value) -> Option<i64> {
+    Some(match value {
+        Value::YesNo(yes) => i64::from(*yes),
+        Value::Int(value) | Value::Duration(value) | Value::Moment(value) => *value,
+        Value::Date(days) => i64::from(*days),
+        Value::Time(minutes) => i64::from(*minutes),
+        Value::Variant(case, payload) if payload.is_empty() => i64::from(*case),
+        _ => return None,
+    })
+}
+
 fn row(objects: &[Value], first: Object, count: u16) -> &[Value] {
     let first = usize::from(first.0);
     objects.get(first..first + usize::from(count)).unwrap_or(&[])

@@ -3,22 +3,32 @@
 
 use std::sync::Arc;
 
-use super::effects::asked_with;
+use super::effects::{asked_values, can_ask};
 use super::execute::{Context, Exit, Trap, execute};
-use super::{Machine, Origin, Pending, Segment, Status};
-use crate::effect::{Action, EffectId, Fault, Stop, TRANSITIONS_PER_STEP_MAX};
-use crate::program::{Frame, HandlerAction, Purpose, Trigger};
+use super::{Machine, Origin, Pending, Place, Segment, Status};
+use crate::effect::{Action, Fault, Stop, TRANSITIONS_PER_STEP_MAX};
+use crate::program::{Frame, HandlerAction, Program, Purpose, Trigger};
 use crate::value::{Failure, FailureKind, Value};
 
 impl Machine {
     /// Initial values, then the start state.
-    pub(super) fn begin(&mut self, context: &mut Context<'_>) -> Stop {
+    pub(super) fn begin(&mut self, context: &mut Context<'_>, parameters: &[Value]) -> Stop {
         match self.execute(context, context.program.layout.initial) {
             Exit::End => {}
             Exit::Trap(Trap::Arithmetic(detail) | Trap::Invalid(detail)) => {
                 return Stop::Fault(Fault::Unhandled(Arc::new(failure(FailureKind::Arithmetic, detail))));
             }
             _ => return Stop::Fault(Fault::Corrupt("initial values must end")),
+        }
+        let program = context.program;
+        if parameters.len() != usize::from(program.parameters) {
+            return Stop::Fault(Fault::Corrupt("another number of parameters"));
+        }
+        for (slot, value) in program.slots.iter().zip(parameters) {
+            let fits = crate::program::shape::conforms(&program.shapes, slot.shape, value);
+            if !fits || !self.store(slot.register, value.clone()) {
+                return Stop::Fault(Fault::Corrupt("a parameter of another type"));
+            }
         }
         let start = context.program.start as u16;
         match self.enter(context, start, None, Origin::Plain) {
@@ -37,13 +47,18 @@ impl Machine {
             }
             self.remember(context);
             if let Some((register, value)) = segment.bind
-                && let Some(place) = self.objects.get_mut(usize::from(register))
+                && !self.store(register, value)
             {
-                *place = value;
+                return Stop::Fault(Fault::Corrupt("a register of another kind"));
             }
             let next = match self.execute(context, segment.entry) {
                 Exit::End => return self.rest(context.program),
                 Exit::Await(site) => return self.wait(context, site, origin),
+                Exit::Gather(resume) => match self.gather(context, resume, origin) {
+                    Some(stop) => return stop,
+                    None => Ok(Segment { entry: resume, bind: None, origin }),
+                },
+                Exit::Each(each) => return self.begin_each(context, each, origin),
                 Exit::Done(value) => return self.finish(context, value),
                 Exit::Go(state) => {
                     let from = self.state;
@@ -67,13 +82,14 @@ impl Machine {
         }
     }
 
-    fn execute(&mut self, context: &mut Context<'_>, entry: u16) -> Exit {
+    pub(super) fn execute(&mut self, context: &mut Context<'_>, entry: u16) -> Exit {
         execute(context, self.visit, &mut self.scalars, &mut self.objects, entry)
     }
 
     /// Notes what the next segment may change. Nothing else is alive then: temporaries are dead, and a segment that
     /// writes what an effect is asked with runs only while none is pending.
-    fn remember(&mut self, context: &Context<'_>) {
+    pub(super) fn remember(&mut self, context: &mut Context<'_>) {
+        context.forked.clear();
         if !context.program.derived.can_fail {
             return;
         }
@@ -83,10 +99,11 @@ impl Machine {
         self.before.objects.clear();
         self.before.objects.extend_from_slice(self.objects.get(..objects).unwrap_or(&[]));
         self.before.actions = context.actions.len();
+        self.before.wakes.clone_from(&context.wakes);
     }
 
     /// Takes back what the segment did.
-    fn undo(&mut self, context: &mut Context<'_>) {
+    pub(super) fn undo(&mut self, context: &mut Context<'_>) {
         for (place, value) in self.scalars.iter_mut().zip(&self.before.scalars) {
             *place = *value;
         }
@@ -94,30 +111,77 @@ impl Machine {
             place.clone_from(value);
         }
         context.actions.truncate(self.before.actions);
+        context.wakes.clone_from(&self.before.wakes);
+        context.forked.clear();
     }
 
     /// Waits for the effect of a site.
     fn wait(&mut self, context: &Context<'_>, site: u16, origin: Origin) -> Stop {
-        if self.pending.is_some() {
+        if !self.pending.is_empty() {
             return Stop::Fault(Fault::Corrupt("a second effect while one is pending"));
         }
-        let Some(effect) = self.effect(context.program, site) else {
-            return Stop::Fault(Fault::Corrupt("an effect without its values"));
-        };
-        let id = EffectId { visit: self.visit, number: self.effects };
-        let objects = asked_with(context.program, site);
-        self.pending = Some(Pending { site, number: self.effects, origin, objects });
+        match self.ask(context.program, site, origin, Place::Alone) {
+            Ok(()) => self.rest(context.program),
+            Err(fault) => Stop::Fault(fault),
+        }
+    }
+
+    /// Notes that the effect of a site is wanted, with the values in the effect registers.
+    pub(super) fn ask(
+        &mut self,
+        program: &Program,
+        site: u16,
+        origin: Origin,
+        place: Place,
+    ) -> Result<(), Fault> {
+        let values = asked_values(program, &self.objects, site);
+        self.ask_with(program, site, values, origin, place)
+    }
+
+    fn ask_with(
+        &mut self,
+        program: &Program,
+        site: u16,
+        values: Box<[Value]>,
+        origin: Origin,
+        place: Place,
+    ) -> Result<(), Fault> {
+        if !can_ask(program, site, &values) {
+            return Err(Fault::Corrupt("an effect without its values"));
+        }
+        self.pending.push(Pending { site, number: self.effects, origin, place, values, fresh: true });
         self.effects = self.effects.saturating_add(1);
-        let purpose = context.program.sites.get(usize::from(site)).map(|site| &site.purpose);
-        if !matches!(purpose, Some(Purpose::Run { .. })) {
+        let purpose = program.sites.get(usize::from(site)).map(|site| &site.purpose);
+        if !matches!(purpose, Some(Purpose::Run { .. } | Purpose::Request { .. })) {
             self.calls = self.calls.saturating_add(1);
         }
-        Stop::Await { id, effect, fresh: true }
+        Ok(())
+    }
+
+    /// Waits for what `together` forked; `None` when that is nothing.
+    fn gather(&mut self, context: &mut Context<'_>, resume: u16, origin: Origin) -> Option<Stop> {
+        if !self.pending.is_empty() {
+            return Some(Stop::Fault(Fault::Corrupt("a second effect while one is pending")));
+        }
+        for (site, values) in std::mem::take(&mut context.forked) {
+            if let Err(fault) = self.ask_with(context.program, site, values, origin, Place::Branch) {
+                return Some(Stop::Fault(fault));
+            }
+        }
+        if self.pending.is_empty() {
+            return None;
+        }
+        self.gather = Some(resume);
+        Some(self.rest(context.program))
     }
 
     fn finish(&mut self, context: &mut Context<'_>, value: Option<Value>) -> Stop {
         self.cancel_pending(context);
         context.actions.push(Action::ClearTimers);
+        if !context.wakes.is_empty() {
+            context.wakes.clear();
+            context.actions.push(Action::ClearWakes);
+        }
         self.status = Status::Done;
         Stop::Done(value)
     }
@@ -182,7 +246,7 @@ impl Machine {
         Err(Fault::TooManyTransitions)
     }
 
-    fn clear(&mut self, frame: &Frame) {
+    pub(super) fn clear(&mut self, frame: &Frame) {
         let scalar_first = usize::from(frame.scalar_first);
         if let Some(scalars) = self.scalars.get_mut(scalar_first..scalar_first + frame.scalars.len()) {
             scalars.fill(0);
@@ -218,6 +282,27 @@ impl Machine {
             origin,
             (Fault::FailedTwice(twice), Fault::UnhandledUncertain),
         )
+    }
+
+    /// Who takes a model step that would exceed a budget; without such a handler it is a failure.
+    pub(super) fn over_budget(
+        &mut self,
+        context: &mut Context<'_>,
+        until_ms: Option<i64>,
+        origin: Origin,
+    ) -> Result<Segment, Fault> {
+        let why = Failure { until_ms, ..failure(FailureKind::Limited, "the budget is used up") };
+        let has_handler = |handlers: &[crate::program::Handler]| {
+            handlers.iter().any(|handler| handler.trigger == Trigger::OverBudget)
+        };
+        let own = context.program.states.get(self.state as usize).is_some_and(|s| has_handler(&s.handlers));
+        if !own && !has_handler(&context.program.anywhere) {
+            return self.fail(context, why, origin);
+        }
+        let why = Arc::new(why);
+        let bound = Value::Failure(why.clone());
+        let unhandled = Fault::Unhandled(why.clone());
+        self.raise(context, &Trigger::OverBudget, bound, origin, (Fault::FailedTwice(why), unhandled))
     }
 
     fn raise(

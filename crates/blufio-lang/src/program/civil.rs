@@ -191,6 +191,30 @@ pub fn parse_duration(text: &str) -> Option<i64> {
     if next == 0 { None } else { Some(if negative { -total } else { total }) }
 }
 
+/// Minutes after midnight of a moment in a zone; `None` for a zone or a moment that does not exist.
+pub fn time_of_day(moment_ms: i64, zone: &str) -> Option<i64> {
+    let zoned = jiff::Timestamp::from_millisecond(moment_ms).ok()?.in_tz(zone).ok()?;
+    Some(i64::from(zoned.hour()) * 60 + i64::from(zoned.minute()))
+}
+
+/// Milliseconds from a moment until the next such time of day in a zone, at least one. In a gap the first moment behind
+/// it counts, in a fold the first of the two (the rule of Vixie cron).
+pub fn until_time(moment_ms: i64, minutes: i64, zone: &str) -> Option<i64> {
+    let minutes = minutes.rem_euclid(24 * 60);
+    let now = jiff::Timestamp::from_millisecond(moment_ms).ok()?.in_tz(zone).ok()?;
+    let time = jiff::civil::Time::new((minutes / 60) as i8, (minutes % 60) as i8, 0, 0).ok()?;
+    let mut date = now.date();
+    for _ in 0..3 {
+        let at = now.time_zone().to_ambiguous_zoned(date.to_datetime(time)).compatible().ok()?;
+        let due_ms = at.timestamp().as_millisecond();
+        if due_ms > moment_ms {
+            return Some(due_ms - moment_ms);
+        }
+        date = date.tomorrow().ok()?;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

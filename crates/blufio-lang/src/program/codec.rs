@@ -2,17 +2,20 @@
 //! A program as bytes: magic, format version, SHA-256 of the content, content. The same program always gives the same
 //! bytes; bytes that are damaged, cut, from another format or that do not verify are refused.
 
+mod sites;
+mod tables;
+
 use sha2::{Digest, Sha256};
 
 use super::{
-    Cap, Frame, Handler, HandlerAction, Landing, Layout, Program, Purpose, Register, Schema, Site, Slot,
-    State, Timer, Trigger, VerifyError,
+    Cap, Frame, Handler, HandlerAction, Layout, Program, Register, Schema, Slot, State, Timer, Trigger,
+    VerifyError,
 };
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::instruction::Instruction;
 use crate::program::shape::{Shape, ShapeId};
 use crate::source::Span;
-use crate::typed::{Context, History, Model, ToolGrant};
+use crate::typed::{Context, History, Model};
 
 /// First bytes of every compiled program.
 const MAGIC: &[u8; 4] = b"BLUF";
@@ -90,12 +93,7 @@ impl Program {
             w.each(&model.chain, |w, name| w.text(name));
         });
         write_context(w, &self.context);
-        w.each(&self.tools, |w, tool| {
-            w.text(&tool.tool);
-            w.optional(tool.folder.as_deref(), Writer::text);
-            write_span(w, tool.span);
-        });
-        w.optional(self.calls_per_event_max, |w, max| w.unsigned(u64::from(max)));
+        tables::write(w, self);
         w.each(&self.slots, |w, slot| {
             w.text(&slot.name);
             w.unsigned(u64::from(slot.shape.0));
@@ -104,7 +102,8 @@ impl Program {
         w.each(&self.shapes, |w, shape| shape.write(w));
         w.each(&self.schemas, |w, schema| w.unsigned(u64::from(schema.shape.0)));
         w.each(&self.anywhere, write_handler);
-        w.each(&self.sites, write_site);
+        w.each(&self.sites, sites::write);
+        w.each(&self.loops, sites::write_loop);
         w.each(&self.code, |w, instruction| instruction.write(w));
         let mut last = 0i64;
         w.each(&self.spans, |w, span| {
@@ -129,18 +128,16 @@ fn read_program(r: &mut Reader<'_>) -> Result<Program, BytesError> {
         Ok(Model { name: r.text()?.to_string(), chain: r.each(|r| r.text().map(str::to_string))? })
     })?;
     let context = read_context(r)?;
-    let tools = r.each(|r| {
-        let tool = r.text()?.to_string();
-        Ok(ToolGrant { tool, folder: r.optional(|r| r.text().map(str::to_string))?, span: read_span(r)? })
-    })?;
-    let calls_per_event_max = r.optional(Reader::narrow)?;
+    let mut program = Program::default();
+    tables::read(r, &mut program)?;
     let slots = r.each(|r| {
         Ok(Slot { name: r.text()?.to_string(), shape: ShapeId(r.narrow()?), register: read_register(r)? })
     })?;
     let shapes = r.each(Shape::read)?;
     let schemas = r.each(|r| Ok(Schema { shape: ShapeId(r.narrow()?) }))?;
     let anywhere = r.each(read_handler)?;
-    let sites = r.each(read_site)?;
+    let sites = r.each(sites::read)?;
+    let loops = r.each(sites::read_loop)?;
     let code = r.each(Instruction::read)?.into();
     let mut last = 0i64;
     let spans = r
@@ -160,19 +157,18 @@ fn read_program(r: &mut Reader<'_>) -> Result<Program, BytesError> {
         start,
         models,
         context,
-        tools,
-        calls_per_event_max,
         slots,
         shapes,
         schemas,
         anywhere,
         sites,
+        loops,
         code,
         spans,
         scalar_constants,
         value_constants,
         layout: read_layout(r)?,
-        derived: super::Derived::default(),
+        ..program
     })
 }
 
@@ -314,6 +310,20 @@ fn write_handler(w: &mut Writer, handler: &Handler) {
         }
         Trigger::Failed => w.byte(2),
         Trigger::Uncertain => w.byte(3),
+        Trigger::OverBudget => w.byte(4),
+        Trigger::Wake => w.byte(5),
+        Trigger::Declared(event) => {
+            w.byte(6);
+            short(w, *event);
+        }
+        Trigger::Channel(word) => {
+            w.byte(7);
+            w.text(word);
+        }
+        Trigger::Every(schedule) => {
+            w.byte(8);
+            short(w, *schedule);
+        }
     }
     match handler.action {
         HandlerAction::Hold => w.byte(0),
@@ -322,7 +332,7 @@ fn write_handler(w: &mut Writer, handler: &Handler) {
         HandlerAction::Run { entry, binder, quick } => {
             w.byte(3);
             short(w, entry);
-            w.optional(binder, short);
+            w.optional(binder, write_register);
             w.byte(u8::from(quick));
         }
     }
@@ -335,78 +345,19 @@ fn read_handler(r: &mut Reader<'_>) -> Result<Handler, BytesError> {
         1 => Trigger::Word(r.text()?.to_string()),
         2 => Trigger::Failed,
         3 => Trigger::Uncertain,
+        4 => Trigger::OverBudget,
+        5 => Trigger::Wake,
+        6 => Trigger::Declared(r.narrow()?),
+        7 => Trigger::Channel(r.text()?.to_string()),
+        8 => Trigger::Every(r.narrow()?),
         _ => return Err(BytesError::Unknown),
     };
     let action = match r.byte()? {
         0 => HandlerAction::Hold,
         1 => HandlerAction::Join,
         2 => HandlerAction::Drop,
-        3 => HandlerAction::Run { entry: r.narrow()?, binder: r.optional(Reader::narrow)?, quick: r.flag()? },
+        3 => HandlerAction::Run { entry: r.narrow()?, binder: r.optional(read_register)?, quick: r.flag()? },
         _ => return Err(BytesError::Unknown),
     };
     Ok(Handler { trigger, action, span: read_span(r)? })
-}
-
-fn write_site(w: &mut Writer, site: &Site) {
-    match &site.purpose {
-        Purpose::Pick { schema, into, resume } => {
-            w.byte(0);
-            short(w, *schema);
-            write_register(w, *into);
-            short(w, *resume);
-        }
-        Purpose::Write { into, resume } => {
-            w.byte(1);
-            short(w, *into);
-            short(w, *resume);
-        }
-        Purpose::Turn { stream, says, calls, refuses } => {
-            w.byte(2);
-            w.byte(u8::from(*stream));
-            write_landing(w, *says);
-            w.optional(*calls, write_landing);
-            write_landing(w, *refuses);
-        }
-        Purpose::Run { resume } => {
-            w.byte(3);
-            short(w, *resume);
-        }
-    }
-    short(w, site.model);
-    w.each(&site.from, |w, name| w.text(name));
-    w.byte(u8::from(site.history));
-    w.unsigned(u64::from(site.retries));
-    write_span(w, site.span);
-}
-
-fn read_site(r: &mut Reader<'_>) -> Result<Site, BytesError> {
-    let purpose = match r.byte()? {
-        0 => Purpose::Pick { schema: r.narrow()?, into: read_register(r)?, resume: r.narrow()? },
-        1 => Purpose::Write { into: r.narrow()?, resume: r.narrow()? },
-        2 => Purpose::Turn {
-            stream: r.flag()?,
-            says: read_landing(r)?,
-            calls: r.optional(read_landing)?,
-            refuses: read_landing(r)?,
-        },
-        3 => Purpose::Run { resume: r.narrow()? },
-        _ => return Err(BytesError::Unknown),
-    };
-    Ok(Site {
-        purpose,
-        model: r.narrow()?,
-        from: r.each(|r| r.text().map(str::to_string))?,
-        history: r.flag()?,
-        retries: r.narrow()?,
-        span: read_span(r)?,
-    })
-}
-
-fn write_landing(w: &mut Writer, landing: Landing) {
-    w.optional(landing.into, short);
-    short(w, landing.at);
-}
-
-fn read_landing(r: &mut Reader<'_>) -> Result<Landing, BytesError> {
-    Ok(Landing { into: r.optional(Reader::narrow)?, at: r.narrow()? })
 }

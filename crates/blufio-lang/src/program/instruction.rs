@@ -5,11 +5,11 @@
 
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::operand::{
-    CaseIndex, Count, Immediate, LengthMax, Object, Operand, Position, Role, Scalar, ScalarConstant,
-    ScalarKind, SiteId, Small, StateIndex, Target, TextProperty, TimerIndex, ValueConstant,
+    CaseIndex, Count, Immediate, LengthMax, LoopId, Object, Operand, Person, Position, Role, Scalar,
+    ScalarConstant, ScalarKind, SiteId, Small, StateIndex, Target, TextProperty, TimerIndex, ValueConstant,
 };
 use crate::program::shape::ShapeId;
-use crate::typed::{ArithmeticOperator, CompareOperator};
+use crate::typed::{ArithmeticOperator, CompareOperator, MemoryScope};
 
 macro_rules! instructions {
     ($( $(#[$doc:meta])* $name:ident $mnemonic:literal ( $( $field:ident : $ty:ty ),* ); )*) => {
@@ -186,12 +186,37 @@ instructions! {
 
     /// Reply with the text `a`.
     Reply "reply" (a: Object);
-    /// Send the text `a` to the owner.
-    SendOwner "send.owner" (a: Object);
+    /// Send the text `a` to somebody.
+    Send "send" (who: Person, a: Object);
+    /// Show the text `a` as the progress line.
+    Show "show" (a: Object);
+    /// Keep the text `a` in memory.
+    Remember "remember" (scope: MemoryScope, a: Object);
+    /// Give up what is remembered in a scope.
+    ForgetMemory "forget.memory" (scope: MemoryScope);
+    /// The transcript begins anew.
+    ForgetHistory "forget.history" ();
+    /// Arm a wake at the moment `due` that carries `with`; more than 50 pending fail with `invalid`.
+    SetWake "set.wake" (due: Scalar, with: Object);
+    /// Disarm every wake.
+    ClearWakes "clear.wakes" ();
+    /// `to` = pending wakes, a list of records of moment and what they carry.
+    Wakes "wakes" (to: Object);
+    /// `to` = milliseconds from the time of the event until the next such time of day (`minutes` after midnight) in the
+    /// zone that the constant names.
+    UntilTime "until.time" (to: Scalar, minutes: Scalar, zone: ValueConstant);
+    /// `to` = minutes after midnight of the moment `a` in the zone that the constant names.
+    TimeOfDay "time.of.day" (to: Scalar, a: Scalar, zone: ValueConstant);
     /// Arm this `after` of the state at now + `after` milliseconds.
     SetTimer "set.timer" (timer: TimerIndex, after: Scalar);
     /// Ask for the effect of this site and wait.
     Await "await" (site: SiteId);
+    /// Ask for the effect of this site and go on; [`Instruction::Gather`] waits for it.
+    Fork "fork" (site: SiteId);
+    /// Wait for every effect that was forked.
+    Gather "gather" ();
+    /// Run the steps of a loop for every item, and wait for them.
+    Each "each" (each: LoopId);
     /// Leave for a state.
     Go "go" (state: StateIndex);
     /// End the session with the value `a`.
@@ -207,7 +232,13 @@ impl Instruction {
     pub fn is_terminator(self) -> bool {
         matches!(
             self,
-            Self::Jump(_) | Self::Await(_) | Self::Go(_) | Self::Done(_) | Self::DoneEmpty() | Self::End()
+            Self::Jump(_)
+                | Self::Await(_)
+                | Self::Each(_)
+                | Self::Go(_)
+                | Self::Done(_)
+                | Self::DoneEmpty()
+                | Self::End()
         )
     }
 
@@ -230,6 +261,8 @@ impl Instruction {
                 | Self::Require(..)
                 | Self::CheckLength(..)
                 | Self::SetTimer(..)
+                | Self::SetWake(..)
+                | Self::UntilTime(..)
         )
     }
 }

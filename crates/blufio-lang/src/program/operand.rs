@@ -3,7 +3,7 @@
 
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::shape::ShapeId;
-use crate::typed::{ArithmeticOperator, CompareOperator};
+use crate::typed::{ArithmeticOperator, CompareOperator, MemoryScope};
 
 /// What an operand refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub enum Role {
     Site(u16),
     /// The table of states.
     State(u16),
+    /// The table of people.
+    Person(u16),
+    /// The table of loops.
+    Loop(u16),
     /// Nothing.
     Plain,
 }
@@ -93,6 +97,10 @@ indexes! {
     SiteId "e" Role::Site;
     /// A state.
     StateIndex "q" Role::State;
+    /// Somebody.
+    Person "p" Role::Person;
+    /// A loop.
+    LoopId "l" Role::Loop;
     /// An `after` of the state whose body runs.
     TimerIndex "after" plain;
     /// A number of registers.
@@ -204,6 +212,10 @@ words! {
     TextProperty {
         TextProperty::MessageText = "text", TextProperty::MessageSender = "sender",
         TextProperty::FailureDetail = "detail", TextProperty::FailureUntil = "until",
+    }
+    MemoryScope {
+        MemoryScope::Person = "person", MemoryScope::Chat = "chat", MemoryScope::Agent = "agent",
+        MemoryScope::All = "all",
     }
     ArithmeticOperator {
         ArithmeticOperator::Add = "+", ArithmeticOperator::Subtract = "-", ArithmeticOperator::Multiply = "*",

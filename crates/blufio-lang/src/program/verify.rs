@@ -3,13 +3,16 @@
 //! site, state and target exists, no path runs off the end, and every table points into the code. Registers need no
 //! initialisation analysis: each one is defined from the start (0, or nothing).
 
+mod sites;
+
 use super::{
-    Frame, Handler, HandlerAction, INSTRUCTIONS_MAX, Landing, Program, Purpose, REGISTERS_MAX, Register,
-    Schema, State, TIMERS_PER_STATE_MAX,
+    Frame, Handler, HandlerAction, INSTRUCTIONS_MAX, Program, REGISTERS_MAX, Register, Schema, State,
+    TIMERS_PER_STATE_MAX, Trigger,
 };
 use crate::program::instruction::Instruction;
 use crate::program::operand::{Count, Object, Role};
 use crate::program::shape::{Shape, ShapeId, recursive};
+use crate::value::Value;
 
 /// Which rule a program breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +84,7 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
         check_state(program, state)?;
     }
     program.anywhere.iter().try_for_each(|handler| check_handler(program, handler))?;
-    sites(program)
+    sites::verify(program)
 }
 
 fn sizes(program: &Program) -> Result<(), VerifyError> {
@@ -119,6 +122,8 @@ fn operands(program: &Program, at: usize, instruction: Instruction) -> Result<()
         Role::Shape(index) => look("shape", index, program.shapes.len()),
         Role::Site(index) => look("effect site", index, program.sites.len()),
         Role::State(index) => look("state", index, program.states.len()),
+        Role::Person(index) => look("person", index, program.people.len()),
+        Role::Loop(index) => look("loop", index, program.loops.len()),
         Role::Plain => {}
     });
     if let Instruction::Join(_, Object(first), Count(count))
@@ -127,6 +132,11 @@ fn operands(program: &Program, at: usize, instruction: Instruction) -> Result<()
         && usize::from(first) + usize::from(count) > usize::from(program.layout.objects)
     {
         return Err(VerifyError::Operand { at, what: "value register", index: first.saturating_add(count) });
+    }
+    if let Instruction::UntilTime(_, _, zone) | Instruction::TimeOfDay(_, _, zone) = instruction
+        && !matches!(program.value_constants.get(usize::from(zone.0)), Some(Value::Text(_)))
+    {
+        return Err(VerifyError::Operand { at, what: "zone", index: zone.0 });
     }
     if let Instruction::SetTimer(timer, _) = instruction
         && usize::from(timer.0) >= TIMERS_PER_STATE_MAX
@@ -280,43 +290,10 @@ fn check_state(program: &Program, state: &State) -> Result<(), VerifyError> {
 fn check_handler(program: &Program, handler: &Handler) -> Result<(), VerifyError> {
     let HandlerAction::Run { entry, binder, .. } = handler.action else { return Ok(()) };
     place(program, "a handler", entry)?;
-    binder.map_or(Ok(()), |index| register(program, "a handler", Register::Object(index)))
-}
-
-fn sites(program: &Program) -> Result<(), VerifyError> {
-    let landing = |landing: &Landing| {
-        place(program, "an effect site", landing.at)?;
-        landing.into.map_or(Ok(()), |index| register(program, "an effect site", Register::Object(index)))
-    };
-    for site in &program.sites {
-        if site.from.len() + 1 > usize::from(program.layout.effect_objects) {
-            return Err(VerifyError::TooMany("named values of an effect"));
-        }
-        match &site.purpose {
-            Purpose::Pick { schema, into, resume } => {
-                exists("an effect site", "schema", u32::from(*schema), program.schemas.len())?;
-                register(program, "an effect site", *into)?;
-                let shape =
-                    program.schemas.get(usize::from(*schema)).and_then(|schema| program.shape(schema.shape));
-                if shape.is_some_and(Shape::is_scalar) != matches!(into, Register::Scalar(_)) {
-                    return Err(VerifyError::Confused { table: "an effect site" });
-                }
-                place(program, "an effect site", *resume)?;
-            }
-            Purpose::Write { into, resume } => {
-                register(program, "an effect site", Register::Object(*into))?;
-                place(program, "an effect site", *resume)?;
-            }
-            Purpose::Turn { says, calls, refuses, .. } => {
-                landing(says)?;
-                calls.as_ref().map_or(Ok(()), landing)?;
-                landing(refuses)?;
-            }
-            Purpose::Run { resume } => place(program, "an effect site", *resume)?,
-        }
-        if !matches!(site.purpose, Purpose::Run { .. }) {
-            exists("an effect site", "model", u32::from(site.model), program.models.len())?;
-        }
+    match handler.trigger {
+        Trigger::Declared(event) => exists("a handler", "event", u32::from(event), program.events.len())?,
+        Trigger::Every(at) => exists("a handler", "schedule", u32::from(at), program.schedules.len())?,
+        _ => {}
     }
-    Ok(())
+    binder.map_or(Ok(()), |binder| register(program, "a handler", binder))
 }

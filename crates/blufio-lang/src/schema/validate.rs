@@ -44,6 +44,17 @@ impl Program {
     }
 }
 
+impl Program {
+    /// The value of a shape that JSON stands for, in the form that [`Program::json_of_shape`] writes: what a tool gave.
+    pub fn value_of_shape(&self, shape: ShapeId, json: &Json) -> Result<Value, Vec<Violation>> {
+        let mut reader = Reader { program: self, path: Vec::new(), violations: Vec::new() };
+        match reader.value(shape, json) {
+            Some(value) if reader.violations.is_empty() => Ok(value),
+            _ => Err(reader.violations),
+        }
+    }
+}
+
 struct Reader<'a> {
     program: &'a Program,
     path: Vec<String>,
