@@ -18,6 +18,7 @@ fn environment() -> Environment {
         providers: vec!["anthropic".into(), "openai".into()],
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |_| true,
+        performs: |_| true,
     }
 }
 

@@ -116,6 +116,7 @@ fn compiled(text: &str) -> Program {
         providers: vec!["anthropic".into()],
         channels: vec!["shell".into()],
         zone_exists: |_| true,
+        performs: |_| true,
     };
     let (checked, diagnostics) = check(&sources, &environment);
     assert!(!diagnostics.has_errors(), "{}", blufio_lang::diagnostic::render(&diagnostics, &sources, false));
@@ -177,7 +178,7 @@ fn suspension() {
     let mut machine = Machine::new(&program);
     machine.start(&program, 0);
     machine.step(&program, message(), 1_000);
-    let (effect, _) = machine.pending(&program).expect("a model is asked");
+    let (effect, _) = machine.pending(&program).remove(0);
     below("encoded session", machine.encode().len() as f64, "bytes", 1_024.0);
     let encode = median(SUSPENSIONS, || (0..SUSPENSIONS).for_each(|_| drop(black_box(machine.encode()))));
     println!("encode: {encode:.1} ns");

@@ -419,7 +419,7 @@ fn waits(steps: &[Step]) -> bool {
 
 /// How many value registers the largest effect needs.
 fn effect_objects(source: &typed::Program) -> u16 {
-    let mut most = 2;
+    let mut most = 1;
     let request = |request: &typed::Request| match request {
         typed::Request::Call { arguments, .. } => arguments.len(),
         typed::Request::AskAgent { arguments, .. } => arguments.len() + 1,
@@ -433,6 +433,7 @@ fn effect_objects(source: &typed::Program) -> u16 {
             | StepKind::Write { model, .. }
             | StepKind::Turn { model, .. } => model.from.len() + 1,
             StepKind::Request(step) => request(&step.request),
+            StepKind::Each(each) => 1 + usize::from(each.within.is_some()),
             StepKind::Together(branches) => branches.iter().map(|b| request(&b.request)).max().unwrap_or(0),
             _ => 0,
         });

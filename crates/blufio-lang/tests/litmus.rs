@@ -3,24 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use blufio_lang::check::{Environment, ToolInfo, check, report};
+use blufio_lang::check::{Environment, ToolInfo, ToolScope, check, report};
 use blufio_lang::diagnostic::Diagnostics;
 use blufio_lang::source::SourceMap;
+use blufio_lang::typed::{Danger, EffectClass, Label};
 
-/// The environment of all tests of the checker.
-pub fn environment() -> Environment {
-    let tool = |name: &str, once, needs_folder| ToolInfo { name: name.into(), once, needs_folder };
-    Environment {
-        tools: vec![
-            tool("time.now", false, false),
-            tool("files.read", false, true),
-            tool("mail.send", true, false),
-        ],
-        providers: vec!["anthropic".into()],
-        channels: vec!["telegram".into(), "shell".into()],
-        zone_exists: |zone| ["UTC", "Europe/Berlin"].contains(&zone),
-    }
-}
+include!("environment.rs");
 
 /// Checks one program given as files separated by `=== file NAME` lines.
 pub fn check_text(text: &str) -> (SourceMap, Diagnostics) {

@@ -75,7 +75,7 @@ pub fn add_to(index: u32, value: i64) -> Step {
 }
 
 pub fn model(from: Vec<(String, Expr)>, history: bool, instruction: Vec<TextPart>) -> ModelUse {
-    ModelUse { model: ModelId(0), from, history, retries: 1, instruction }
+    ModelUse { model: ModelId(0), from, history, memory: false, retries: 1, instruction }
 }
 
 pub fn literal(text: &str) -> Vec<TextPart> {
@@ -121,7 +121,7 @@ pub fn capped(mut state: State, visits_max: u32, per_event: bool, otherwise: u32
 }
 
 pub fn after(mut state: State, after: Expr, steps: Vec<Step>) -> State {
-    state.timers.push(Timer { after, steps, span: Span::new(13, 14) });
+    state.timers.push(Timer { after, zone: None, steps, span: Span::new(13, 14) });
     state
 }
 
@@ -171,10 +171,31 @@ pub fn program(slots: Vec<VariableDef>, states: Vec<State>, anywhere: Vec<Handle
             ),
         ],
         models: vec![Model { name: "fast".into(), chain: vec!["anthropic/claude-haiku-5-5".into()] }],
-        calls_per_event_max: Some(8),
+        language: None,
+        zone: None,
+        parameters: 0,
+        gives: None,
+        budget: Budget {
+            message: Limits { calls: Some((8, Span::default())), ..Limits::default() },
+            ..Budget::default()
+        },
+        asks: Vec::new(),
+        wake: None,
+        schedules: Vec::new(),
+        rules: Vec::new(),
+        migrations: Vec::new(),
+        tests: Vec::new(),
         tools: vec![ToolGrant {
             tool: "files.read".into(),
             folder: Some("notes/".into()),
+            to: Vec::new(),
+            only: Vec::new(),
+            rate: None,
+            parameters: Vec::new(),
+            gives: TEXT,
+            effect: EffectClass::Read,
+            danger: Danger::Safe,
+            label: Some(Label::File),
             span: Span::default(),
         }],
         context: Context::default(),
@@ -229,7 +250,7 @@ pub fn support() -> Program {
         TextPart::Literal(" for ".into()),
         TextPart::Value(slot(1, TEXT)),
     ];
-    let refund = state("refund", vec![step(StepKind::SendOwner(parts(refund_text))), go(0)], vec![]);
+    let refund = state("refund", vec![step(StepKind::Send(Who::Owner, parts(refund_text))), go(0)], vec![]);
     let human = state(
         "human",
         vec![reply(text("A human will answer."))],

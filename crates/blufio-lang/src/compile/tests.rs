@@ -90,7 +90,6 @@ fn what_does_not_run_yet_is_refused_with_its_place() {
     let refused = [
         state("only", vec![step(StepKind::Later(later))], vec![]),
         state("only", vec![step(StepKind::Error)], vec![]),
-        state("only", vec![], vec![on(Trigger::Later("wake".into()), None, vec![])]),
         state("only", vec![reply(expr(TEXT, ExprKind::Error))], vec![]),
         with_locals(state("only", vec![], vec![]), vec![variable("f", Type::File, None)]),
     ];
@@ -127,7 +126,7 @@ fn too_large_programs_are_refused() {
 fn slots_and_metadata_reach_the_program() {
     let program = compiled(&support());
     assert_eq!(
-        (program.name.as_str(), program.version, program.calls_per_event_max),
+        (program.name.as_str(), program.version, program.calls_per_event_max()),
         ("fixture", 1, Some(8))
     );
     assert_eq!(program.models[0].chain, ["anthropic/claude-haiku-5-5"]);

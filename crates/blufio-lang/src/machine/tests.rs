@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::Machine;
 use crate::compile::compile;
-use crate::effect::{Action, Effect, EffectId, Event, ModelEffect, Outcome, StepResult, Stop};
+use crate::effect::{Action, Awaited, Effect, EffectId, Event, ModelEffect, Outcome, StepResult, Stop};
 use crate::program::Program;
 use crate::typed;
 use crate::value::{Failure, FailureKind, Message, Value};
@@ -59,7 +59,7 @@ impl Session {
     }
 
     pub fn resolve(&mut self, outcome: Outcome) -> &StepResult {
-        let (effect, _) = self.machine.pending(&self.program).expect("nothing is pending");
+        let (effect, _) = self.machine.pending(&self.program).remove(0);
         self.step(Event::Resolved { effect, outcome })
     }
 
@@ -88,8 +88,11 @@ impl Session {
     /// The model step that the last step stopped at.
     pub fn asked(&self) -> (EffectId, ModelEffect, bool) {
         match &self.last.stop {
-            Stop::Await { id, effect: Effect::Model(model), fresh } => (*id, model.clone(), *fresh),
-            other => panic!("not a model step: {other:?}"),
+            Stop::Await(awaited) => match awaited.as_slice() {
+                [Awaited { id, effect: Effect::Model(model), fresh }] => (*id, model.clone(), *fresh),
+                other => panic!("not a model step: {other:?}"),
+            },
+            other => panic!("not a wait: {other:?}"),
         }
     }
 }

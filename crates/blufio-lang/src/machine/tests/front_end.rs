@@ -2,27 +2,16 @@
 //! From text to steps: programs as people write them, through parser, checker, compiler and machine.
 
 use super::{Session, failed};
-use crate::check::{Environment, ToolInfo, check};
+use crate::check::{Environment, ToolInfo, ToolScope, check};
 use crate::compile::compile;
 use crate::effect::{Action, Event, Outcome};
 use crate::program::Program;
 use crate::program::assemble::assemble;
 use crate::source::SourceMap;
+use crate::typed::{Danger, EffectClass, Label, Who};
 use crate::value::{Currency, FailureKind, ToolCall, Value};
 
-fn environment() -> Environment {
-    let tool = |name: &str, once, needs_folder| ToolInfo { name: name.into(), once, needs_folder };
-    Environment {
-        tools: vec![
-            tool("time.now", false, false),
-            tool("files.read", false, true),
-            tool("mail.send", true, false),
-        ],
-        providers: vec!["anthropic".into()],
-        channels: vec!["telegram".into(), "shell".into()],
-        zone_exists: |zone| ["UTC", "Europe/Berlin"].contains(&zone),
-    }
-}
+include!("../../../tests/environment.rs");
 
 /// The agents of a folder given as files separated by `=== file NAME` lines; panics with the findings if there are any.
 pub fn agents(text: &str) -> Vec<crate::typed::Program> {
@@ -136,7 +125,7 @@ fn a_program_with_everything_that_runs_now() {
     let mut session = session(DESK);
     session.say("hello");
     mood(&mut session, 1);
-    assert!(session.last.actions.contains(&Action::SendOwner("Angry: hello".into())));
+    assert!(session.last.actions.contains(&Action::Send(Who::Owner, "Angry: hello".into())));
     refund(&mut session, "A7", 2_000, 2);
     assert_eq!((session.replies(), session.state()), (vec!["Noted A7 for 20.00 EUR."], "idle"));
     assert_eq!(session.slot("due"), Value::Moment(session.now_ms + 2 * 86_400_000));

@@ -3,7 +3,7 @@
 
 use super::{Session, compiled};
 use crate::compile::fixture::*;
-use crate::effect::{Effect, Event, Fault, ModelPurpose, Outcome, Stop};
+use crate::effect::{Awaited, Effect, Event, Fault, ModelPurpose, Outcome, Stop};
 use crate::machine::Machine;
 use crate::program::assemble;
 use crate::typed::{CompareOperator, ExprKind, StepKind, TextPart, Trigger, Type, Variable};
@@ -16,7 +16,7 @@ fn assistant() -> crate::typed::Program {
         stream: true,
         model: model(vec![], true, vec![]),
         says: (Some(answer), vec![reply(local(0, TEXT)), go(0)]),
-        calls: Some((Some(calls), vec![step(StepKind::Run(local(1, Type::ToolCalls))), go(1)])),
+        calls: Some((Some(calls), vec![step(StepKind::Run { calls: local(1, Type::ToolCalls), approved_by: None }), go(1)])),
         refuses: (Some(why), vec![reply(local(2, TEXT)), go(0)]),
     };
     let think = capped(state("think", vec![step(turn)], vec![]), 3, true, 2);
@@ -47,7 +47,8 @@ fn turn_goes_through_calls_and_run_until_it_says_something() {
     let (_, model, _) = session.asked();
     assert_eq!((model.purpose, model.history), (ModelPurpose::Turn { stream: true }, true));
     session.resolve(calls());
-    let Stop::Await { effect: Effect::Run { calls }, fresh: true, id } = &session.last.stop else {
+    let Stop::Await(awaited) = &session.last.stop else { panic!("no wait") };
+    let [Awaited { effect: Effect::Run { calls, .. }, fresh: true, id }] = awaited.as_slice() else {
         panic!("no run")
     };
     assert_eq!((calls.len(), id.number), (1, 1));
