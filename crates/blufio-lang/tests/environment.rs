@@ -32,6 +32,8 @@ pub fn environment() -> Environment {
                 &["command"],
             ),
             tool("memory", "text"),
+            tool("skill weather", "text").with("place", "text"),
+            tool("rota.current", "text"),
             tool("kb.search", "list max 5 of text").with("query", "text"),
             orders(tool("orders.find", "{ id: text, status: Status }").with("order", "text")),
             tool("orders.overdue", "list max 100 of text"),
@@ -73,7 +75,7 @@ pub fn environment() -> Environment {
         })
         .collect(),
         providers: vec!["anthropic".into()],
-        channels: vec!["telegram".into(), "shell".into()],
+        channels: vec!["telegram".into(), "shell".into(), "gateway".into()],
         zone_exists: |zone| ["UTC", "Europe/Berlin"].contains(&zone),
         performs: |_| true,
     }

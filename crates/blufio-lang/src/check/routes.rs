@@ -3,7 +3,7 @@
 
 use super::expressions::literal;
 use super::folder::FolderNames;
-use super::{Environment, report};
+use super::{Construct, Environment, report};
 use crate::ast::{self, PersonIdentity, RouteSource, RouteTarget};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
@@ -24,6 +24,12 @@ pub struct Person {
     pub name: String,
     /// (channel, numeric id) pairs; empty for the owner, whose ids come from pairing.
     pub identities: Vec<(String, String)>,
+    /// (channel, title) of a group chat that messages are sent to.
+    pub group: Option<(String, String)>,
+    /// Tool that says who it is now.
+    pub tool: Option<String>,
+    /// People that the name stands for.
+    pub members: Vec<String>,
     /// Time zone.
     pub zone: Option<String>,
 }
@@ -31,14 +37,29 @@ pub struct Person {
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Channel; `None` for `otherwise`.
+    /// Channel; `None` for `otherwise`. Of a webhook it is `http`.
     pub channel: Option<String>,
+    /// Only in the group with this title; without one only outside of groups.
+    pub group: Option<String>,
+    /// Takes what is posted to a path instead of messages.
+    pub webhook: Option<Webhook>,
     /// Whose messages.
     pub from: From,
     /// What happens to them.
     pub to: To,
     /// Place.
     pub span: Span,
+}
+
+/// A webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Path, with its slash.
+    pub path: String,
+    /// Name of the key that signs.
+    pub signed_by: String,
+    /// Declared type of the body.
+    pub event: String,
 }
 
 /// Whose messages a rule takes.
@@ -67,12 +88,27 @@ pub enum To {
 }
 
 /// What a session belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Per {
     /// A person (the same on every channel).
     Person,
     /// A chat.
     Chat,
+    /// A value in what was posted: names of fields.
+    Value(Vec<String>),
+}
+
+/// `a.id` as names; `None` for anything else.
+fn field_path(kind: &ast::ExprKind) -> Option<Vec<String>> {
+    match kind {
+        ast::ExprKind::Name(name) if !matches!(name.as_str(), "person" | "chat") => Some(vec![name.clone()]),
+        ast::ExprKind::Field(base, field) => {
+            let mut path = field_path(&base.kind)?;
+            path.push(field.node.clone());
+            Some(path)
+        }
+        _ => None,
+    }
 }
 
 /// Checks the routes file.
@@ -121,8 +157,14 @@ struct RoutesChecker<'a, 'b> {
 }
 
 impl RoutesChecker<'_, '_> {
-    fn later(&mut self, what: &str, span: Span) {
-        self.diagnostics.push(report::not_yet::report(what, span));
+    fn needs(&mut self, what: &str, span: Span) {
+        if !(self.environment.performs)(Construct::Routes) {
+            self.diagnostics.push(report::not_yet::report(what, span));
+        }
+    }
+
+    fn bad(&mut self, title: &str, span: Span, hint: &str) {
+        self.diagnostics.push(report::bad_route::report(title, span, hint));
     }
 
     fn people(&mut self, people: &[ast::PersonDecl]) {
@@ -144,7 +186,8 @@ impl RoutesChecker<'_, '_> {
                 self.diagnostics.push(report::unknown_zone::report(&name, zone.span));
                 None
             });
-            let mut identities = Vec::new();
+            let (mut identities, mut in_group, mut from_tool) = (Vec::new(), None, None);
+            let mut members_of = Vec::new();
             match &person.identity {
                 None if person.name.node == "owner" => {}
                 None => {
@@ -169,14 +212,28 @@ impl RoutesChecker<'_, '_> {
                     }
                     identities.push((channel.node.clone(), id.node.to_string()));
                 }
-                Some(PersonIdentity::Group { .. }) => self.later("a group as a person", person.span),
-                Some(PersonIdentity::Tool(_)) => self.later("a person from a tool", person.span),
+                Some(PersonIdentity::Group { channel, title }) => {
+                    self.needs("a group as a person", person.span);
+                    self.channel(channel);
+                    in_group = literal(title).map(|title| (channel.node.clone(), title));
+                }
+                Some(PersonIdentity::Tool(tool)) => {
+                    self.needs("a person from a tool", person.span);
+                    from_tool = Some(tool.node.clone());
+                }
                 Some(PersonIdentity::People(members)) => {
                     self.group(&person.name.node, members);
-                    continue;
+                    members_of = members.iter().map(|m| m.node.clone()).collect();
                 }
             }
-            self.routes.people.push(Person { name: person.name.node.clone(), identities, zone });
+            self.routes.people.push(Person {
+                name: person.name.node.clone(),
+                identities,
+                group: in_group,
+                tool: from_tool,
+                members: members_of,
+                zone,
+            });
         }
     }
 
@@ -199,10 +256,6 @@ impl RoutesChecker<'_, '_> {
         if self.environment.channels.contains(&channel.node) {
             return;
         }
-        if channel.node == "gateway" {
-            self.later("the gateway", channel.span);
-            return;
-        }
         let near = report::nearest(&channel.node, self.environment.channels.iter().map(String::as_str))
             .map(str::to_string);
         let hint = near.map_or_else(
@@ -219,32 +272,114 @@ impl RoutesChecker<'_, '_> {
     fn route(&mut self, route: &ast::RouteDecl) {
         let Some(to) = self.target(&route.to) else { return };
         if route.from.is_empty() {
-            self.add(Rule { channel: None, from: From::Anyone, to, span: route.span });
+            let rule = Rule { channel: None, group: None, webhook: None, from: From::Anyone, to, span: route.span };
+            self.add(rule);
             return;
         }
         for source in &route.from {
             match source {
-                RouteSource::Webhook { path, .. } => self.later("a webhook", path.span),
+                RouteSource::Webhook { path, signed_by, ty, binder } => {
+                    self.needs("a webhook", path.span);
+                    let webhook = self.webhook(path, signed_by.as_ref(), ty);
+                    self.key_of_webhook(&route.to, binder.as_ref(), ty);
+                    let rule = Rule {
+                        channel: Some("http".into()),
+                        group: None,
+                        webhook: Some(webhook),
+                        from: From::Anyone,
+                        to: to.clone(),
+                        span: route.span,
+                    };
+                    self.add(rule);
+                }
                 RouteSource::Channel { channel, from, group } => {
                     self.channel(channel);
+                    let title = group.as_ref().and_then(literal);
                     if let Some(group) = group {
-                        self.later("a route for a group", group.span);
-                        continue;
+                        self.needs("a route for a group", group.span);
+                    }
+                    if let To::Agent { per: Per::Value(_), .. } = &to {
+                        let title = "only a webhook has a value to be keyed by";
+                        self.bad(title, route.span, "write `per person` or `per chat`");
                     }
                     // The shell and the gateway are the operator's own.
-                    let from = if channel.node == "telegram" {
+                    let from = if channel.node == "telegram" && (from.is_some() || title.is_none()) {
                         self.from(from.as_ref(), channel)
                     } else {
                         From::Anyone
                     };
                     self.add(Rule {
                         channel: Some(channel.node.clone()),
+                        group: title,
+                        webhook: None,
                         from,
                         to: to.clone(),
                         span: route.span,
                     });
                 }
             }
+        }
+    }
+
+    fn webhook(&mut self, path: &ast::Text, signed_by: Option<&ast::Ident>, ty: &ast::Ident) -> Webhook {
+        let written = literal(path).unwrap_or_default();
+        if !written.starts_with('/') || written.contains("..") || written.contains(['?', '#', ' ']) {
+            self.bad("a path begins with `/` and has no query", path.span, "for example \"/alerts\"");
+        }
+        if signed_by.is_none() {
+            let hint = "add `signed by KEY`; anybody who finds the address could post otherwise";
+            self.bad("this webhook is not signed", path.span, hint);
+        }
+        if self.record_of(&ty.node).is_none() {
+            let known = self.shared_types();
+            let near = report::nearest(&ty.node, known.iter().copied());
+            self.diagnostics.push(report::unknown_type::report(&ty.node, ty.span, near));
+        }
+        Webhook {
+            path: written,
+            signed_by: signed_by.map(|key| key.node.clone()).unwrap_or_default(),
+            event: ty.node.clone(),
+        }
+    }
+
+    fn shared_types(&self) -> Vec<&str> {
+        self.names
+            .shared
+            .iter()
+            .filter_map(|item| match &item.kind {
+                ast::ItemKind::Type(declaration) => Some(declaration.name.node.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Fields of a record that a shared file declares.
+    fn record_of(&self, name: &str) -> Option<&[ast::Field]> {
+        self.names.shared.iter().find_map(|item| match &item.kind {
+            ast::ItemKind::Type(declaration) if declaration.name.node == name => match &declaration.body {
+                ast::TypeBody::Record(fields) => Some(fields.as_slice()),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// The key of a webhook's session begins with the name of what was posted and goes on with its fields.
+    fn key_of_webhook(&mut self, to: &RouteTarget, binder: Option<&ast::Ident>, ty: &ast::Ident) {
+        let RouteTarget::Agent { per: Some(per), .. } = to else { return };
+        let Some(path) = field_path(&per.kind) else {
+            self.bad("a webhook has neither a person nor a chat", per.span, "write `per a.id`, with a field of what is posted");
+            return;
+        };
+        let starts_right = binder.is_some_and(|binder| path.first() == Some(&binder.node));
+        let known = match (self.record_of(&ty.node), path.get(1)) {
+            (Some(fields), Some(field)) => fields.iter().any(|f| f.name.node == *field),
+            (None, _) => true,
+            (_, None) => false,
+        };
+        if !starts_right || !known || path.len() != 2 {
+            let title = format!("there is no `{}` to be keyed by", path.join("."));
+            self.bad(&title, per.span, "write `as TYPE a … per a.FIELD`, with a field of that type");
         }
     }
 
@@ -310,9 +445,15 @@ impl RoutesChecker<'_, '_> {
                     None => Per::Person,
                     Some((ast::ExprKind::Name(name), _)) if name == "person" => Per::Person,
                     Some((ast::ExprKind::Name(name), _)) if name == "chat" => Per::Chat,
-                    Some((_, span)) => {
-                        self.later("a session key other than person or chat", span);
-                        Per::Person
+                    Some((kind, span)) => {
+                        self.needs("a session key other than person or chat", span);
+                        match field_path(kind) {
+                            Some(path) => Per::Value(path),
+                            None => {
+                                self.bad("a session belongs to a person, a chat, or a field", span, "write `per a.id`");
+                                Per::Person
+                            }
+                        }
                     }
                 };
                 Some(To::Agent { agent: agent.node.clone(), per })
@@ -322,7 +463,10 @@ impl RoutesChecker<'_, '_> {
 
     fn add(&mut self, rule: Rule) {
         let hidden_by = self.routes.rules.iter().find(|earlier| {
-            let same_channel = earlier.channel.is_none() || earlier.channel == rule.channel;
+            let same_channel = earlier.channel.is_none()
+                || (earlier.channel == rule.channel
+                    && earlier.group == rule.group
+                    && earlier.webhook.as_ref().map(|w| &w.path) == rule.webhook.as_ref().map(|w| &w.path));
             let wider = earlier.from == From::Anyone || earlier.from == rule.from;
             same_channel && wider
         });
@@ -335,9 +479,11 @@ impl RoutesChecker<'_, '_> {
     fn covered(&mut self, last: Span) {
         let open = self.environment.channels.iter().find(|channel| {
             let takes_all = |rule: &Rule| {
-                rule.from == From::Anyone && rule.channel.as_ref().is_none_or(|c| c == *channel)
+                rule.from == From::Anyone
+                    && rule.group.is_none()
+                    && rule.channel.as_ref().is_none_or(|c| c == *channel)
             };
-            channel.as_str() != "shell" && !self.routes.rules.iter().any(takes_all)
+            !matches!(channel.as_str(), "shell" | "gateway") && !self.routes.rules.iter().any(takes_all)
         });
         if let Some(channel) = open {
             let channel = channel.clone();

@@ -25,11 +25,11 @@ impl Checker<'_> {
     }
 
     fn grant(&mut self, grant: &ast::Grant) {
-        if let Some(prefix) = &grant.prefix {
-            self.later(format!("`can use {} …`", prefix.node), grant.span);
-            return;
-        }
-        let name = &grant.name.node;
+        // `skill weather` and `mcp github` are tools of these names.
+        let name = &match &grant.prefix {
+            Some(prefix) => format!("{} {}", prefix.node, grant.name.node),
+            None => grant.name.node.clone(),
+        };
         if self.grants.contains_key(name) {
             let first = self.tools.iter().find(|t| t.tool == *name).map_or(grant.name.span, |t| t.span);
             self.push(report::duplicate::report("grant", name, grant.name.span, first));
@@ -88,10 +88,10 @@ impl Checker<'_> {
                 self.push(report::missing_part::report(&title, grant.span, &advice(&typed.tool, scope)));
             }
         }
-        if found != scope && scope != ToolScope::Free && grant.scopes.is_empty() {
+        // Without addresses every public one may be reached; folders and commands must be named.
+        if found != scope && matches!(scope, ToolScope::Folder | ToolScope::Commands) && grant.scopes.is_empty() {
             let title = match scope {
                 ToolScope::Folder => format!("`{}` needs the folder that it may read", typed.tool),
-                ToolScope::Hosts => format!("`{}` needs the addresses that it may reach", typed.tool),
                 _ => format!("`{}` needs the commands that it may run", typed.tool),
             };
             self.push(report::missing_part::report(&title, grant.span, &advice(&typed.tool, scope)));

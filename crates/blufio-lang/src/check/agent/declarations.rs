@@ -114,6 +114,10 @@ impl Checker<'_> {
                 _ => {}
             }
         }
+        // A program that says nothing about its context keeps a short history; one that does decides for itself.
+        if !items.iter().any(|item| matches!(item.kind, ItemKind::Context(_))) {
+            declared.context.history = Some(History { messages_max: Some(20), tokens_max: Some(4_000) });
+        }
         self.has_history = declared.context.history.is_some();
     }
 

@@ -54,6 +54,9 @@ impl Checker<'_> {
             {
                 Expr { ty: expected.clone(), ..expr }
             }
+            (Type::Named(id), Type::Text(_)) if self.is_enumeration(*id) => {
+                Expr { ty: Type::Text(None), span: expr.span, kind: ExprKind::Print(Box::new(expr)) }
+            }
             (Type::FailureKind, Type::Text(_)) => {
                 Expr { ty: Type::Text(None), span: expr.span, kind: ExprKind::Print(Box::new(expr)) }
             }
@@ -69,6 +72,11 @@ impl Checker<'_> {
             }
             _ => self.mismatch_types(expected, &expr),
         }
+    }
+
+    /// Whether a type is a union of labels alone, which is as good as a text of one of these words.
+    fn is_enumeration(&self, id: TypeId) -> bool {
+        matches!(self.shape(id), Some(TypeShape::Union(cases)) if cases.iter().all(|case| case.fields.is_empty()))
     }
 
     fn mismatch_types(&mut self, expected: &Type, found: &Expr) -> Expr {

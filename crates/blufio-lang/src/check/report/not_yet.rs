@@ -14,11 +14,11 @@ ignored.
 
 Refused:
 
-    approve by owner "…" within 1h { … }
+    can use gramophone.play          // no manifest says what it takes and gives
 
 Accepted:
 
-    leave it out for now
+    can use time.now
 "##,
 };
 
