@@ -211,7 +211,8 @@ impl<'a> Compiler<'a> {
 
     fn initial_values(&mut self) -> u16 {
         let entry = self.emitter.here();
-        for (index, slot) in self.source.slots.iter().enumerate() {
+        // Parameters come first and hold what the asking agent gives.
+        for (index, slot) in self.source.slots.iter().enumerate().skip(self.source.parameters as usize) {
             self.emitter.at(slot.span);
             let variable = Variable::Slot(index as u32);
             match (&slot.initial, self.register(variable)) {

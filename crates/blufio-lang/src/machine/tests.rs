@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rulings of the language, one test each, on programs that are written by hand.
 
+mod constructs;
 mod front_end;
 mod properties;
 mod rulings;
