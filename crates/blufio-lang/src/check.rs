@@ -121,6 +121,11 @@ pub struct ToolInfo {
     pub scope: ToolScope,
 }
 
+/// What is wrong with the types of a manifest; for those who load it.
+pub(crate) fn manifest_errors(info: &ToolInfo) -> Vec<String> {
+    tools::manifest_errors(info)
+}
+
 /// Which scope a grant of a tool must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolScope {

@@ -15,6 +15,7 @@ pub mod diagnostic;
 pub mod effect;
 pub mod graph;
 pub mod machine;
+pub mod manifest;
 pub mod parse;
 pub mod program;
 pub mod schema;

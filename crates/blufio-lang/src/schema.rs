@@ -42,6 +42,15 @@ impl Program {
     pub fn schema_json(&self, index: u32) -> &str {
         self.derived.schemas.get(index as usize).map_or("", String::as_str)
     }
+
+    /// JSON Schema of the arguments of a granted tool, serialised; empty for an index that does not exist.
+    pub fn tool_schema(&self, index: u32) -> String {
+        let Some(tool) = self.tools.get(index as usize) else { return String::new() };
+        let parameter = |parameter: &crate::program::Parameter| {
+            (parameter.name.clone(), describe(&self.shapes, parameter.shape))
+        };
+        object(tool.parameters.iter().map(parameter).collect(), "").to_string()
+    }
 }
 
 /// The property that holds the payload of a case. `choice` itself is taken.
