@@ -444,6 +444,15 @@ pub struct TestLine {
 pub enum TestLineKind {
     /// `say "…"`.
     Say(Text),
+    /// `event Alert(id: "1")`.
+    Event {
+        /// Declared type.
+        event: Ident,
+        /// Its fields.
+        fields: Vec<Argument>,
+    },
+    /// `model calls tool(a: v)`.
+    ModelCalls(ToolInvocation),
     /// `model picks V`.
     ModelPicks(Expr),
     /// `model says "…"`.

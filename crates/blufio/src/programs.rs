@@ -6,13 +6,13 @@ use std::path::Path;
 
 use blufio_agent::AgentProgram;
 use blufio_agent::routes::{From, KeyPer, Person, Routes, Rule, Target};
-use blufio_core::tool::{EffectClass, ToolHost};
 use blufio_lang::check::routes::{From as CheckedFrom, Per, Routes as CheckedRoutes, To};
-use blufio_lang::check::{Checked, CheckedAgent, Environment, ToolInfo, check, report};
+use blufio_lang::check::{Checked, CheckedAgent, Construct, Environment, ToolInfo, ToolScope, check, report};
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::Diagnostics;
+use blufio_lang::manifest::Manifest;
 use blufio_lang::source::{SourceMap, Span};
-use blufio_skills::Builtin;
+use blufio_lang::typed::Label;
 
 use crate::sources::{self, SourceError, Sources};
 
@@ -33,25 +33,56 @@ pub struct ProgramSet {
     pub programs: Vec<AgentProgram>,
 }
 
-/// What the checker must know of this build.
-pub fn environment() -> Environment {
-    let tool = |manifest: blufio_core::tool::ToolManifest| ToolInfo {
-        name: manifest.name.to_string(),
-        once: manifest.effect == EffectClass::Once,
-        needs_folder: manifest.name.starts_with("files."),
-    };
+/// What the checker must know of this build and of the manifests beside a program.
+pub fn environment(manifests: &[Manifest]) -> Environment {
+    let read = |name: &str| ToolInfo::new(name, "text");
+    let builtin = [
+        read("time.now").with("zone", "text?"),
+        ToolInfo { scope: ToolScope::Folder, label: Some(Label::File), ..read("files.read").with("path", "text") },
+    ];
     Environment {
-        tools: Builtin.manifests().into_iter().map(tool).collect(),
+        tools: builtin.into_iter().chain(manifests.iter().map(|manifest| manifest.info.clone())).collect(),
         providers: PROVIDERS.iter().map(|name| name.to_string()).collect(),
         channels: CHANNELS.iter().map(|name| name.to_string()).collect(),
         zone_exists: blufio_skills::zone_exists,
+        performs,
+    }
+}
+
+/// What the runtime of this build performs; the checker refuses the rest.
+fn performs(construct: Construct) -> bool {
+    match construct {
+        Construct::Call
+        | Construct::AskAgent
+        | Construct::AskPerson
+        | Construct::Approve
+        | Construct::Fill
+        | Construct::Each
+        | Construct::Together
+        | Construct::Show
+        | Construct::Send
+        | Construct::Memory
+        | Construct::ForgetHistory
+        | Construct::Wake
+        | Construct::Every
+        | Construct::TimeOfDay
+        | Construct::Declared
+        | Construct::Channel
+        | Construct::Budget
+        | Construct::Rate
+        | Construct::Rules
+        | Construct::Migrate
+        | Construct::Routing
+        | Construct::Context
+        | Construct::Locale
+        | Construct::Routes => false,
     }
 }
 
 /// Reads, checks and compiles a folder (or one file).
 pub fn load(path: &Path) -> Result<ProgramSet, SourceError> {
     let sources = sources::load(path)?;
-    let (checked, mut diagnostics) = check(&sources.map, &environment());
+    let (checked, mut diagnostics) = check(&sources.map, &environment(&sources.manifests));
     let mut programs = Vec::new();
     for agent in &checked.agents {
         let (files, found) = static_files(agent, &sources);
@@ -140,13 +171,15 @@ fn convert(routes: &CheckedRoutes) -> Routes {
             CheckedFrom::Owner => From::Owner,
             CheckedFrom::People(names) => From::People(names.iter().map(person).collect()),
         },
-        group: None,
+        group: rule.group.clone(),
         to: match &rule.to {
             To::Drop(text) => Target::Drop(text.clone()),
             To::Agent { agent, per } => {
                 let key = match per {
                     Per::Person => KeyPer::Person,
                     Per::Chat => KeyPer::Chat,
+                    // Webhooks are refused until something receives them.
+                    Per::Value(_) => KeyPer::One,
                 };
                 Target::Agent { agent: agent.clone(), key }
             }

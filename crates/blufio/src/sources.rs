@@ -6,10 +6,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use blufio_lang::manifest::{self, Manifest};
 use blufio_lang::source::SourceMap;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use thiserror::Error;
 
+/// Folder of the manifests.
+const TOOLS: &str = "tools";
 /// Extension of the language.
 const EXTENSION: &str = "agent";
 /// Largest file that is read.
@@ -45,6 +48,8 @@ pub struct Sources {
     pub map: SourceMap,
     /// The folder, absolute and without links.
     pub folder: PathBuf,
+    /// Manifests of the tools beside them, from `tools/*.toml`.
+    pub manifests: Vec<Manifest>,
 }
 
 fn unreadable(path: &Path, problem: impl ToString) -> SourceError {
@@ -66,7 +71,8 @@ pub fn load(path: &Path) -> Result<Sources, SourceError> {
         add(&mut map, path)?;
         let absolute = path.canonicalize().map_err(|error| unreadable(path, error))?;
         let folder = absolute.parent().map(Path::to_path_buf).unwrap_or(absolute);
-        return Ok(Sources { map, folder });
+        let manifests = manifests(&folder)?;
+        return Ok(Sources { map, folder, manifests });
     }
     let folder = path.canonicalize().map_err(|error| unreadable(path, error))?;
     let mut files = Vec::new();
@@ -94,7 +100,33 @@ pub fn load(path: &Path) -> Result<Sources, SourceError> {
     if files.is_empty() {
         return Err(unreadable(path, "no .agent files here: `blufio init` writes the first ones"));
     }
-    Ok(Sources { map, folder })
+    let manifests = manifests(&folder)?;
+    Ok(Sources { map, folder, manifests })
+}
+
+/// Manifests in `tools/`: each file describes the tools of one family.
+fn manifests(folder: &Path) -> Result<Vec<Manifest>, SourceError> {
+    let tools = folder.join(TOOLS);
+    let Ok(entries) = std::fs::read_dir(&tools) else { return Ok(Vec::new()) };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|file| file.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    let mut out = Vec::new();
+    for file in files {
+        let target = file.canonicalize().map_err(|error| unreadable(&file, error))?;
+        if !target.starts_with(folder) {
+            return Err(unreadable(&file, "a link that leads out of the folder is not followed: copy the file"));
+        }
+        let family = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = read(&file)?;
+        let shown = format!("{TOOLS}/{}", file.file_name().unwrap_or_default().to_string_lossy());
+        let found = manifest::parse(&shown, &family, &text)
+            .map_err(|error| not_a_program(&file, format!("{}: {}", error.place, error.problem)))?;
+        out.extend(found);
+    }
+    Ok(out)
 }
 
 fn add(map: &mut SourceMap, path: &Path) -> Result<(), SourceError> {

@@ -37,7 +37,26 @@ impl Checker<'_> {
         Some(match line {
             Written::Say(text) => TestLineKind::Say(self.plain(text)),
             Written::ModelSays(text) => TestLineKind::ModelSays(self.plain(text)),
-            Written::ModelPicks(value) => TestLineKind::ModelPicks(self.constant(value, None)),
+            Written::ModelPicks(value) => TestLineKind::ModelPicks(self.picked(value)),
+            Written::ModelCalls(invocation) => {
+                let (grant, arguments) = self.invocation(invocation)?;
+                TestLineKind::ModelCalls(grant, arguments)
+            }
+            Written::Event { event, fields } => {
+                let Some(id) = self.type_ids.get(&event.node).copied() else {
+                    let near = report::nearest(&event.node, self.type_ids.keys().map(String::as_str)).map(str::to_string);
+                    self.push_unknown(report::unknown_type::report(&event.node, event.span, near.as_deref()));
+                    return None;
+                };
+                let Some(TypeShape::Record(declared)) = self.shape(id).cloned() else {
+                    let expected = "a record, as events are";
+                    self.push(report::type_mismatch::report(expected, &format!("`{}`", event.node), event.span));
+                    return None;
+                };
+                let values = self.arguments(&event.node, &declared, fields, span);
+                let value = Expr { ty: Type::Named(id), kind: ExprKind::Record(id, values), span };
+                TestLineKind::Event(id, value)
+            }
             Written::Tool { tool, gives } => {
                 let Some(Subject::Tool(grant)) = self.test_tool(tool) else { return None };
                 match gives {
@@ -86,6 +105,26 @@ impl Checker<'_> {
             self.push(report::type_mismatch::report("plain words in a test", "a text with values", text.span));
             String::new()
         })
+    }
+
+    /// What a model gives: a value, or a record of which fields are missing, for `fill`.
+    fn picked(&mut self, value: &ast::Expr) -> Expr {
+        if let ast::ExprKind::Construct { name, arguments } = &value.kind
+            && let Some(id) = self.type_ids.get(&name.node).copied()
+            && let Some(TypeShape::Record(fields)) = self.shape(id).cloned()
+            && arguments.len() < fields.len()
+        {
+            let optional: Vec<FieldDef> = fields
+                .into_iter()
+                .map(|field| match field.ty {
+                    Type::Optional(_) => field,
+                    ty => FieldDef { ty: Type::Optional(Box::new(ty)), ..field },
+                })
+                .collect();
+            let values = self.arguments(&name.node, &optional, arguments, value.span);
+            return Expr { ty: Type::SoFar(id), kind: ExprKind::Record(id, values), span: value.span };
+        }
+        self.constant(value, None)
     }
 
     fn constant(&mut self, value: &ast::Expr, expected: Option<&Type>) -> Expr {

@@ -311,6 +311,10 @@ impl Builder<'_> {
         let line = node.into_inner().next()?;
         let kind = match line.as_rule() {
             Rule::test_say => TestLineKind::Say(self.text_of(&line)),
+            Rule::test_event => {
+                TestLineKind::Event { event: self.ident_of(&line), fields: self.arguments(&line) }
+            }
+            Rule::test_calls => TestLineKind::ModelCalls(self.invocation(child(&line, Rule::invocation)?)),
             Rule::test_picks => TestLineKind::ModelPicks(self.expr(child(&line, Rule::expr)?)),
             Rule::test_says => TestLineKind::ModelSays(self.text_of(&line)),
             Rule::test_tool => TestLineKind::Tool {
@@ -334,6 +338,12 @@ impl Builder<'_> {
         Some(TestLine { kind, span })
     }
 
+    /// The text of a line, when it has one.
+    fn words_of(&mut self, node: &Node<'_>) -> Option<crate::ast::Expr> {
+        let text = self.string_of(node)?;
+        Some(crate::ast::Expr { span: text.span, kind: crate::ast::ExprKind::Text(text) })
+    }
+
     fn expectation(&mut self, line: &Node<'_>, span: Span) -> TestLineKind {
         let negated = child(line, Rule::kw_no).is_some();
         let word = |text: &str| Spanned { node: text.to_string(), span };
@@ -343,9 +353,10 @@ impl Builder<'_> {
             return TestLineKind::Expect { negated, what: word("state"), value: Some(value) };
         }
         if let Some(reply) = child(line, Rule::expect_reply) {
-            let text = self.text_of(&reply);
-            let value = crate::ast::Expr { span: text.span, kind: crate::ast::ExprKind::Text(text) };
-            return TestLineKind::Expect { negated, what: word("reply"), value: Some(value) };
+            return TestLineKind::Expect { negated, what: word("reply"), value: self.words_of(&reply) };
+        }
+        if let Some(send) = child(line, Rule::expect_send) {
+            return TestLineKind::Expect { negated, what: word("send"), value: self.words_of(&send) };
         }
         TestLineKind::Expect { negated, what: self.ident_of(line), value: None }
     }

@@ -310,7 +310,7 @@ impl Builder<'_> {
         Label { kind, binders, span }
     }
 
-    fn invocation(&mut self, node: Node<'_>) -> ToolInvocation {
+    pub fn invocation(&mut self, node: Node<'_>) -> ToolInvocation {
         let span = self.span(&node);
         ToolInvocation { tool: self.ident_of(&node), arguments: self.arguments(&node), span }
     }

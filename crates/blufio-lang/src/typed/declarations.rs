@@ -304,7 +304,11 @@ pub struct TestLine {
 pub enum TestLineKind {
     /// A message arrives.
     Say(String),
-    /// The next `pick` or `fill` gives this value.
+    /// An event of a declared type arrives.
+    Event(TypeId, Expr),
+    /// The next `turn` asks for this call: grant and arguments.
+    ModelCalls(u32, Vec<(String, Expr)>),
+    /// The next `pick` or `fill` gives this value; a record may lack fields then.
     ModelPicks(Expr),
     /// The next `write` or `turn` gives this text.
     ModelSays(String),

@@ -344,5 +344,5 @@ impl Checker<'_> {
 /// Whether an expression is the same whenever it is computed.
 fn is_constant(expr: &typed::Expr) -> bool {
     !matches!(expr.kind, typed::ExprKind::Variable(_) | typed::ExprKind::Now | typed::ExprKind::Wakes)
-        && super::super::closed::parts(expr).into_iter().all(is_constant)
+        && closed::parts(expr).into_iter().all(is_constant)
 }
