@@ -8,3 +8,4 @@ mod litmus;
 mod mutants;
 mod recovery;
 mod support;
+mod teaching;
