@@ -434,6 +434,9 @@ fn effect_objects(source: &typed::Program) -> u16 {
             | StepKind::Write { model, .. }
             | StepKind::Turn { model, .. } => model.from.len() + 1,
             StepKind::Request(step) => request(&step.request),
+            StepKind::Run { approved_by, .. } => {
+                1 + usize::from(approved_by.as_ref().is_some_and(|(_, within)| within.is_some()))
+            }
             StepKind::Each(each) => 1 + usize::from(each.within.is_some()),
             StepKind::Together(branches) => branches.iter().map(|b| request(&b.request)).max().unwrap_or(0),
             _ => 0,
