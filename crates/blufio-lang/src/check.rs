@@ -24,6 +24,8 @@ mod steps;
 mod tools;
 mod types;
 
+pub use types::BUILT_IN as BUILT_IN_TYPES;
+
 use crate::ast;
 use crate::diagnostic::Diagnostics;
 use crate::parse::parse;
@@ -96,6 +98,66 @@ pub enum Construct {
     Locale,
     /// Groups, webhooks and keys in `routes`.
     Routes,
+}
+
+impl Construct {
+    /// Every construct.
+    pub const ALL: [Self; 24] = [
+        Self::Call,
+        Self::AskAgent,
+        Self::AskPerson,
+        Self::Approve,
+        Self::Fill,
+        Self::Each,
+        Self::Together,
+        Self::Show,
+        Self::Send,
+        Self::Memory,
+        Self::ForgetHistory,
+        Self::Wake,
+        Self::Every,
+        Self::TimeOfDay,
+        Self::Declared,
+        Self::Channel,
+        Self::Budget,
+        Self::Rate,
+        Self::Rules,
+        Self::Migrate,
+        Self::Routing,
+        Self::Context,
+        Self::Locale,
+        Self::Routes,
+    ];
+
+    /// The construct in the words of programs.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Call => "`call`",
+            Self::AskAgent => "`ask` of an agent, `can ask`, parameters, `gives`",
+            Self::AskPerson => "`ask` of a person",
+            Self::Approve => "`approve`, `approved by`",
+            Self::Fill => "`fill`, `so far`",
+            Self::Each => "`each`",
+            Self::Together => "`together`",
+            Self::Show => "`show`",
+            Self::Send => "`send` to others than the owner",
+            Self::Memory => "`remember`, `recall`, `forget`, `with memory`",
+            Self::ForgetHistory => "`forget history`",
+            Self::Wake => "`wake`, `wakes`, `on wake`",
+            Self::Every => "`every`",
+            Self::TimeOfDay => "`after` and `between` times of day",
+            Self::Declared => "events of declared types",
+            Self::Channel => "`on edited`, `reaction`, `joined`, `left`",
+            Self::Budget => "`on over_budget`, budgets in money and time and of days",
+            Self::Rate => "rates of tools",
+            Self::Rules => "`rules`",
+            Self::Migrate => "`migrate`",
+            Self::Routing => "`by complexity`, fallback models",
+            Self::Context => "`skills`, `conditional`, `cache`, `then summarize`",
+            Self::Locale => "`language` and `zone` of an agent",
+            Self::Routes => "groups, webhooks and keys in `routes`",
+        }
+    }
 }
 
 /// A tool that can run, as its manifest describes it. Types are written as programs write them.

@@ -18,6 +18,7 @@ pub mod machine;
 pub mod manifest;
 pub mod parse;
 pub mod program;
+pub mod reference;
 pub mod schema;
 pub mod source;
 pub mod typed;

@@ -57,3 +57,20 @@ fn every_program_of_the_tour_passes_and_compiles() {
         }
     }
 }
+
+/// The documents that are made: name and text. `BLESS=1` writes them.
+#[test]
+fn made_documents_are_what_the_tables_say() {
+    let made = [
+        ("reference.md", blufio_lang::reference::markdown()),
+        ("diagnostics.md", blufio_lang::reference::diagnostics_markdown()),
+    ];
+    for (name, text) in made {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == text, "docs/{name} is old: BLESS=1 cargo test -p blufio-lang --test main documents");
+    }
+}

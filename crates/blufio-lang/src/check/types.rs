@@ -28,7 +28,8 @@ fn replace_alias(ty: &mut Type, targets: &[Option<Type>]) -> bool {
 /// Most pending wakes of one session (ruling 9).
 const WAKES_MAX: u32 = 50;
 
-const BUILT_IN: &[&str] = &[
+/// Names of the built-in types.
+pub const BUILT_IN: &[&str] = &[
     "text", "int", "number", "yesno", "money", "duration", "moment", "date", "time", "json", "file",
     "message", "person",
 ];
