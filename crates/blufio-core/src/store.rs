@@ -9,6 +9,13 @@ use crate::BoxFuture;
 use crate::message::{Address, Inbound, UnixMs};
 use crate::model::Turn;
 
+mod world;
+
+pub use world::{
+    Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer, Progress, Question,
+    QuestionChange, QuestionKind, QuestionRow, StepExtra, TimerKind, marked,
+};
+
 /// Why the store refused.
 #[derive(Debug, Clone, Error)]
 pub enum StoreError {
@@ -116,6 +123,8 @@ pub struct InboxBatch {
     pub cursor: Option<String>,
     /// Settings written in the same transaction (pairing).
     pub settings: Vec<(String, String)>,
+    /// Questions that these messages answer. Not applied when every message of the batch was stored before.
+    pub questions: Vec<QuestionChange>,
     /// When.
     pub now_ms: UnixMs,
 }
@@ -216,9 +225,11 @@ pub struct TimerRow {
     pub id: i64,
     /// Session.
     pub session: i64,
+    /// What it is for.
+    pub kind: TimerKind,
     /// Visit in which it was set.
     pub visit: i64,
-    /// Which `after` of the state.
+    /// Which one of its kind.
     pub timer: i64,
     /// When, milliseconds since 1970.
     pub due_ms: UnixMs,
@@ -301,7 +312,7 @@ pub struct StepCommit {
     pub outbox: Vec<NewOutbox>,
     /// Streams to close: row and final text (an empty text withdraws a stream of which nothing was shown).
     pub close_streams: Vec<(i64, String)>,
-    /// Whether every timer of the session is cleared first.
+    /// Whether every timer of a state is cleared first; wakes and deadlines of effects stay.
     pub clear_timers: bool,
     /// Timers armed: (visit, timer, due).
     pub timers: Vec<(i64, i64, UnixMs)>,
@@ -309,6 +320,8 @@ pub struct StepCommit {
     pub timers_fired: Vec<i64>,
     /// Attempts.
     pub ledger: Vec<LedgerRow>,
+    /// What concerns others.
+    pub extra: StepExtra,
     /// When.
     pub now_ms: UnixMs,
 }
@@ -322,6 +335,10 @@ pub struct Committed {
     pub step: i64,
     /// Ids of the new outbox rows.
     pub outbox: Vec<i64>,
+    /// Ids of the new questions.
+    pub questions: Vec<i64>,
+    /// Outgoing messages that were changed or added besides: questions, the progress line.
+    pub touched: Vec<(i64, Address)>,
 }
 
 /// Totals for `status`.
@@ -422,6 +439,25 @@ pub trait Store: Send + Sync {
     fn record_attempt(&self, row: LedgerRow) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Ledger rows, newest first; of one session or of all.
     fn ledger(&self, session: Option<i64>, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerRow>, StoreError>>;
+    /// Questions without an answer, oldest first.
+    fn questions(&self) -> BoxFuture<'_, Result<Vec<QuestionRow>, StoreError>>;
+    /// Texts kept in these scopes that fit a query best, best first.
+    fn recall<'a>(
+        &'a self,
+        scopes: &'a [String],
+        query: &'a str,
+        top: u32,
+    ) -> BoxFuture<'a, Result<Vec<String>, StoreError>>;
+    /// Takes one use of something of which there are so many until a time; false when none is left. The same token
+    /// counts once, so that a repeated step takes nothing more.
+    fn reserve<'a>(
+        &'a self,
+        what: &'a str,
+        token: &'a str,
+        most: u32,
+        until_ms: UnixMs,
+        now_ms: UnixMs,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// Totals.
     fn totals(&self) -> BoxFuture<'_, Result<StoreTotals, StoreError>>;
     /// Finishes what was accepted, writes a checkpoint and closes; `cp` of the file is a backup after this.

@@ -46,6 +46,10 @@ pub struct ToolRequest {
     pub idempotency_key: String,
     /// Absolute folder that the grant opens, for file tools.
     pub folder: Option<std::path::PathBuf>,
+    /// Hosts or recipients that the grant allows; empty for any that the tool allows itself.
+    pub hosts: Vec<String>,
+    /// Commands that the grant allows.
+    pub commands: Vec<String>,
     /// The event's time, milliseconds since 1970.
     pub now_ms: i64,
 }

@@ -196,12 +196,23 @@ pub struct VariableDef {
 }
 
 /// A model name of the program.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     /// Name after `using`.
     pub name: String,
-    /// `provider/model`, in the order of fallback. Empty when it is not a fixed name (refused for now).
+    /// `provider/model`, in the order of fallback. Empty when the complexity decides.
     pub chain: Vec<String>,
+    /// `by complexity (…)`: the model of each level.
+    pub routing: Option<Routing>,
+}
+
+/// `by complexity (simple: a, …) when budget under N% use m`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routing {
+    /// Level and index of the model.
+    pub levels: Vec<(String, u32)>,
+    /// Percentage of the budget below which this model is used.
+    pub step_down: Option<(u32, u32)>,
 }
 
 /// Context policy that runs now: static files and dynamic history.
@@ -211,17 +222,38 @@ pub struct Context {
     pub static_files: Vec<String>,
     /// Cap of the static zone.
     pub static_tokens_max: Option<u32>,
+    /// Whether the static zone lists the skills.
+    pub skills: bool,
+    /// How long the provider may keep the static zone, milliseconds.
+    pub static_cache_ms: Option<i64>,
+    /// What is recalled for each prompt.
+    pub recall: Option<Recall>,
     /// History policy; absent means that the program keeps no history for prompts.
     pub history: Option<History>,
 }
 
-/// `dynamic history last N messages max T tokens`.
+/// `conditional recall person top 6 above 0.35 max 1500 tokens`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recall {
+    /// Whose memory.
+    pub scope: MemoryScope,
+    /// Most texts.
+    pub top: u32,
+    /// Least similarity, thousandths.
+    pub above_thousandths: u32,
+    /// Token cap.
+    pub tokens_max: Option<u32>,
+}
+
+/// `dynamic history last N messages max T tokens then summarize using M`.
 #[derive(Debug, Clone, Copy)]
 pub struct History {
     /// Newest messages kept.
     pub messages_max: Option<u32>,
     /// Token cap.
     pub tokens_max: Option<u32>,
+    /// Model that summarises what falls out, as an index.
+    pub summarize: Option<u32>,
 }
 
 /// A state.

@@ -10,3 +10,4 @@ mod mutants;
 mod recovery;
 mod support;
 mod teaching;
+mod words;

@@ -125,6 +125,7 @@ fn step(key: &str, last: Option<&Committed>) -> StepCommit {
         timers: Vec::new(),
         timers_fired: Vec::new(),
         ledger: Vec::new(),
+        extra: StepExtra::default(),
         now_ms: number,
     }
 }

@@ -3,19 +3,21 @@
 
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Committed, InboxBatch, LedgerRow, NewOutbox, OutboxUpdate, SessionStatus, StepCommit, StoreError,
+    Committed, InboxBatch, LedgerRow, NewOutbox, OutboxUpdate, SessionStatus, StepCommit, StoreError, TimerKind,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::rows::{outbox_number, status_number, to_json};
+use crate::rows::{outbox_number, status_number, timer_number, to_json};
+use crate::world;
 use crate::writer::store_error;
 
-fn run(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
+pub(crate) fn run(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
     connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters)).map_err(|e| store_error(&e))
 }
 
 pub(crate) fn accept(connection: &Connection, batch: &InboxBatch) -> Result<Vec<String>, StoreError> {
     let mut keys = Vec::new();
+    let mut is_new = false;
     for new in &batch.messages {
         let message = to_json(&new.message)?;
         let consumed = new.key.is_none();
@@ -28,12 +30,16 @@ pub(crate) fn accept(connection: &Connection, batch: &InboxBatch) -> Result<Vec<
         if inserted == 0 {
             continue;
         }
+        is_new = true;
         insert_outbox(connection, None, &new.answers, batch.now_ms)?;
         if let Some(key) = &new.key
             && !keys.contains(key)
         {
             keys.push(key.clone());
         }
+    }
+    if is_new {
+        world::change_questions(connection, &batch.questions)?;
     }
     for (key, value) in &batch.settings {
         set_setting(connection, key, value)?;
@@ -54,7 +60,7 @@ pub(crate) fn set_setting(connection: &Connection, key: &str, value: &str) -> Re
     run(connection, sql, params![key, value]).map(|_| ())
 }
 
-fn insert_outbox(
+pub(crate) fn insert_outbox(
     connection: &Connection,
     session: Option<i64>,
     messages: &[NewOutbox],
@@ -183,10 +189,11 @@ pub(crate) fn commit(connection: &Connection, c: &StepCommit) -> Result<Committe
         close_stream(connection, *id, text)?;
     }
     timers(connection, session, c)?;
+    let (questions, touched) = world::apply(connection, session, c)?;
     for row in &c.ledger {
         record_attempt(connection, &LedgerRow { session: Some(session), ..row.clone() })?;
     }
-    Ok(Committed { session, step: before.step + 1, outbox })
+    Ok(Committed { session, step: before.step + 1, outbox, questions, touched })
 }
 
 fn mail(connection: &Connection, c: &StepCommit) -> Result<(), StoreError> {
@@ -203,17 +210,27 @@ fn mail(connection: &Connection, c: &StepCommit) -> Result<(), StoreError> {
 }
 
 fn timers(connection: &Connection, session: i64, c: &StepCommit) -> Result<(), StoreError> {
-    if c.clear_timers || c.status != SessionStatus::Live {
+    let is_live = c.status == SessionStatus::Live;
+    if !is_live {
         run(connection, "DELETE FROM timers WHERE session = ?1", [session])?;
+    }
+    let cleared = [(c.clear_timers, TimerKind::State), (c.extra.clear_wakes, TimerKind::Wake)];
+    for (_, kind) in cleared.into_iter().filter(|(cleared, _)| *cleared && is_live) {
+        let sql = "DELETE FROM timers WHERE session = ?1 AND kind = ?2";
+        run(connection, sql, [session, timer_number(kind)])?;
+    }
+    for (visit, number) in &c.extra.clear_deadlines {
+        let sql = "DELETE FROM timers WHERE session = ?1 AND kind = 2 AND visit = ?2 AND timer = ?3";
+        run(connection, sql, [session, *visit, *number])?;
     }
     for id in &c.timers_fired {
         run(connection, "DELETE FROM timers WHERE id = ?1 AND session = ?2", [*id, session])?;
     }
-    if c.status == SessionStatus::Live {
-        for (visit, timer, due_ms) in &c.timers {
-            let sql = "INSERT INTO timers (session, visit, timer, due_ms) VALUES (?1, ?2, ?3, ?4)";
-            run(connection, sql, params![session, visit, timer, due_ms])?;
-        }
+    let of_states = c.timers.iter().map(|(visit, timer, due_ms)| (TimerKind::State, *visit, *timer, *due_ms));
+    let others = c.extra.timers.iter().map(|new| (new.kind, new.visit, new.number, new.due_ms));
+    for (kind, visit, timer, due_ms) in of_states.chain(others).filter(|_| is_live) {
+        let sql = "INSERT INTO timers (session, kind, visit, timer, due_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
+        run(connection, sql, params![session, timer_number(kind), visit, timer, due_ms])?;
     }
     Ok(())
 }
@@ -247,6 +264,7 @@ pub(crate) fn drop_session(connection: &Connection, key: &str, now_ms: UnixMs) -
             params![id, now_ms],
         )?;
         run(connection, "DELETE FROM timers WHERE session = ?1", [id])?;
+        run(connection, "DELETE FROM questions WHERE session = ?1", [id])?;
         run(
             connection,
             "UPDATE outbox SET text = '', state = 3 WHERE session = ?1 AND text IS NULL AND state < 3",

@@ -12,6 +12,7 @@ mod reader;
 mod rows;
 mod schema;
 mod store;
+mod world;
 mod writer;
 
 pub use open::{OpenError, Options};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Between rows and values.
 
-use blufio_core::store::{InboxRow, OutboxRow, OutboxState, SessionRow, SessionStatus, StoreError, TimerRow};
+use blufio_core::store::{InboxRow, OutboxRow, OutboxState, SessionRow, SessionStatus, StoreError, TimerKind, TimerRow};
 use rusqlite::Row;
 use rusqlite::types::Type;
 
@@ -105,12 +105,29 @@ pub(crate) fn outbox(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
     })
 }
 
+pub(crate) const TIMER: &str = "id, session, kind, visit, timer, due_ms";
+
+pub(crate) fn timer_number(kind: TimerKind) -> i64 {
+    match kind {
+        TimerKind::State => 0,
+        TimerKind::Wake => 1,
+        TimerKind::Effect => 2,
+    }
+}
+
 pub(crate) fn timer(row: &Row<'_>) -> rusqlite::Result<TimerRow> {
+    let kind = match row.get::<_, i64>(2)? {
+        0 => TimerKind::State,
+        1 => TimerKind::Wake,
+        2 => TimerKind::Effect,
+        other => return Err(rusqlite::Error::IntegralValueOutOfRange(2, other)),
+    };
     Ok(TimerRow {
         id: row.get(0)?,
         session: row.get(1)?,
-        visit: row.get(2)?,
-        timer: row.get(3)?,
-        due_ms: row.get(4)?,
+        kind,
+        visit: row.get(3)?,
+        timer: row.get(4)?,
+        due_ms: row.get(5)?,
     })
 }

@@ -4,7 +4,7 @@
 /// `PRAGMA application_id`: "Bluf".
 pub(crate) const APPLICATION_ID: i32 = 0x426C_7566;
 /// `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i32 = 1;
+pub(crate) const SCHEMA_VERSION: i32 = 2;
 /// Oldest SQLite that is trusted: earlier ones have a WAL-reset race that can corrupt the file.
 pub(crate) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
@@ -49,7 +49,7 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_open ON outbox (id) WHERE state < 3;
 CREATE INDEX outbox_uncertain ON outbox (id) WHERE state = 5;
 CREATE TABLE timers (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, visit INTEGER NOT NULL, timer INTEGER NOT NULL, due_ms INTEGER NOT NULL
+  id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, kind INTEGER NOT NULL, visit INTEGER NOT NULL, timer INTEGER NOT NULL, due_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX timers_due ON timers (due_ms, id);
 CREATE INDEX timers_session ON timers (session, due_ms);
@@ -57,6 +57,16 @@ CREATE TABLE ledger (
   id INTEGER PRIMARY KEY, session INTEGER, at_ms INTEGER NOT NULL, row TEXT NOT NULL
 ) STRICT;
 CREATE INDEX ledger_session ON ledger (session, id);
+CREATE TABLE questions (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, key TEXT NOT NULL, visit INTEGER NOT NULL, number INTEGER NOT NULL,
+  call INTEGER NOT NULL, question TEXT NOT NULL
+) STRICT;
+CREATE INDEX questions_session ON questions (session);
+CREATE TABLE memories (id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (scope, text)) STRICT;
+CREATE VIRTUAL TABLE memory_words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
+CREATE TABLE uses (what TEXT NOT NULL, token TEXT NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY (what, token)) STRICT, WITHOUT ROWID;
+CREATE INDEX uses_until ON uses (until_ms);
+CREATE TABLE progress (session INTEGER PRIMARY KEY, outbox INTEGER NOT NULL) STRICT;
 CREATE TABLE dead_letters (
   id INTEGER PRIMARY KEY, channel TEXT NOT NULL, source_id TEXT NOT NULL, raw TEXT NOT NULL, reason TEXT NOT NULL, at_ms INTEGER NOT NULL
 ) STRICT;

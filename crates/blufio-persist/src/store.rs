@@ -9,7 +9,7 @@ use blufio_core::BoxFuture;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
     Committed, InboxBatch, InboxRow, JournalRecord, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState,
-    OutboxUpdate, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use tokio::sync::{mpsc, oneshot};
@@ -177,8 +177,8 @@ impl Store for SqliteStore {
     }
 
     fn timers_due(&self, now_ms: UnixMs, limit: u32) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>> {
-        let sql = "SELECT id, session, visit, timer, due_ms FROM timers WHERE due_ms <= ?1 ORDER BY due_ms, id LIMIT ?2";
-        Box::pin(self.many(sql.to_string(), (now_ms, limit), rows::timer))
+        let sql = format!("SELECT {} FROM timers WHERE due_ms <= ?1 ORDER BY due_ms, id LIMIT ?2", rows::TIMER);
+        Box::pin(self.many(sql, (now_ms, limit), rows::timer))
     }
 
     fn next_timer_ms(&self) -> BoxFuture<'_, Result<Option<UnixMs>, StoreError>> {
@@ -195,8 +195,11 @@ impl Store for SqliteStore {
         session: i64,
         now_ms: UnixMs,
     ) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>> {
-        let sql = "SELECT id, session, visit, timer, due_ms FROM timers WHERE session = ?1 AND due_ms <= ?2 ORDER BY due_ms, id";
-        Box::pin(self.many(sql.to_string(), (session, now_ms), rows::timer))
+        let sql = format!(
+            "SELECT {} FROM timers WHERE session = ?1 AND due_ms <= ?2 ORDER BY due_ms, id",
+            rows::TIMER
+        );
+        Box::pin(self.many(sql, (session, now_ms), rows::timer))
     }
 
     fn post(&self, messages: Vec<NewOutbox>, now_ms: UnixMs) -> BoxFuture<'_, Result<Vec<i64>, StoreError>> {
@@ -281,6 +284,33 @@ impl Store for SqliteStore {
             None => Box::pin(self.many(all.to_string(), (limit,), |row| rows::json(row, 0))),
             Some(id) => Box::pin(self.many(of_session.to_string(), (limit, id), |row| rows::json(row, 0))),
         }
+    }
+
+    fn questions(&self) -> BoxFuture<'_, Result<Vec<QuestionRow>, StoreError>> {
+        let sql = "SELECT id, session, key, visit, number, call, question FROM questions ORDER BY id";
+        Box::pin(self.many(sql.to_string(), (), crate::world::question))
+    }
+
+    fn recall<'a>(
+        &'a self,
+        scopes: &'a [String],
+        query: &'a str,
+        top: u32,
+    ) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
+        let (scopes, query) = (scopes.to_vec(), query.to_string());
+        Box::pin(self.inner.readers.query(move |c| crate::world::recall(c, &scopes, &query, top)))
+    }
+
+    fn reserve<'a>(
+        &'a self,
+        what: &'a str,
+        token: &'a str,
+        most: u32,
+        until_ms: UnixMs,
+        now_ms: UnixMs,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let (what, token) = (what.to_string(), token.to_string());
+        Box::pin(self.write(move |c| crate::world::reserve(c, &what, &token, most, until_ms, now_ms)))
     }
 
     fn totals(&self) -> BoxFuture<'_, Result<StoreTotals, StoreError>> {

@@ -59,6 +59,7 @@ fn step(key: &str, last: Option<&Committed>) -> StepCommit {
         timers: vec![(number, 0, 1_000 + number)],
         timers_fired: Vec::new(),
         ledger: Vec::new(),
+        extra: StepExtra::default(),
         now_ms: number,
     }
 }

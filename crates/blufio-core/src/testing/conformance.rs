@@ -102,6 +102,7 @@ fn first_step(key: &str) -> StepCommit {
         timers: Vec::new(),
         timers_fired: Vec::new(),
         ledger: Vec::new(),
+        extra: StepExtra::default(),
         now_ms: 2_000,
     }
 }

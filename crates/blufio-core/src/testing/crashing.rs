@@ -9,7 +9,7 @@ use crate::BoxFuture;
 use crate::message::UnixMs;
 use crate::store::{
     Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 
 /// What the call at which the store dies leaves behind.
@@ -214,6 +214,22 @@ impl<S: Store> Store for CrashingStore<S> {
     }
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {
         self.read(move |s| s.ledger(session, limit))
+    }
+    fn questions(&self) -> Answer<'_, Vec<QuestionRow>> {
+        self.read(|s| s.questions())
+    }
+    fn recall<'a>(&'a self, scopes: &'a [String], query: &'a str, top: u32) -> Answer<'a, Vec<String>> {
+        self.read(move |s| s.recall(scopes, query, top))
+    }
+    fn reserve<'a>(
+        &'a self,
+        what: &'a str,
+        token: &'a str,
+        most: u32,
+        until_ms: UnixMs,
+        now_ms: UnixMs,
+    ) -> Answer<'a, bool> {
+        self.change(move |s| s.reserve(what, token, most, until_ms, now_ms))
     }
     fn totals(&self) -> Answer<'_, StoreTotals> {
         self.read(|s| s.totals())

@@ -8,10 +8,11 @@ use crate::BoxFuture;
 use crate::message::{Inbound, UnixMs};
 use crate::store::{
     Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    SessionRow, SessionStatus, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    QuestionRow, SessionRow, SessionStatus, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 
 mod change;
+mod world;
 
 /// A record that was put aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,7 @@ struct Tables {
     programs: HashMap<[u8; 32], Vec<u8>>,
     settings: HashMap<String, String>,
     dead_letters: Vec<DeadLetter>,
+    world: world::World,
 }
 
 fn is_open(state: OutboxState) -> bool {
@@ -281,6 +283,25 @@ impl Store for MemoryStore {
             let rows = t.ledger.iter().rev().filter(|row| session.is_none() || row.session == session);
             Ok(rows.take(limit as usize).cloned().collect())
         })
+    }
+
+    fn questions(&self) -> Answer<'_, Vec<QuestionRow>> {
+        self.with(|t| Ok(t.world.questions.values().cloned().collect()))
+    }
+
+    fn recall<'a>(&'a self, scopes: &'a [String], query: &'a str, top: u32) -> Answer<'a, Vec<String>> {
+        self.with(move |t| Ok(t.world.recall(scopes, query, top)))
+    }
+
+    fn reserve<'a>(
+        &'a self,
+        what: &'a str,
+        token: &'a str,
+        most: u32,
+        until_ms: UnixMs,
+        now_ms: UnixMs,
+    ) -> Answer<'a, bool> {
+        self.with(move |t| Ok(t.world.reserve(what, token, most, until_ms, now_ms)))
     }
 
     fn totals(&self) -> Answer<'_, StoreTotals> {

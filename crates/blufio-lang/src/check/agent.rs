@@ -12,7 +12,7 @@ use crate::ast::{self, AfterWhen, ItemKind, TriggerKind};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
 use crate::typed::{
-    self, Budget, Cap, Context, Handler, HandlerAction, History, Migration, StateId, Timer, Trigger, Type,
+    self, Budget, Cap, Context, Handler, HandlerAction, History, Migration, Recall, StateId, Timer, Trigger, Type,
     VariableDef,
 };
 use crate::value::Currency;

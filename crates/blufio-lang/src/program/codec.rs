@@ -15,7 +15,7 @@ use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::instruction::Instruction;
 use crate::program::shape::{Shape, ShapeId};
 use crate::source::Span;
-use crate::typed::{Context, History, Model};
+use crate::typed::Model;
 
 /// First bytes of every compiled program.
 const MAGIC: &[u8; 4] = b"BLUF";
@@ -91,8 +91,9 @@ impl Program {
         w.each(&self.models, |w, model| {
             w.text(&model.name);
             w.each(&model.chain, |w, name| w.text(name));
+            w.optional(model.routing.as_ref(), tables::write_routing);
         });
-        write_context(w, &self.context);
+        tables::write_context(w, &self.context);
         tables::write(w, self);
         w.each(&self.slots, |w, slot| {
             w.text(&slot.name);
@@ -125,9 +126,13 @@ fn read_program(r: &mut Reader<'_>) -> Result<Program, BytesError> {
     let states = r.each(read_state)?;
     let start = r.narrow()?;
     let models = r.each(|r| {
-        Ok(Model { name: r.text()?.to_string(), chain: r.each(|r| r.text().map(str::to_string))? })
+        Ok(Model {
+            name: r.text()?.to_string(),
+            chain: r.each(|r| r.text().map(str::to_string))?,
+            routing: r.optional(tables::read_routing)?,
+        })
     })?;
-    let context = read_context(r)?;
+    let context = tables::read_context(r)?;
     let mut program = Program::default();
     tables::read(r, &mut program)?;
     let slots = r.each(|r| {
@@ -200,25 +205,6 @@ fn write_register(w: &mut Writer, register: Register) {
 
 fn read_register(r: &mut Reader<'_>) -> Result<Register, BytesError> {
     Ok(if r.flag()? { Register::Object(r.narrow()?) } else { Register::Scalar(r.narrow()?) })
-}
-
-fn write_context(w: &mut Writer, context: &Context) {
-    w.each(&context.static_files, |w, file| w.text(file));
-    w.optional(context.static_tokens_max, |w, max| w.unsigned(u64::from(max)));
-    w.optional(context.history, |w, history| {
-        w.optional(history.messages_max, |w, max| w.unsigned(u64::from(max)));
-        w.optional(history.tokens_max, |w, max| w.unsigned(u64::from(max)));
-    });
-}
-
-fn read_context(r: &mut Reader<'_>) -> Result<Context, BytesError> {
-    Ok(Context {
-        static_files: r.each(|r| r.text().map(str::to_string))?,
-        static_tokens_max: r.optional(Reader::narrow)?,
-        history: r.optional(|r| {
-            Ok(History { messages_max: r.optional(Reader::narrow)?, tokens_max: r.optional(Reader::narrow)? })
-        })?,
-    })
 }
 
 fn write_frame(w: &mut Writer, frame: &Frame) {

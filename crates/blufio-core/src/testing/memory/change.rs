@@ -5,7 +5,8 @@ use super::{Mail, Tables, is_open};
 use crate::message::UnixMs;
 use crate::store::{
     Committed, InboxBatch, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    SessionRow, SessionStatus, StepCommit, StoreError, TimerRow, TranscriptRow,
+    SessionRow, SessionStatus, StepCommit, StoreError, TimerKind, TimerRow,
+    TranscriptRow,
 };
 
 fn refused<T>(reason: String) -> Result<T, StoreError> {
@@ -19,6 +20,7 @@ fn id_of(length: usize) -> i64 {
 impl Tables {
     pub(super) fn accept(&mut self, batch: InboxBatch) -> Vec<String> {
         let mut keys: Vec<String> = Vec::new();
+        let stored_before = self.seen.len();
         for new in batch.messages {
             if !self.seen.insert((batch.channel.clone(), new.message.source_id.clone())) {
                 continue;
@@ -30,6 +32,9 @@ impl Tables {
             }
             let (received_ms, joined, consumed) = (batch.now_ms, false, false);
             self.inbox.push(Mail { key, message: new.message, received_ms, joined, consumed });
+        }
+        if self.seen.len() > stored_before {
+            self.change_questions(batch.questions);
         }
         self.settings.extend(batch.settings);
         if let Some(cursor) = batch.cursor {
@@ -132,14 +137,23 @@ impl Tables {
             }
         }
         let is_live = commit.status == SessionStatus::Live;
+        let extra = commit.extra;
         self.timers.retain(|id, row| {
-            row.session != session || is_live && !commit.clear_timers && !commit.timers_fired.contains(id)
+            let cleared = match row.kind {
+                TimerKind::State => commit.clear_timers,
+                TimerKind::Wake => extra.clear_wakes,
+                TimerKind::Effect => extra.clear_deadlines.contains(&(row.visit, row.timer)),
+            };
+            row.session != session || is_live && !cleared && !commit.timers_fired.contains(id)
         });
-        for (visit, timer, due_ms) in commit.timers.into_iter().filter(|_| is_live) {
+        let of_states = commit.timers.iter().map(|(visit, timer, due_ms)| (TimerKind::State, *visit, *timer, *due_ms));
+        let others = extra.timers.iter().map(|new| (new.kind, new.visit, new.number, new.due_ms));
+        for (kind, visit, timer, due_ms) in of_states.chain(others).filter(|_| is_live) {
             self.last_timer += 1;
             let id = self.last_timer;
-            self.timers.insert(id, TimerRow { id, session, visit, timer, due_ms });
+            self.timers.insert(id, TimerRow { id, session, kind, visit, timer, due_ms });
         }
+        let (questions, touched) = self.apply_extra(session, &commit.key, extra, is_live, now_ms);
         self.ledger.extend(commit.ledger.into_iter().map(|row| LedgerRow { session: Some(session), ..row }));
         let created_ms = self.sessions.get(&session).map_or(now_ms, |row| row.created_ms);
         let row = SessionRow {
@@ -158,7 +172,7 @@ impl Tables {
             updated_ms: now_ms,
         };
         self.sessions.insert(session, row);
-        Ok(Committed { session, step, outbox })
+        Ok(Committed { session, step, outbox, questions, touched })
     }
 
     fn append(&mut self, session: i64, commit: &StepCommit) {
@@ -187,6 +201,7 @@ impl Tables {
             row.updated_ms = now_ms;
         }
         self.timers.retain(|_, row| row.session != id);
+        self.world.questions.retain(|_, row| row.session != id);
         for row in self.outbox.iter_mut().filter(|row| row.session == Some(id) && row.text.is_none()) {
             if is_open(row.state) {
                 row.text = Some(String::new());

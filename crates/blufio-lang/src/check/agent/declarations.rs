@@ -29,6 +29,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn declare_models(&mut self, items: &[&ast::Item]) {
+        let mut routed = Vec::new();
         for item in items {
             let ItemKind::Models(models) = &item.kind else { continue };
             for model in models {
@@ -41,6 +42,7 @@ impl Checker<'_> {
                     ));
                     continue;
                 }
+                let mut routing = None;
                 let chain = match &model.kind {
                     ast::ModelDeclKind::Fixed(texts) => {
                         if let [_, second, ..] = texts.as_slice() {
@@ -50,20 +52,52 @@ impl Checker<'_> {
                     }
                     ast::ModelDeclKind::ByComplexity { levels, step_down } => {
                         self.needs(Construct::Routing, "`by complexity`", model.name.span);
-                        for name in levels.iter().map(|(_, m)| m).chain(step_down.iter().map(|(_, m)| m)) {
-                            if !models.iter().any(|m| m.name.node == name.node) {
-                                let near =
-                                    report::nearest(&name.node, models.iter().map(|m| m.name.node.as_str()));
-                                self.push(report::unknown_model::report(&name.node, name.span, near));
-                            }
-                        }
+                        routing = Some((levels, step_down));
                         Vec::new()
                     }
                 };
+                routed.extend(routing.map(|routing| (self.models.len(), routing)));
                 self.model_ids.insert(model.name.node.clone(), typed::ModelId(self.models.len() as u32));
-                self.models.push(typed::Model { name: model.name.node.clone(), chain });
+                self.models.push(typed::Model { name: model.name.node.clone(), chain, routing: None });
             }
         }
+        for (at, (levels, step_down)) in routed {
+            self.route_model(at, levels, step_down.as_ref());
+        }
+    }
+
+    /// `by complexity`: its models are named before or behind it.
+    fn route_model(
+        &mut self,
+        at: usize,
+        levels: &[(ast::Ident, ast::Ident)],
+        step_down: Option<&(ast::Spanned<u32>, ast::Ident)>,
+    ) {
+        const LEVELS: [&str; 3] = ["simple", "standard", "complex"];
+        let mut out = Vec::new();
+        for (level, model) in levels {
+            if !LEVELS.contains(&level.node.as_str()) {
+                let near = report::nearest(&level.node, LEVELS);
+                self.push(report::unknown_name::report(&level.node, level.span, near));
+            }
+            out.extend(self.model_index(model).map(|id| (level.node.clone(), id)));
+        }
+        let step_down = step_down.and_then(|(percent, model)| {
+            if percent.node == 0 || percent.node > 100 {
+                self.push(report::bad_bounds::report("a budget is under 1 to 100 %", percent.span));
+            }
+            Some((percent.node, self.model_index(model)?))
+        });
+        self.models[at].routing = Some(typed::Routing { levels: out, step_down });
+    }
+
+    fn model_index(&mut self, name: &ast::Ident) -> Option<u32> {
+        if let Some(id) = self.model_ids.get(&name.node) {
+            return Some(id.0);
+        }
+        let near = report::nearest(&name.node, self.model_ids.keys().map(String::as_str)).map(str::to_string);
+        self.push(report::unknown_model::report(&name.node, name.span, near.as_deref()));
+        None
     }
 
     fn model_name(&mut self, text: &ast::Text) -> Option<String> {
@@ -116,7 +150,7 @@ impl Checker<'_> {
         }
         // A program that says nothing about its context keeps a short history; one that does decides for itself.
         if !items.iter().any(|item| matches!(item.kind, ItemKind::Context(_))) {
-            declared.context.history = Some(History { messages_max: Some(20), tokens_max: Some(4_000) });
+            declared.context.history = Some(History { messages_max: Some(20), tokens_max: Some(4_000), summarize: None });
         }
         self.has_history = declared.context.history.is_some();
     }
@@ -178,21 +212,37 @@ impl Checker<'_> {
                             ast::StaticItem::File(path) => {
                                 declared.context.static_files.extend(self.path(path))
                             }
-                            ast::StaticItem::Skills(span) => self.needs(Construct::Context, "`skills` in the static zone", *span),
+                            ast::StaticItem::Skills(span) => {
+                                self.needs(Construct::Context, "`skills` in the static zone", *span);
+                                declared.context.skills = true;
+                            }
                         }
                     }
                     if let Some(cache) = cache_ms {
                         self.needs(Construct::Context, "`cache` with a duration", cache.span);
+                        declared.context.static_cache_ms = Some(cache.node);
                     }
                     declared.context.static_tokens_max = tokens_max;
                 }
-                ast::ContextZoneKind::Conditional { .. } => self.needs(Construct::Context, "the conditional zone", zone.span),
-                ast::ContextZoneKind::Dynamic { messages_max, summarize } => {
-                    if let Some(model) = summarize {
-                        self.needs(Construct::Context, "`then summarize`", model.span);
+                ast::ContextZoneKind::Conditional { scope, top, above } => {
+                    self.needs(Construct::Context, "the conditional zone", zone.span);
+                    let scope = self.memory_scope(Some(scope));
+                    let written = above.as_ref().map(|above| (above.node.parse::<f64>().unwrap_or(-1.0), above.span));
+                    if let Some((_, span)) = written.filter(|(value, _)| !(0.0..=1.0).contains(value)) {
+                        self.push(report::bad_bounds::report("a similarity is between 0 and 1", span));
                     }
-                    declared.context.history =
-                        Some(History { messages_max: messages_max.as_ref().map(|m| m.node), tokens_max });
+                    let above_thousandths =
+                        written.map_or(0, |(value, _)| (value.clamp(0.0, 1.0) * 1_000.0).round() as u32);
+                    let top = top.as_ref().map_or(5, |top| top.node);
+                    declared.context.recall = Some(Recall { scope, top, above_thousandths, tokens_max });
+                }
+                ast::ContextZoneKind::Dynamic { messages_max, summarize } => {
+                    let summarize = summarize.as_ref().and_then(|model| {
+                        self.needs(Construct::Context, "`then summarize`", model.span);
+                        self.model_index(model)
+                    });
+                    let messages_max = messages_max.as_ref().map(|m| m.node);
+                    declared.context.history = Some(History { messages_max, tokens_max, summarize });
                 }
             }
         }

@@ -4,9 +4,10 @@
 use super::{ShapeId, read_span, short, write_span};
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::{
-    Ask, Budget, Danger, Days, EffectClass, Event, Label, Limits, Migration, Parameter, Program, RatePeriod,
-    Schedule, ScheduleWhen, Tool, Who,
+    Ask, Budget, Context, Danger, Days, EffectClass, Event, History, Label, Limits, MemoryScope, Migration,
+    Parameter, Program, RatePeriod, Schedule, ScheduleWhen, Tool, Who,
 };
+use crate::typed::{Recall, Routing};
 use crate::value::{CURRENCIES, Currency};
 
 /// The byte of a word of a closed list: its place.
@@ -256,5 +257,69 @@ fn read_limits(r: &mut Reader<'_>) -> Result<Limits, BytesError> {
             Ok((amount, Currency(currency), read_span(r)?))
         })?,
         time_ms: r.optional(|r| Ok((r.signed()?, read_span(r)?)))?,
+    })
+}
+
+/// Appends which model a complexity stands for.
+pub(super) fn write_routing(w: &mut Writer, routing: &Routing) {
+    w.each(&routing.levels, |w, (level, model)| {
+        w.text(level);
+        w.unsigned(u64::from(*model));
+    });
+    w.optional(routing.step_down, |w, (percent, model)| {
+        w.unsigned(u64::from(percent));
+        w.unsigned(u64::from(model));
+    });
+}
+
+/// Reads what [`write_routing`] wrote.
+pub(super) fn read_routing(r: &mut Reader<'_>) -> Result<Routing, BytesError> {
+    Ok(Routing {
+        levels: r.each(|r| Ok((r.text()?.to_string(), r.narrow()?)))?,
+        step_down: r.optional(|r| Ok((r.narrow()?, r.narrow()?)))?,
+    })
+}
+
+/// Appends the context policy.
+pub(super) fn write_context(w: &mut Writer, context: &Context) {
+    w.each(&context.static_files, |w, file| w.text(file));
+    w.optional(context.static_tokens_max, |w, max| w.unsigned(u64::from(max)));
+    w.byte(u8::from(context.skills));
+    w.optional(context.static_cache_ms, Writer::signed);
+    w.optional(context.recall, |w, recall| {
+        word(w, &MemoryScope::ALL, recall.scope);
+        w.unsigned(u64::from(recall.top));
+        w.unsigned(u64::from(recall.above_thousandths));
+        w.optional(recall.tokens_max, |w, max| w.unsigned(u64::from(max)));
+    });
+    w.optional(context.history, |w, history| {
+        w.optional(history.messages_max, |w, max| w.unsigned(u64::from(max)));
+        w.optional(history.tokens_max, |w, max| w.unsigned(u64::from(max)));
+        w.optional(history.summarize, |w, model| w.unsigned(u64::from(model)));
+    });
+}
+
+/// Reads what [`write_context`] wrote.
+pub(super) fn read_context(r: &mut Reader<'_>) -> Result<Context, BytesError> {
+    Ok(Context {
+        static_files: words(r)?,
+        static_tokens_max: r.optional(Reader::narrow)?,
+        skills: r.flag()?,
+        static_cache_ms: r.optional(Reader::signed)?,
+        recall: r.optional(|r| {
+            Ok(Recall {
+                scope: read_word(r, &MemoryScope::ALL)?,
+                top: r.narrow()?,
+                above_thousandths: r.narrow()?,
+                tokens_max: r.optional(Reader::narrow)?,
+            })
+        })?,
+        history: r.optional(|r| {
+            Ok(History {
+                messages_max: r.optional(Reader::narrow)?,
+                tokens_max: r.optional(Reader::narrow)?,
+                summarize: r.optional(Reader::narrow)?,
+            })
+        })?,
     })
 }

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Questions, memory, uses and the progress line, in plain structs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Mail, Tables};
+use crate::message::{Address, UnixMs};
+use crate::store::{
+    INTERNAL_CHANNEL, MemoryChange, NewOutbox, OutboxState, Progress, QuestionChange, QuestionRow, StepExtra,
+    marked,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub questions: BTreeMap<i64, QuestionRow>,
+    last_question: i64,
+    /// Scope and text, oldest first.
+    memories: Vec<(String, String)>,
+    uses: BTreeMap<(String, String), UnixMs>,
+    /// Message that shows the progress of a session.
+    progress: HashMap<i64, i64>,
+}
+
+/// Words of a text that can be compared.
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
+}
+
+impl World {
+    /// Texts that share words with the query, most first.
+    pub fn recall(&self, scopes: &[String], query: &str, top: u32) -> Vec<String> {
+        let asked = words(query);
+        let score = |text: &str| words(text).iter().filter(|word| asked.contains(word)).count();
+        let mut found: Vec<(usize, &String)> = self
+            .memories
+            .iter()
+            .filter(|(scope, _)| scopes.contains(scope))
+            .map(|(_, text)| (score(text), text))
+            .filter(|(score, _)| *score > 0)
+            .collect();
+        found.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+        found.into_iter().take(top as usize).map(|(_, text)| text.clone()).collect()
+    }
+
+    pub fn reserve(&mut self, what: &str, token: &str, most: u32, until_ms: UnixMs, now_ms: UnixMs) -> bool {
+        self.uses.retain(|_, until| *until > now_ms);
+        let taken = self.uses.keys().filter(|(known, _)| known == what).count();
+        let key = (what.to_string(), token.to_string());
+        if self.uses.contains_key(&key) {
+            return true;
+        }
+        if taken >= most as usize {
+            return false;
+        }
+        self.uses.insert(key, until_ms);
+        true
+    }
+
+    fn remember(&mut self, change: MemoryChange) {
+        match change {
+            MemoryChange::Remember { scope, text } => {
+                if !self.memories.contains(&(scope.clone(), text.clone())) {
+                    self.memories.push((scope, text));
+                }
+            }
+            MemoryChange::Forget { scope } => self.memories.retain(|(known, _)| *known != scope),
+        }
+    }
+}
+
+impl Tables {
+    pub(super) fn change_questions(&mut self, changes: Vec<QuestionChange>) {
+        for change in changes {
+            match change.question {
+                None => drop(self.world.questions.remove(&change.id)),
+                Some(question) => {
+                    if let Some(row) = self.world.questions.get_mut(&change.id) {
+                        row.question = question;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ids of the new questions, and the messages that were touched.
+    pub(super) fn apply_extra(
+        &mut self,
+        session: i64,
+        key: &str,
+        extra: StepExtra,
+        is_live: bool,
+        now_ms: UnixMs,
+    ) -> (Vec<i64>, Vec<(i64, Address)>) {
+        let (mut ids, mut touched) = (Vec::new(), Vec::new());
+        for mail in extra.mail {
+            if self.seen.insert((INTERNAL_CHANNEL.to_string(), mail.message.source_id.clone())) {
+                let (received_ms, joined, consumed) = (now_ms, false, false);
+                self.inbox.push(Mail { key: mail.key, message: mail.message, received_ms, joined, consumed });
+            }
+        }
+        for close in extra.close_questions {
+            let asks = |row: &QuestionRow| {
+                row.session == session && (row.asking.visit, row.asking.number) == (close.visit, close.number)
+            };
+            let closed: Vec<QuestionRow> =
+                self.world.questions.values().filter(|row| asks(row)).cloned().collect();
+            for row in closed {
+                self.world.questions.remove(&row.id);
+                if let (Some(outbox), Some(mark)) = (row.question.outbox, &close.mark) {
+                    let text = marked(&row.question.text, mark);
+                    touched.extend(self.rewrite(outbox, &text));
+                }
+            }
+        }
+        if !is_live {
+            self.world.questions.retain(|_, row| row.session != session);
+        }
+        for new in extra.questions {
+            let mut question = new.question;
+            if let Some(message) = new.message {
+                let address = message.address.clone();
+                question.outbox = self.insert_outbox(Some(session), vec![message], now_ms).pop();
+                touched.extend(question.outbox.map(|id| (id, address)));
+            }
+            self.world.last_question += 1;
+            let id = self.world.last_question;
+            let row = QuestionRow { id, session, key: key.to_string(), asking: new.asking, question };
+            self.world.questions.insert(id, row);
+            ids.push(id);
+        }
+        extra.memories.into_iter().for_each(|change| self.world.remember(change));
+        for progress in extra.progress {
+            touched.extend(self.progress(session, progress, now_ms));
+        }
+        (ids, touched)
+    }
+
+    fn progress(&mut self, session: i64, progress: Progress, now_ms: UnixMs) -> Option<(i64, Address)> {
+        let Progress::Show { address, text, edits } = progress else {
+            self.world.progress.remove(&session);
+            return None;
+        };
+        if edits
+            && let Some(row) = self.world.progress.get(&session).copied()
+            && let Some(touched) = self.rewrite(row, &text)
+        {
+            return Some(touched);
+        }
+        let new = NewOutbox { address: address.clone(), text: Some(text) };
+        let id = self.insert_outbox(Some(session), vec![new], now_ms).pop()?;
+        self.world.progress.insert(session, id);
+        Some((id, address))
+    }
+
+    /// Gives a message another text: one that was sent is edited, one that was not yet is sent so.
+    fn rewrite(&mut self, id: i64, text: &str) -> Option<(i64, Address)> {
+        let row = self.outbox.iter_mut().find(|row| row.id == id)?;
+        if matches!(row.state, OutboxState::Failed | OutboxState::Uncertain) {
+            return None;
+        }
+        row.text = Some(text.to_string());
+        if row.state == OutboxState::Sent {
+            row.provider_id.as_ref()?;
+            row.state = OutboxState::Placed;
+        }
+        Some((id, row.address.clone()))
+    }
+}
