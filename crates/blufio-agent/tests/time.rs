@@ -56,6 +56,7 @@ async fn an_overdue_deadline_fires_after_a_restart_before_new_messages() {
         }],
         cursor: None,
         settings: vec![],
+        questions: vec![],
         now_ms: 0,
     };
     world.store.accept(batch).await.unwrap();

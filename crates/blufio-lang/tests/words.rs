@@ -30,7 +30,7 @@ const ROUTES: &str = "routes\npeople { owner  ben = telegram 22  two = owner, be
 
 /// Where the text of a case goes.
 #[derive(Clone, Copy, PartialEq)]
-enum At {
+pub enum At {
     /// In the handler of the start state.
     Body,
     /// Beside it.
@@ -155,7 +155,7 @@ const CASES: &[(&str, At, &str, &str)] = &[
     ("http post signed as", Routes, "routes\nhttp post \"/a\" signed by k as Posted a -> w per a.id\ntelegram from anyone -> w\n", "routes\ntelegram from anyone -> w\n"),
 ];
 
-fn program(at: At, text: &str) -> Vec<(&'static str, String)> {
+pub fn program(at: At, text: &str) -> Vec<(&'static str, String)> {
     let put = |wanted: At| if at == wanted { text } else { "" };
     let or = |wanted: At, usual: &str| if at == wanted { text.to_string() } else { usual.to_string() };
     let state = STATE.replace("BODY", put(Body)).replace("HANDLER", put(Handler));

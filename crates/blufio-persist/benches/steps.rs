@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use blufio_core::message::Address;
 use blufio_core::model::{Block, Role, Turn};
-use blufio_core::store::{Committed, JournalRecord, SessionStatus, StepCommit, Store};
+use blufio_core::store::{Committed, JournalRecord, SessionStatus, StepCommit, StepExtra, Store};
 use blufio_persist::{Options, SqliteStore};
 use tempfile::TempDir;
 

@@ -21,7 +21,7 @@ pub(crate) fn question(row: &Row<'_>) -> rusqlite::Result<QuestionRow> {
         id: row.get(0)?,
         session: row.get(1)?,
         key: row.get(2)?,
-        asking: Asking { visit: row.get(3)?, number: row.get(4)?, call: row.get(5)? },
+        asking: Asking { visit: row.get::<_, i64>(3)?.cast_unsigned(), number: row.get(4)?, call: row.get(5)? },
         question: rows::json(row, 6)?,
     })
 }
@@ -91,7 +91,7 @@ fn ask(
     run(
         connection,
         "INSERT INTO questions (session, key, visit, number, call, question) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![session, c.key, new.asking.visit, new.asking.number, new.asking.call, to_json(&question)?],
+        params![session, c.key, new.asking.visit.cast_signed(), new.asking.number, new.asking.call, to_json(&question)?],
     )?;
     Ok(connection.last_insert_rowid())
 }
@@ -105,7 +105,7 @@ fn close_questions(
     let sql = "SELECT question FROM questions WHERE session = ?1 AND visit = ?2 AND number = ?3";
     let read = || -> rusqlite::Result<Vec<Question>> {
         let mut statement = connection.prepare_cached(sql)?;
-        statement.query_map(params![session, close.visit, close.number], |row| rows::json(row, 0))?.collect()
+        statement.query_map(params![session, close.visit.cast_signed(), close.number], |row| rows::json(row, 0))?.collect()
     };
     for question in read().map_err(|e| store_error(&e))? {
         if let (Some(outbox), Some(mark)) = (question.outbox, &close.mark) {
@@ -113,7 +113,7 @@ fn close_questions(
         }
     }
     let sql = "DELETE FROM questions WHERE session = ?1 AND visit = ?2 AND number = ?3";
-    run(connection, sql, params![session, close.visit, close.number]).map(|_| ())
+    run(connection, sql, params![session, close.visit.cast_signed(), close.number]).map(|_| ())
 }
 
 /// Gives a message another text: one that was sent is edited, one that was not yet is sent so.

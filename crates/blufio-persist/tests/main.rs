@@ -22,7 +22,7 @@ mod writing;
 
 use blufio_core::message::Address;
 use blufio_core::model::{Block, Role, Turn};
-use blufio_core::store::{Committed, JournalRecord, NewOutbox, SessionStatus, StepCommit};
+use blufio_core::store::{Committed, JournalRecord, NewOutbox, SessionStatus, StepCommit, StepExtra};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().unwrap()

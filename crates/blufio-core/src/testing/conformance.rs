@@ -4,13 +4,14 @@
 use crate::message::{Address, ChatKind, Inbound, Sender};
 use crate::model::{Block, RawContent, Role, Turn, Usage};
 use crate::store::{
-    Committed, InboxBatch, JournalRecord, LedgerRow, NewInbox, NewOutbox, SessionStatus, StepCommit, Store,
-    StoreError,
+    Committed, InboxBatch, JournalRecord, LedgerRow, NewInbox, NewOutbox, SessionStatus, StepCommit,
+    StepExtra, Store, StoreError,
 };
 
 mod mail;
 mod outbox;
 mod sessions;
+mod world;
 
 /// A fresh store for each scenario.
 pub type MakeStore<'a> = &'a (dyn Fn() -> Box<dyn Store> + Sync);
@@ -40,6 +41,12 @@ pub async fn store_conformance(make_store: MakeStore<'_>) {
     outbox::notices_belong_to_nobody(&*make_store()).await;
     outbox::ledger_and_totals(&*make_store()).await;
     outbox::settings_and_programs(&*make_store()).await;
+    world::mail_between_sessions_is_stored_once(&*make_store()).await;
+    world::questions_open_change_and_close(&*make_store()).await;
+    world::memory_is_scoped_and_forgotten(&*make_store()).await;
+    world::uses_are_counted_once_each(&*make_store()).await;
+    world::the_progress_line_is_one_message(&*make_store()).await;
+    world::timers_have_kinds(&*make_store()).await;
     outbox::closed_refuses(&*make_store()).await;
 }
 
@@ -74,6 +81,7 @@ fn batch(messages: &[(&str, Option<&str>)]) -> InboxBatch {
         messages: messages.iter().map(new).collect(),
         cursor: None,
         settings: Vec::new(),
+        questions: Vec::new(),
         now_ms: 1_000,
     }
 }

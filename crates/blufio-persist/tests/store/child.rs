@@ -54,6 +54,8 @@ async fn run_session(store: &SqliteStore, key: &str, steps: i64, say: &Mutex<Box
         session: row.id,
         step: row.step,
         outbox: vec![],
+        questions: vec![],
+        touched: vec![],
     });
     for _ in 0..steps {
         let step = crate::step(key, last.as_ref());
