@@ -14,4 +14,10 @@ if [ ! -d "$peers/node_modules/mermaid" ] || [ ! -d "$peers/node_modules/jsdom" 
     npm install --silent --no-fund --no-audit --prefix "$peers" mermaid@11.4.1 jsdom@26.0.0
 fi
 cp "$here/graphs/compare.mjs" "$peers/"
-exec node "$peers/compare.mjs" "${BLUFIO:-target/debug/blufio}" agents/*/ crates/blufio-lang/tests/fixtures/examples/*.agent
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# The passing half of each litmus pair is a program too.
+for pair in crates/blufio-lang/tests/litmus/*.litmus; do
+    awk '/^=== /{ take = ($2 == "pass" && !seen++); next } take' "$pair" >"$work/$(basename "$pair" .litmus).agent"
+done
+node "$peers/compare.mjs" "${BLUFIO:-target/debug/blufio}" agents/*/ crates/blufio-lang/tests/fixtures/examples/*.agent "$work"/*.agent
