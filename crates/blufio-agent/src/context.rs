@@ -37,7 +37,7 @@ pub(crate) fn ask(effect: &ModelEffect, history: &[Turn]) -> Option<Turn> {
     let shown = |value: &str| {
         effect.history
             && !effect.from_messages.is_empty()
-            && history.iter().rev().any(|turn| holds_message(turn, value))
+            && (value.trim().is_empty() || history.iter().rev().any(|turn| holds_message(turn, value)))
     };
     let mut blocks: Vec<Block> = effect
         .from

@@ -9,8 +9,9 @@ use blufio_core::channel::{ChannelHealth, InboundSink, SinkError};
 use blufio_core::message::{ChatKind, Inbound};
 use blufio_core::store::{InboxBatch, NewInbox, NewOutbox, StoreError};
 
+use crate::breaker::Verdict;
 use crate::outbox::Outbox;
-use crate::routes::{Decision, LOCAL_CHANNEL};
+use crate::routes::{Decision, LOCAL_CHANNEL, is_owner};
 use crate::shared::{Shared, lock};
 use crate::supervise::{Reason, Supervisor};
 
@@ -86,6 +87,9 @@ impl Sink {
             return NewInbox { message, key: None, answers };
         }
         match self.0.routes().decide(&message, owner.as_deref()) {
+            Decision::Session(_) if !self.is_heard(&message, owner.as_deref()) => {
+                NewInbox { message, key: None, answers: Vec::new() }
+            }
             Decision::Session(key) => NewInbox { message, key: Some(key), answers: Vec::new() },
             Decision::Drop(text) => {
                 // A group is not answered: every stranger's word would make the bot speak.
@@ -95,6 +99,22 @@ impl Sink {
                 NewInbox { message, key: None, answers }
             }
         }
+    }
+
+    /// False for whoever speaks in a group faster than people do.
+    fn is_heard(&self, message: &Inbound, owner: Option<&str>) -> bool {
+        if is_owner(message, owner) {
+            return true;
+        }
+        let messages_max = self.0.limits.group_messages_per_minute_max;
+        let verdict = self.0.breaker.hear(message, messages_max, self.0.clock.now_ms());
+        if verdict == Verdict::MutedNow {
+            self.0.note(&format!(
+                "{} in chat {} of {} sends more than {messages_max} messages a minute, perhaps a program that answers us: not heard until quiet for a minute",
+                message.sender.id, message.address.chat, message.address.channel
+            ));
+        }
+        verdict == Verdict::Heard
     }
 
     fn pairs(&self, message: &Inbound) -> bool {

@@ -117,6 +117,11 @@ pub(crate) fn fault(fault: &Fault) -> JournalRecord {
     record("fault", json!({ "fault": fault_words(fault) }))
 }
 
+/// The session is parked because this program panicked.
+pub(crate) fn defect(panic: &str) -> JournalRecord {
+    record("fault", json!({ "fault": format!("a defect of this program: {panic}") }))
+}
+
 /// Words for a fault.
 pub(crate) fn fault_words(fault: &Fault) -> String {
     match fault {

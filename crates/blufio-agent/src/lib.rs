@@ -13,17 +13,23 @@ pub mod routes;
 
 pub mod runtime;
 
+mod breaker;
+
 mod deliver;
 
 mod shared;
 
 mod reload;
 
+mod panics;
+
 mod supervise;
 
 mod timers;
 
 mod session;
+
+mod attachments;
 
 mod transcript;
 

@@ -81,6 +81,11 @@ pub struct Limits {
     pub model_timeout_ms: u64,
     /// Wait after which a tool call fails, milliseconds.
     pub tool_timeout_ms: u64,
+    /// Wait after which the attachments of a message that are not downloaded are only named, milliseconds.
+    pub attachments_timeout_ms: u64,
+    /// Messages that one sender in a group may send within a minute; further ones are dropped until that sender is
+    /// quiet for a minute, so that two programs cannot answer each other for ever. The owner is not counted.
+    pub group_messages_per_minute_max: usize,
     /// Turns of history in a prompt when the program sets no cap.
     pub history_messages_max: u32,
     /// Tokens of history in a prompt when the program sets no cap.
@@ -104,6 +109,8 @@ impl Default for Limits {
             turn_tokens_max: 8_192,
             model_timeout_ms: 600_000,
             tool_timeout_ms: 60_000,
+            attachments_timeout_ms: 60_000,
+            group_messages_per_minute_max: 20,
             history_messages_max: 200,
             history_tokens_max: 50_000,
             drain_ms: 10_000,

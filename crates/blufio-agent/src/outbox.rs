@@ -14,6 +14,7 @@ use blufio_core::message::Address;
 use blufio_core::store::StoreError;
 use tokio::sync::Notify;
 
+use crate::panics::caught;
 use crate::shared::Shared;
 use hub::Hub;
 
@@ -58,9 +59,8 @@ impl Outbox {
         let wake = Arc::new(Notify::new());
         lanes.insert(address.clone(), Queue { rows: VecDeque::from([row]), wake: Arc::clone(&wake) });
         drop(lanes);
-        tokio::spawn(
-            Lane { shared: Arc::clone(shared), address: address.clone(), wake, streams: Vec::new() }.run(),
-        );
+        let (shared, address) = (Arc::clone(shared), address.clone());
+        tokio::spawn(tend(Lane { shared, address, wake, streams: Vec::new(), current: None }));
     }
 
     /// Partial text of a stream changed.
@@ -128,10 +128,33 @@ struct Lane {
     address: Address,
     wake: Arc<Notify>,
     streams: Vec<Placed>,
+    /// The row being worked on.
+    current: Option<i64>,
+}
+
+/// Works a lane off. A panic of its channel costs the row at which it happened, never the lane.
+async fn tend(mut lane: Lane) {
+    while let Err(panic) = caught(lane.run()).await {
+        let address = &lane.address;
+        tracing::error!(channel = %address.channel, chat = %address.chat, panic, "a lane panicked");
+        // Streams get their final text when they close; showing less of them meanwhile harms nobody.
+        lane.streams.clear();
+        let Some(row) = lane.current.take() else { continue };
+        let words = format!("a defect of this program: {panic}");
+        match caught(lane.give_up(row, &words)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                lane.shared.store_failed(&error);
+                lane.shared.outbox.abandon(&lane.address);
+                return;
+            }
+            Err(again) => tracing::error!(row, again, "a panicked row could not be given up"),
+        }
+    }
 }
 
 impl Lane {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         let Some(channel) = self.shared.channel(&self.address) else {
             tracing::warn!(channel = %self.address.channel, "messages wait for a channel that is not configured");
             self.shared.outbox.abandon(&self.address);
@@ -139,7 +162,10 @@ impl Lane {
         };
         loop {
             while let Some(row) = self.shared.outbox.pop(&self.address) {
-                if let Err(error) = self.deliver(&*channel, row).await {
+                self.current = Some(row);
+                let delivered = self.deliver(&*channel, row).await;
+                self.current = None;
+                if let Err(error) = delivered {
                     self.shared.store_failed(&error);
                     self.shared.outbox.abandon(&self.address);
                     return;

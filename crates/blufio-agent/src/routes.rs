@@ -21,7 +21,7 @@ pub struct Rule {
     pub channel: Option<String>,
     /// Whose messages.
     pub from: From,
-    /// Only in the group with this title.
+    /// Only in the group with this title; `None` takes messages of private chats only.
     pub group: Option<String>,
     /// What happens to them.
     pub to: Target,
@@ -96,8 +96,12 @@ impl Routes {
         let is_owner = is_owner(message, owner);
         for rule in &self.rules {
             let here = rule.channel.as_ref().is_none_or(|channel| *channel == message.address.channel);
-            let group =
-                rule.group.as_ref().is_none_or(|title| message.chat == ChatKind::Group(title.clone()));
+            // What a group hears everybody in it hears: a rule takes messages of a group only if it says so.
+            let group = match (&rule.group, &message.chat) {
+                (None, ChatKind::Private) => true,
+                (Some(title), ChatKind::Group(heard)) => title == heard,
+                _ => false,
+            };
             if !here || !group {
                 continue;
             }
@@ -210,6 +214,23 @@ mod tests {
         );
         assert_eq!(routes.decide(&message("telegram", "3"), Some("1")), session("support/telegram:3"));
         assert_eq!(routes.decide(&message("carrier", "3"), Some("1")), Decision::Drop(Some("no".into())));
+    }
+
+    #[test]
+    fn t47_a_rule_without_a_group_takes_nothing_from_groups() {
+        let mut in_group = rule(From::Anyone, "trip", KeyPer::Chat);
+        in_group.group = Some("Trips".into());
+        let private = rule(From::Owner, "assistant", KeyPer::Person);
+        let routes = Routes { rules: vec![private, in_group, rule(From::Anyone, "support", KeyPer::Person)] };
+        let mut said = message("telegram", "1");
+        assert_eq!(routes.decide(&said, Some("1")), Decision::Session("assistant/owner".into()));
+        said.chat = ChatKind::Group("Foreign".into());
+        assert_eq!(routes.decide(&said, Some("1")), Decision::Drop(None), "not even the owner's");
+        said.chat = ChatKind::Group("Trips".into());
+        assert_eq!(routes.decide(&said, Some("1")), Decision::Session("trip/telegram:chat:77:5".into()));
+        said.chat = ChatKind::Private;
+        said.sender.id = "9".into();
+        assert_eq!(routes.decide(&said, Some("1")), Decision::Session("support/telegram:9".into()));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use blufio_core::channel::{Channel, InboundSink};
+use blufio_core::channel::{Channel, ChannelHealth, InboundSink};
 use blufio_core::store::StoreError;
 use thiserror::Error;
 use tokio::sync::Mutex;
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::deliver::{OWNER_SETTING, Sink};
 use crate::options::{AgentProgram, Options};
 use crate::outbox::Outbox;
+use crate::panics::caught;
 use crate::routes::Routes;
 use crate::shared::Shared;
 use crate::status::{self, Status};
@@ -69,11 +70,15 @@ impl Runtime {
 async fn receive(shared: Arc<Shared>, channel: Arc<dyn Channel>) {
     let mut stop = shared.stopping();
     let sink: Arc<dyn InboundSink> = Arc::new(Sink(Arc::clone(&shared)));
+    let door = Arc::clone(&sink);
     let stopped = Box::pin(async move {
         // A closed channel is a runtime that is gone: stop as well.
         let _ = stop.wait_for(|stop| *stop).await;
     });
-    channel.run(sink, stopped).await;
+    if let Err(panic) = caught(channel.run(sink, stopped)).await {
+        let words = format!("a defect of this program stopped it, restart to receive again: {panic}");
+        door.report(channel.name(), ChannelHealth::Failed(words));
+    }
 }
 
 fn known_agents(routes: &Routes, programs: &[AgentProgram]) -> Result<(), RuntimeError> {

@@ -5,6 +5,7 @@
 //! `open` loads or creates, `offer` gives the machine its deadlines and mail, `step` turns decisions into a draft,
 //! `draft` commits it.
 
+pub(crate) mod defect;
 mod draft;
 pub mod envelope;
 mod offer;
@@ -20,6 +21,7 @@ use blufio_core::store::{InboxRow, SessionStatus, StoreError, TimerRow};
 use blufio_lang::effect::{Effect, EffectId, ModelEffect, ModelPurpose};
 use blufio_lang::machine::Machine;
 
+use crate::attachments::Attachments;
 use crate::context;
 use crate::outbox::Outbox;
 use crate::perform::{Job, Origin, Running};
@@ -48,6 +50,9 @@ pub(crate) struct Session {
     pub history_start: i64,
     /// An effect is pending.
     pub pending: bool,
+    /// The channel's id of the message of a group that the next reply answers. A reply decided after a restart stands
+    /// without it.
+    pub quote: Option<String>,
     /// The pending effect was asked for in this process and has not been begun before.
     pub fresh: Option<EffectId>,
 }
@@ -76,6 +81,7 @@ pub(crate) struct Driver {
     /// Deadlines that are due and not taken, oldest first.
     timers: Vec<TimerRow>,
     timers_stale: bool,
+    attachments: Attachments,
     running: Option<Running>,
     /// Cancelled effects whose current call may not be cut short; what they say is journaled as late.
     abandoned: Vec<Running>,
@@ -96,6 +102,7 @@ impl Driver {
             mail_clipped: false,
             timers: Vec::new(),
             timers_stale,
+            attachments: Attachments::default(),
             running: None,
             abandoned: Vec::new(),
             draft: Draft::default(),
@@ -121,6 +128,7 @@ impl Driver {
 
     fn forget(&mut self) {
         self.session = None;
+        self.attachments = Attachments::default();
         self.running = None;
         self.abandoned.clear();
         self.draft = Draft::default();
@@ -140,6 +148,12 @@ impl Driver {
         self.forget();
     }
 
+    /// Whether the row of the session in memory has ended. One that began after the drop goes on.
+    async fn is_gone(&self) -> Result<bool, Trouble> {
+        let Some(id) = self.session.as_ref().and_then(|session| session.id) else { return Ok(true) };
+        Ok(self.shared.store.session_key(id).await.map_err(|e| self.trouble(e))?.is_none())
+    }
+
     async fn drive(&mut self) -> Result<(), Trouble> {
         loop {
             if self.shared.is_stopping() {
@@ -157,7 +171,7 @@ impl Driver {
             if self.wake.is_set() || self.mail_runs_low() {
                 continue;
             }
-            if self.running.is_none() && self.abandoned.is_empty() {
+            if self.running.is_none() && self.abandoned.is_empty() && !self.attachments.is_busy() {
                 return Ok(());
             }
             self.wait().await;
@@ -176,6 +190,7 @@ impl Driver {
         tokio::select! {
             () = self.wake.notify.notified() => {}
             () = running => {}
+            () = self.attachments.ready() => {}
             () = Running::any_ready(&mut self.abandoned) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
@@ -219,7 +234,7 @@ impl Driver {
 
     /// Reads what the wake-up was about.
     async fn look(&mut self) -> Result<(), Trouble> {
-        if self.wake.take(Reason::Dropped) {
+        if self.wake.take(Reason::Dropped) && self.is_gone().await? {
             self.discard();
         }
         self.mail_stale |= self.wake.take(Reason::Mail);

@@ -12,6 +12,7 @@ use blufio_core::store::{NewOutbox, Store, StoreError};
 use blufio_core::tool::{ToolHost, ToolManifest};
 use tokio::sync::{Notify, watch};
 
+use crate::breaker::Breaker;
 use crate::options::{Limits, Pairing, Price};
 use crate::outbox::Outbox;
 use crate::reload::Programs;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub price: Option<Price>,
     pub limits: Limits,
     pub supervisor: Supervisor,
+    pub breaker: Breaker,
     pub outbox: Outbox,
     /// A deadline was armed.
     pub timer_armed: Notify,
@@ -66,6 +68,7 @@ impl Shared {
             price: options.price,
             limits: options.limits,
             supervisor,
+            breaker: Breaker::default(),
             outbox: Outbox::default(),
             timer_armed: Notify::new(),
             health: Mutex::default(),

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::options::Limits;
-use crate::session::{Driver, Session};
+use crate::panics::caught;
+use crate::session::{Driver, Session, defect};
 use crate::shared::{Shared, lock};
 
 /// Why a session is looked at.
@@ -148,14 +149,24 @@ async fn work(shared: Arc<Shared>, key: String, wake: Arc<Wake>) {
     loop {
         if permit.is_some() {
             let session = shared.supervisor.uncache(&key);
-            if let Some(session) =
-                Driver::new(Arc::clone(&shared), key.clone(), Arc::clone(&wake), session).run().await
-            {
-                shared.supervisor.cache(session);
+            let driver = Driver::new(Arc::clone(&shared), key.clone(), Arc::clone(&wake), session);
+            match caught(driver.run()).await {
+                Ok(Some(session)) => shared.supervisor.cache(session),
+                Ok(None) => {}
+                Err(panic) => parked(&shared, &key, &panic).await,
             }
         }
         if shared.supervisor.retire(&key, &wake, shared.is_stopping()) {
             return;
         }
+    }
+}
+
+/// A panic ends the work on its session, not this task: the key must not stay taken.
+async fn parked(shared: &Arc<Shared>, key: &str, panic: &str) {
+    match caught(defect::park(shared, key, panic)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => shared.store_failed(&error),
+        Err(again) => tracing::error!(session = key, again, "a panicked session could not be parked"),
     }
 }

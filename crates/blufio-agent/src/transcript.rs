@@ -55,8 +55,9 @@ pub(crate) fn text_turn(role: Role, text: &str) -> Turn {
     Turn { role, blocks: vec![Block::Text { text: text.to_string() }], raw: None }
 }
 
-/// A message as history holds it: own words plain (with the name where many speak), others' words fenced.
-pub(crate) fn message_turn(message: &Inbound) -> Turn {
+/// A message as history holds it: own words plain (with the name where many speak), others' words fenced, its
+/// attachments in blocks of their own: images before the words, as models read them best, names of others after.
+pub(crate) fn message_turn(message: &Inbound, attachments: Vec<Block>) -> Turn {
     let mut text = if message.own_words {
         message.text.clone()
     } else {
@@ -65,17 +66,21 @@ pub(crate) fn message_turn(message: &Inbound) -> Turn {
     if let Some(quoted) = &message.quoted {
         text = format!("{}\n{text}", context::fence("forwarded", Some("quoted"), quoted));
     }
-    for attachment in &message.attachments {
-        text.push_str(&format!("\n[attachment: {}]", attachment.media_type));
-    }
     if let ChatKind::Group(_) = message.chat {
         let name: String = message.sender.name.chars().filter(|c| !c.is_control()).take(64).collect();
         text = format!("{name}: {text}");
     }
-    if text.trim().is_empty() {
+    if text.trim().is_empty() && attachments.is_empty() {
         text = "(empty message)".to_string();
     }
-    text_turn(Role::User, &text)
+    let (mut blocks, lines): (Vec<_>, Vec<_>) =
+        attachments.into_iter().partition(|block| matches!(block, Block::Image { .. }));
+    // Providers refuse empty texts.
+    if !text.trim().is_empty() {
+        blocks.push(Block::Text { text });
+    }
+    blocks.extend(lines);
+    Turn { role: Role::User, blocks, raw: None }
 }
 
 /// Ids of the tool calls in a turn.

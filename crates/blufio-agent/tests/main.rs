@@ -9,8 +9,11 @@
     reason = "tests report by panicking"
 )]
 
+mod attachments;
 mod conversation;
 mod crash;
+mod defects;
+mod gated;
 mod history;
 mod outbox;
 mod time;

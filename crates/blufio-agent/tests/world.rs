@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scripted world.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use blufio_agent::routes::{From, KeyPer, Routes, Rule, Target};
 use blufio_agent::{AgentProgram, Handle, Limits, Options, Runtime};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
-use blufio_core::message::{Address, ChatKind, Inbound, Sender};
+use blufio_core::message::{Address, Attachment, ChatKind, Inbound, Sender};
 use blufio_core::model::{
     Block, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, RawContent, Role,
     StopReason, Turn, Usage,
@@ -160,6 +160,14 @@ pub struct FakeChannel {
     pub send_errors: Mutex<VecDeque<SendError>>,
     pub edit_errors: Mutex<VecDeque<SendError>>,
     pub typing: Mutex<usize>,
+    /// Files by handle.
+    pub files: Mutex<HashMap<String, Vec<u8>>>,
+    /// Results of the next downloads, before the files are given again.
+    pub fetch_errors: Mutex<VecDeque<SendError>>,
+    /// Handles that were asked for.
+    pub fetched: Mutex<Vec<String>>,
+    /// (text, message) of what was sent as an answer to a message.
+    pub quotes: Mutex<Vec<(String, String)>>,
 }
 
 impl Channel for FakeChannel {
@@ -172,6 +180,7 @@ impl Channel for FakeChannel {
     }
 
     fn split(&self, text: &str) -> Vec<String> {
+        assert!(!text.contains("split panics"), "split panics");
         text.chars().collect::<Vec<_>>().chunks(200).map(|chunk| chunk.iter().collect()).collect()
     }
 
@@ -181,6 +190,7 @@ impl Channel for FakeChannel {
 
     fn send<'a>(&'a self, to: &'a Address, text: &'a str) -> BoxFuture<'a, Result<String, SendError>> {
         Box::pin(async move {
+            assert!(to.chat != "send panics", "send panics");
             let error = self.send_errors.lock().unwrap().pop_front();
             if let Some(
                 error @ (SendError::NotSent { .. }
@@ -199,6 +209,27 @@ impl Channel for FakeChannel {
                 texts: vec![text.into()],
             });
             error.map_or(Ok(id), Err)
+        })
+    }
+
+    fn reply<'a>(
+        &'a self,
+        to: &'a Address,
+        text: &'a str,
+        message_id: &'a str,
+    ) -> BoxFuture<'a, Result<String, SendError>> {
+        self.quotes.lock().unwrap().push((text.into(), message_id.into()));
+        self.send(to, text)
+    }
+
+    fn fetch<'a>(&'a self, file: &'a Attachment, _: u64) -> BoxFuture<'a, Result<Vec<u8>, SendError>> {
+        Box::pin(async move {
+            self.fetched.lock().unwrap().push(file.handle.clone());
+            if let Some(error) = self.fetch_errors.lock().unwrap().pop_front() {
+                return Err(error);
+            }
+            let bytes = self.files.lock().unwrap().get(&file.handle).cloned();
+            bytes.ok_or_else(|| SendError::Permanent { method: "fetch", reason: "no such file".into() })
         })
     }
 
@@ -233,6 +264,8 @@ pub struct FakeTools {
     pub calls: Mutex<Vec<ToolRequest>>,
     /// A call of `post.send` never ends.
     pub hang: Mutex<bool>,
+    /// A call of `time.now` panics.
+    pub panic: Mutex<bool>,
 }
 
 impl ToolHost for FakeTools {
@@ -261,6 +294,7 @@ impl ToolHost for FakeTools {
                 std::future::pending::<()>().await;
             }
             match request.tool.as_str() {
+                "time.now" if *self.panic.lock().unwrap() => panic!("the tool panics"),
                 "time.now" => Ok("12:00".into()),
                 "post.send" => Ok("posted".into()),
                 "files.read" => Ok(format!(
@@ -330,8 +364,16 @@ impl World {
                 send_errors: Mutex::default(),
                 edit_errors: Mutex::default(),
                 typing: Mutex::default(),
+                files: Mutex::default(),
+                fetch_errors: Mutex::default(),
+                fetched: Mutex::default(),
+                quotes: Mutex::default(),
             }),
-            tools: Arc::new(FakeTools { calls: Mutex::default(), hang: Mutex::new(false) }),
+            tools: Arc::new(FakeTools {
+                calls: Mutex::default(),
+                hang: Mutex::new(false),
+                panic: Mutex::new(false),
+            }),
             programs: vec![agent(text)],
             limits: Limits::default(),
         }
@@ -344,7 +386,11 @@ impl World {
 
     pub fn routes(&self) -> Routes {
         let to = Target::Agent { agent: self.programs[0].program.name.clone(), key: KeyPer::Person };
-        Routes { rules: vec![Rule { channel: None, from: From::Anyone, group: None, to }] }
+        let rule = |group: Option<&str>| {
+            let group = group.map(str::to_string);
+            Rule { channel: None, from: From::Anyone, group, to: to.clone() }
+        };
+        Routes { rules: vec![rule(None), rule(Some("Tea"))] }
     }
 
     pub fn options(&self) -> Options {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::BoxFuture;
-use crate::message::{Address, Inbound};
+use crate::message::{Address, Attachment, Inbound};
 
 /// How a channel gives messages to the runtime.
 pub trait InboundSink: Send + Sync {
@@ -124,6 +124,25 @@ pub trait Channel: Send + Sync {
     fn edits(&self) -> bool;
     /// Sends one message (as `split` gives it) and returns the channel's id of it.
     fn send<'a>(&'a self, to: &'a Address, text: &'a str) -> BoxFuture<'a, Result<String, SendError>>;
+    /// As `send`, shown as the answer to a message of the chat where the channel can; that message may be gone by then.
+    fn reply<'a>(
+        &'a self,
+        to: &'a Address,
+        text: &'a str,
+        _message_id: &'a str,
+    ) -> BoxFuture<'a, Result<String, SendError>> {
+        self.send(to, text)
+    }
+    /// The bytes of an attachment, at most `bytes_max`: a larger one is refused for good, never cut. Asked only for
+    /// messages whose sender is authorised.
+    fn fetch<'a>(
+        &'a self,
+        _attachment: &'a Attachment,
+        _bytes_max: u64,
+    ) -> BoxFuture<'a, Result<Vec<u8>, SendError>> {
+        let reason = "this channel has no attachments".to_string();
+        Box::pin(async move { Err(SendError::Permanent { method: "fetch", reason }) })
+    }
     /// Replaces a message's text; setting the same text twice succeeds. `partial` marks an edit of a stream that
     /// may be skipped when the channel's rate limit leaves no room.
     fn edit<'a>(

@@ -42,6 +42,9 @@ pub struct Attachment {
     pub handle: String,
     /// Bytes, as the channel says.
     pub bytes: Option<u64>,
+    /// Name for display; control characters are already made visible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// One inbound message.

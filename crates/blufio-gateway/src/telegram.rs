@@ -17,12 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
 use blufio_core::clock::Clock;
-use blufio_core::message::Address;
+use blufio_core::message::{Address, Attachment};
 use blufio_core::secret::Secret;
 use thiserror::Error;
 
 use client::Client;
-pub use files::FetchError;
 use limits::Limiter;
 pub use limits::{Rate, RateLimits};
 
@@ -155,6 +154,23 @@ impl Channel for Telegram {
 
     fn send<'a>(&'a self, to: &'a Address, text: &'a str) -> BoxFuture<'a, Result<String, SendError>> {
         Box::pin(self.send_message(to, text, None))
+    }
+
+    fn reply<'a>(
+        &'a self,
+        to: &'a Address,
+        text: &'a str,
+        message_id: &'a str,
+    ) -> BoxFuture<'a, Result<String, SendError>> {
+        Box::pin(self.send_message(to, text, message_id.parse().ok()))
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        attachment: &'a Attachment,
+        bytes_max: u64,
+    ) -> BoxFuture<'a, Result<Vec<u8>, SendError>> {
+        Box::pin(self.fetch_file(&attachment.handle, bytes_max))
     }
 
     fn edit<'a>(

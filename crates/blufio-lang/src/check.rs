@@ -183,6 +183,11 @@ pub struct ToolInfo {
     pub scope: ToolScope,
 }
 
+/// Most model calls on one way through steps.
+pub(crate) fn model_calls(program: &typed::Program, steps: &[typed::Step]) -> u32 {
+    bounds::calls_of(program, steps)
+}
+
 /// What is wrong with the types of a manifest; for those who load it.
 pub(crate) fn manifest_errors(info: &ToolInfo) -> Vec<String> {
     tools::manifest_errors(info)

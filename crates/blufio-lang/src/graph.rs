@@ -2,11 +2,24 @@
 //! The picture of an agent: states are nodes, arms, events and deadlines are arrows. Drawn from the typed program, so
 //! that a picture exists as soon as the names are right, and with the path of a session marked where one is known.
 
+mod folder;
+mod layout;
+mod measure;
+mod svg;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
+
+pub use folder::connect;
+pub use svg::to_svg;
 
 use serde::Serialize;
 
-use crate::typed::{Expr, ExprKind, Handler, HandlerAction, Program, Step, StepKind, SwitchValue, Trigger};
+use crate::check::model_calls;
+use crate::typed::{
+    Expr, ExprKind, Handler, HandlerAction, Program, State, Step, StepKind, SwitchValue, Trigger,
+};
 
 /// A drawable graph.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,6 +30,35 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     /// Arrows.
     pub edges: Vec<Edge>,
+    /// Which state asks which other agent; filled by [`connect`].
+    pub asks: Vec<Ask>,
+    /// What the routes send here; filled by [`connect`].
+    pub entries: Vec<Entry>,
+}
+
+impl Graph {
+    /// Index of the node where a session begins.
+    pub fn start(&self) -> usize {
+        self.nodes.iter().position(|node| node.kind == NodeKind::Start).unwrap_or(0)
+    }
+}
+
+/// A state that asks another agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ask {
+    /// Index of the node that asks.
+    pub from: usize,
+    /// The agent asked.
+    pub to: String,
+}
+
+/// A route that leads to an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// As written: `telegram from owner`, `http post /alerts as Alert`.
+    pub from: String,
+    /// `per person`, when written.
+    pub per: Option<String>,
 }
 
 /// A node.
@@ -26,7 +68,7 @@ pub struct Node {
     pub name: String,
     /// What it is.
     pub kind: NodeKind,
-    /// Second line: the visit cap.
+    /// Second line: the visit cap, and the most model calls that one visit makes.
     pub note: Option<String>,
 }
 
@@ -82,8 +124,15 @@ impl Highlight {
 
 /// Builds the graph of a program.
 pub fn graph(program: &Program) -> Graph {
-    let mut drawing =
-        Drawing { graph: Graph { agent: program.name.clone(), nodes: nodes(program), edges: Vec::new() } };
+    let mut drawing = Drawing {
+        graph: Graph {
+            agent: program.name.clone(),
+            nodes: nodes(program),
+            edges: Vec::new(),
+            asks: Vec::new(),
+            entries: Vec::new(),
+        },
+    };
     for (at, state) in program.states.iter().enumerate() {
         drawing.steps(at, &state.body, "", false);
         if let Some(cap) = state.cap {
@@ -113,11 +162,23 @@ fn nodes(program: &Program) -> Vec<Node> {
         .map(|(at, state)| Node {
             name: state.name.clone(),
             kind: if at == program.start.0 as usize { NodeKind::Start } else { NodeKind::State },
-            note: state.cap.map(|cap| {
-                format!("max {} per {}", cap.visits_max, if cap.per_event { "event" } else { "session" })
-            }),
+            note: note(program, state),
         })
         .collect()
+}
+
+/// The cap of a state and the cost of a visit.
+fn note(program: &Program, state: &State) -> Option<String> {
+    let cap = state
+        .cap
+        .map(|cap| format!("max {} per {}", cap.visits_max, if cap.per_event { "event" } else { "session" }));
+    let calls = match model_calls(program, &state.body) {
+        0 => None,
+        1 => Some("1 model call".to_string()),
+        calls => Some(format!("{calls} model calls")),
+    };
+    let parts: Vec<String> = cap.into_iter().chain(calls).collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 struct Drawing {

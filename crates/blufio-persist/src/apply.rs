@@ -3,7 +3,8 @@
 
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Committed, InboxBatch, LedgerRow, NewOutbox, OutboxUpdate, SessionStatus, StepCommit, StoreError, TimerKind,
+    Committed, InboxBatch, LedgerRow, NewOutbox, OutboxUpdate, SessionStatus, StepCommit, StoreError,
+    TimerKind,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -11,7 +12,11 @@ use crate::rows::{outbox_number, status_number, timer_number, to_json};
 use crate::world;
 use crate::writer::store_error;
 
-pub(crate) fn run(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, StoreError> {
+pub(crate) fn run(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<usize, StoreError> {
     connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters)).map_err(|e| store_error(&e))
 }
 

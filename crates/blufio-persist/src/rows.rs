@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Between rows and values.
 
-use blufio_core::store::{InboxRow, OutboxRow, OutboxState, SessionRow, SessionStatus, StoreError, TimerKind, TimerRow};
+use blufio_core::store::{
+    InboxRow, OutboxRow, OutboxState, SessionRow, SessionStatus, StoreError, TimerKind, TimerRow,
+};
 use rusqlite::Row;
 use rusqlite::types::Type;
 

@@ -9,7 +9,8 @@ use blufio_core::BoxFuture;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
     Committed, InboxBatch, InboxRow, JournalRecord, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState,
-    OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow,
+    TranscriptRow,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use tokio::sync::{mpsc, oneshot};
@@ -177,7 +178,8 @@ impl Store for SqliteStore {
     }
 
     fn timers_due(&self, now_ms: UnixMs, limit: u32) -> BoxFuture<'_, Result<Vec<TimerRow>, StoreError>> {
-        let sql = format!("SELECT {} FROM timers WHERE due_ms <= ?1 ORDER BY due_ms, id LIMIT ?2", rows::TIMER);
+        let sql =
+            format!("SELECT {} FROM timers WHERE due_ms <= ?1 ORDER BY due_ms, id LIMIT ?2", rows::TIMER);
         Box::pin(self.many(sql, (now_ms, limit), rows::timer))
     }
 

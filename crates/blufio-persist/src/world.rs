@@ -21,12 +21,19 @@ pub(crate) fn question(row: &Row<'_>) -> rusqlite::Result<QuestionRow> {
         id: row.get(0)?,
         session: row.get(1)?,
         key: row.get(2)?,
-        asking: Asking { visit: row.get::<_, i64>(3)?.cast_unsigned(), number: row.get(4)?, call: row.get(5)? },
+        asking: Asking {
+            visit: row.get::<_, i64>(3)?.cast_unsigned(),
+            number: row.get(4)?,
+            call: row.get(5)?,
+        },
         question: rows::json(row, 6)?,
     })
 }
 
-pub(crate) fn change_questions(connection: &Connection, changes: &[QuestionChange]) -> Result<(), StoreError> {
+pub(crate) fn change_questions(
+    connection: &Connection,
+    changes: &[QuestionChange],
+) -> Result<(), StoreError> {
     for change in changes {
         match &change.question {
             None => run(connection, "DELETE FROM questions WHERE id = ?1", [change.id])?,
@@ -91,7 +98,14 @@ fn ask(
     run(
         connection,
         "INSERT INTO questions (session, key, visit, number, call, question) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![session, c.key, new.asking.visit.cast_signed(), new.asking.number, new.asking.call, to_json(&question)?],
+        params![
+            session,
+            c.key,
+            new.asking.visit.cast_signed(),
+            new.asking.number,
+            new.asking.call,
+            to_json(&question)?
+        ],
     )?;
     Ok(connection.last_insert_rowid())
 }
@@ -105,7 +119,9 @@ fn close_questions(
     let sql = "SELECT question FROM questions WHERE session = ?1 AND visit = ?2 AND number = ?3";
     let read = || -> rusqlite::Result<Vec<Question>> {
         let mut statement = connection.prepare_cached(sql)?;
-        statement.query_map(params![session, close.visit.cast_signed(), close.number], |row| rows::json(row, 0))?.collect()
+        statement
+            .query_map(params![session, close.visit.cast_signed(), close.number], |row| rows::json(row, 0))?
+            .collect()
     };
     for question in read().map_err(|e| store_error(&e))? {
         if let (Some(outbox), Some(mark)) = (question.outbox, &close.mark) {
@@ -124,7 +140,8 @@ fn rewrite(connection: &Connection, id: i64, text: &str) -> Result<Option<(i64, 
         return Ok(None);
     }
     let sql = "SELECT address FROM outbox WHERE id = ?1";
-    let address = connection.prepare_cached(sql).and_then(|mut s| s.query_row([id], |row| rows::json(row, 0)));
+    let address =
+        connection.prepare_cached(sql).and_then(|mut s| s.query_row([id], |row| rows::json(row, 0)));
     address.map(|address| Some((id, address))).map_err(|e| store_error(&e))
 }
 
@@ -139,7 +156,8 @@ fn progress(
         return Ok(None);
     };
     let sql = "SELECT outbox FROM progress WHERE session = ?1";
-    let known = connection.prepare_cached(sql).and_then(|mut s| s.query_row([session], |r| r.get(0)).optional());
+    let known =
+        connection.prepare_cached(sql).and_then(|mut s| s.query_row([session], |r| r.get(0)).optional());
     if let (true, Some(id)) = (edits, known.map_err(|e| store_error(&e))?)
         && let Some(touched) = rewrite(connection, id, text)?
     {
@@ -147,7 +165,8 @@ fn progress(
     }
     let new = NewOutbox { address: address.clone(), text: Some(text.clone()) };
     let Some(id) = insert_outbox(connection, Some(session), &[new], now_ms)?.pop() else { return Ok(None) };
-    let sql = "INSERT INTO progress VALUES (?1, ?2) ON CONFLICT (session) DO UPDATE SET outbox = excluded.outbox";
+    let sql =
+        "INSERT INTO progress VALUES (?1, ?2) ON CONFLICT (session) DO UPDATE SET outbox = excluded.outbox";
     run(connection, sql, [session, id])?;
     Ok(Some((id, address.clone())))
 }
@@ -200,9 +219,9 @@ pub(crate) fn reserve(
 ) -> Result<bool, StoreError> {
     run(connection, "DELETE FROM uses WHERE until_ms <= ?1", [now_ms])?;
     let sql = "SELECT count(*), coalesce(max(token = ?2), 0) FROM uses WHERE what = ?1";
-    let read = connection
-        .prepare_cached(sql)
-        .and_then(|mut s| s.query_row([what, token], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?))));
+    let read = connection.prepare_cached(sql).and_then(|mut s| {
+        s.query_row([what, token], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))
+    });
     let (taken, is_known) = read.map_err(|e| store_error(&e))?;
     if is_known || taken >= i64::from(most) {
         return Ok(is_known);

@@ -67,6 +67,8 @@ mod tests {
             arguments: arguments.into(),
             idempotency_key: "k".into(),
             folder: None,
+            hosts: Vec::new(),
+            commands: Vec::new(),
             now_ms: 0,
         }
     }

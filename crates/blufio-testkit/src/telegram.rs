@@ -58,6 +58,8 @@ struct State {
     calls: Vec<Call>,
     violations: Vec<String>,
     faults: Vec<(String, u32, Fault)>,
+    /// Files by their id.
+    files: BTreeMap<String, Vec<u8>>,
     /// Chats that refuse the bot, with the description of the refusal.
     refusing: BTreeMap<i64, String>,
     /// Number of the poll that is waiting now; a newer one ends it with a conflict.
@@ -158,6 +160,11 @@ impl Emulator {
         };
         self.shared.changed.notify_waiters();
         id
+    }
+
+    /// A file that messages may name; `getFile` and the download give it.
+    pub fn put_file(&self, id: &str, bytes: &[u8]) {
+        self.shared.lock().files.insert(id.to_string(), bytes.to_vec());
     }
 
     /// The next `count` calls of a method fail in this way.

@@ -108,7 +108,7 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Check(arguments) => return check::run(&arguments),
-        Command::Graph(arguments) => return graph::run(&arguments),
+        Command::Graph(arguments) => return graph::run(&arguments, cli.config.as_deref(), cli.data),
         Command::Explain(arguments) => return explain::run(&arguments),
         Command::Init(arguments) => return init::run(&arguments),
         Command::Demo(arguments) => return demo::run(&arguments),

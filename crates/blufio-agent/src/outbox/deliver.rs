@@ -60,6 +60,15 @@ impl Lane {
         }
     }
 
+    /// A panic happened at a row: nobody knows whether it was sent.
+    pub(super) async fn give_up(&mut self, id: i64, words: &str) -> Result<(), StoreError> {
+        let Some(row) = self.shared.store.outbox_row(id).await? else { return Ok(()) };
+        if !matches!(row.state, OutboxState::Sent | OutboxState::Failed | OutboxState::Uncertain) {
+            self.settle(&row, OutboxState::Uncertain, words).await?;
+        }
+        Ok(())
+    }
+
     fn forget(&mut self, id: i64) {
         self.streams.retain(|stream| stream.row != id);
         self.shared.outbox.hub.forget(id);
@@ -108,7 +117,7 @@ impl Lane {
         store
             .outbox_update(OutboxUpdate { count_attempt: true, ..update(row, OutboxState::Sending) })
             .await?;
-        match channel.send(&row.address, PLACEHOLDER).await {
+        match self.send(channel, row, PLACEHOLDER).await {
             Ok(message_id) => {
                 let placed =
                     OutboxUpdate { provider_id: Some(message_id), ..update(row, OutboxState::Placed) };
@@ -119,6 +128,13 @@ impl Lane {
                 self.settle(row, OutboxState::Failed, "the channel never answered").await
             }
             Err(error) => self.failed(row, OutboxState::Ready, &error).await,
+        }
+    }
+
+    async fn send(&self, channel: &dyn Channel, row: &OutboxRow, text: &str) -> Result<String, SendError> {
+        match self.shared.outbox.hub.quoted(row.id) {
+            Some(message_id) => channel.reply(&row.address, text, &message_id).await,
+            None => channel.send(&row.address, text).await,
         }
     }
 
@@ -150,10 +166,11 @@ impl Lane {
             .store
             .outbox_update(OutboxUpdate { count_attempt: true, ..update(row, OutboxState::Sending) })
             .await?;
-        match channel.send(&row.address, text).await {
+        match self.send(channel, row, text).await {
             Ok(message_id) => {
                 let sent = OutboxUpdate { provider_id: Some(message_id), ..update(row, OutboxState::Sent) };
                 self.shared.store.outbox_update(sent).await?;
+                self.forget(row.id);
                 Ok(Next::Settled)
             }
             Err(error @ SendError::Ambiguous { .. }) => {

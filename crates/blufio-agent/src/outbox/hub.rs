@@ -3,14 +3,18 @@
 //! closing settles between the two whether anything can have been shown. What must survive a crash is in the store.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use blufio_core::message::Address;
+
+use crate::shared::lock;
 
 /// All open streams.
 #[derive(Default)]
 pub(crate) struct Hub {
     streams: Mutex<HashMap<i64, Stream>>,
+    /// Rows that answer a message, with the channel's id of it.
+    quotes: Mutex<HashMap<i64, String>>,
 }
 
 struct Stream {
@@ -33,7 +37,7 @@ pub(crate) struct Shown {
 
 impl Hub {
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Stream>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.streams)
     }
 
     /// A stream row was committed; `claimed` when a placeholder may stand already (after a restart).
@@ -96,9 +100,20 @@ impl Hub {
         }
     }
 
+    /// The row answers a message. Only the process that decided so knows: after a restart it is sent without.
+    pub fn quote(&self, row: i64, message_id: String) {
+        lock(&self.quotes).insert(row, message_id);
+    }
+
+    /// What `quote` said.
+    pub fn quoted(&self, row: i64) -> Option<String> {
+        lock(&self.quotes).get(&row).cloned()
+    }
+
     /// The row is final.
     pub fn forget(&self, row: i64) {
         self.lock().remove(&row);
+        lock(&self.quotes).remove(&row);
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{FromEffect, Origin, Performed};
 use crate::context;
+use crate::panics::caught;
 use crate::session::envelope::{CallResult, RunProgress};
 use crate::shared::Shared;
 
@@ -124,11 +125,18 @@ async fn run(shared: &Shared, origin: &Origin, call: &ToolCall, at: usize, once:
     };
     let deadline = shared.clock.sleep(Duration::from_millis(shared.limits.tool_timeout_ms));
     tokio::select! {
-        result = shared.tools.call(&request) => match result {
+        result = caught(async { shared.tools.call(&request).await }) => match result.unwrap_or_else(|panic| Err(panicked(&panic, once))) {
             Ok(text) => Call::Result(text),
             Err(ToolError::Uncertain(words)) => Call::Unknown(format!("{UNKNOWN} ({words})")),
             Err(error) => Call::Error(error.to_string()),
         },
         () = deadline => if once { Call::Unknown(UNKNOWN.to_string()) } else { Call::Error("no answer in time".to_string()) },
     }
+}
+
+/// Nobody knows what a tool had done when it panicked.
+fn panicked(panic: &str, once: bool) -> ToolError {
+    tracing::error!(panic, "a tool panicked");
+    let words = "a defect of the tool".to_string();
+    if once { ToolError::Uncertain(words) } else { ToolError::Broken(words) }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Draft {
     pub journal: Vec<JournalRecord>,
     pub transcript: Vec<(Turn, i64)>,
     pub outbox: Vec<NewOutbox>,
+    /// Which of `outbox` answer which message.
+    pub quotes: Vec<(usize, String)>,
     /// Which of `outbox` is the stream of the next effect.
     pub stream_at: Option<usize>,
     pub close_streams: Vec<(i64, String)>,
@@ -55,6 +57,7 @@ impl Draft {
 struct After {
     addresses: Vec<Address>,
     closed: Vec<i64>,
+    quotes: Vec<(usize, String)>,
     stream_at: Option<usize>,
     armed: bool,
 }
@@ -72,8 +75,9 @@ impl Driver {
     pub(super) async fn commit(&mut self, now_ms: i64) -> Result<(), Trouble> {
         let Some(session) = &self.session else { return Ok(()) };
         let status = session.status();
-        let draft = std::mem::take(&mut self.draft);
+        let mut draft = std::mem::take(&mut self.draft);
         let after = After {
+            quotes: std::mem::take(&mut draft.quotes),
             addresses: draft.outbox.iter().map(|new| new.address.clone()).collect(),
             closed: draft.close_streams.iter().map(|(row, _)| *row).collect(),
             stream_at: draft.stream_at,
@@ -105,6 +109,8 @@ impl Driver {
                     self.shared.note(&error.to_string());
                     self.shared.clock.sleep(FULL_WAIT).await;
                 }
+                // What is in memory may be a session that was discarded meanwhile.
+                Err(StoreError::Refused(_)) if self.is_gone().await? => return Err(Trouble::Reload),
                 Err(error) => return Err(self.trouble(error)),
             }
         }
@@ -116,6 +122,11 @@ impl Driver {
         for (at, (row, address)) in committed.outbox.iter().zip(&after.addresses).enumerate() {
             if after.stream_at == Some(at) {
                 hub.open(*row, committed.session, address, false);
+            }
+        }
+        for (at, message_id) in after.quotes {
+            if let Some(row) = committed.outbox.get(at) {
+                hub.quote(*row, message_id);
             }
         }
         // A closed stream is older than what follows it: its lane hears of it first.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use blufio_core::message::ChatKind;
 use blufio_core::store::InboxRow;
 use blufio_lang::effect::{Disposition, Event};
 
@@ -56,14 +57,25 @@ impl Driver {
         while let Some(row) = self.mail.get(at) {
             let Some(session) = &self.session else { return Ok(false) };
             let event = Event::Message(Arc::new(program_message(row.id, &row.message)));
+            // Nothing but a history shows a model what came with a message.
+            let ready = !session.remembers() || self.attachments.is_ready(row.id, &row.message);
             match session.machine.disposition(&session.program.program, &event) {
+                Disposition::Take if !ready => {
+                    self.attachments.begin(&self.shared, row.id, &row.message);
+                    return Ok(false);
+                }
                 Disposition::Take => {
                     let Some(row) = self.mail.remove(at) else { break };
                     self.take_message(row, event).await?;
                     return Ok(true);
                 }
-                Disposition::Join if !row.joined => {
-                    self.draft.joined.push(row.id);
+                Disposition::Join => {
+                    if !ready {
+                        self.attachments.begin(&self.shared, row.id, &row.message);
+                    }
+                    if !row.joined {
+                        self.draft.joined.push(row.id);
+                    }
                     if let Some(row) = self.mail.get_mut(at) {
                         row.joined = true;
                     }
@@ -90,8 +102,11 @@ impl Driver {
         self.draft.journal.push(journal::message(row.id, "taken", &row.message));
         if let Some(session) = &mut self.session {
             session.address = Some(row.message.address.clone());
+            let in_group = row.message.chat != ChatKind::Private;
+            session.quote = row.message.message_id.clone().filter(|_| in_group);
+            let attachments = self.attachments.take(row.id, &row.message);
             if session.remembers() {
-                session.remember(&mut self.draft, transcript::message_turn(&row.message));
+                session.remember(&mut self.draft, transcript::message_turn(&row.message, attachments));
             }
         }
         self.step(event, Cause::Event, now_ms).await

@@ -54,6 +54,7 @@ impl Driver {
             window: None,
             history_start: row.history_start,
             pending: row.pending,
+            quote: None,
             fresh: None,
         });
         Ok(true)
@@ -78,6 +79,7 @@ impl Driver {
             window: Some(Window::default()),
             history_start: 0,
             pending: false,
+            quote: None,
             fresh: None,
         });
         let now_ms = self.shared.clock.now_ms();

@@ -108,6 +108,11 @@ impl Driver {
             self.shared.outbox.hub.close(row);
             self.draft.close_streams.push((row, first));
         }
+        if stream.is_none()
+            && let Some(message_id) = session.quote.take()
+        {
+            self.draft.quotes.push((self.draft.outbox.len(), message_id));
+        }
         self.draft.outbox.extend(parts.map(|part| NewOutbox { address: address.clone(), text: Some(part) }));
     }
 
@@ -193,13 +198,20 @@ impl Driver {
     /// becomes part of it. What the call will send is fixed here, so that a crash repeats the same call.
     fn read_history(&mut self, effect: &ModelEffect) {
         let Some(session) = &mut self.session else { return };
-        let (joined, kept): (Vec<_>, Vec<_>) = self.mail.drain(..).partition(|row| row.joined);
+        // One whose attachments are not here yet waits for the next step, and so do those behind it.
+        let mut in_order = true;
+        let attachments = &self.attachments;
+        let (joined, kept): (Vec<_>, Vec<_>) = self.mail.drain(..).partition(|row| {
+            in_order &= !row.joined || attachments.is_ready(row.id, &row.message);
+            row.joined && in_order
+        });
         self.mail = kept.into();
         for row in joined {
             self.draft.joined.retain(|id| *id != row.id);
             self.draft.consumed.push(row.id);
             self.draft.journal.push(journal::message(row.id, "joined", &row.message));
-            session.remember(&mut self.draft, message_turn(&row.message));
+            let attachments = self.attachments.take(row.id, &row.message);
+            session.remember(&mut self.draft, message_turn(&row.message, attachments));
         }
         let turn = matches!(effect.purpose, ModelPurpose::Turn { .. });
         let window = session.window.get_or_insert_default();
@@ -222,12 +234,14 @@ impl Driver {
 
     /// A row for the text to come, where the channel can show it; a row of an earlier step of the same answer is kept.
     fn open_stream(&mut self) {
-        let Some(session) = &self.session else { return };
+        let Some(session) = &mut self.session else { return };
         let Some(address) = session.address.clone() else { return };
         let open = session.id.and_then(|id| self.shared.outbox.hub.row_of(id)).is_some();
         let edits = self.shared.channel(&address).is_some_and(|channel| channel.edits());
         if !open && edits {
-            self.draft.stream_at = Some(self.draft.outbox.len());
+            let at = self.draft.outbox.len();
+            self.draft.stream_at = Some(at);
+            self.draft.quotes.extend(session.quote.take().map(|message_id| (at, message_id)));
             self.draft.outbox.push(NewOutbox { address, text: None });
         }
     }

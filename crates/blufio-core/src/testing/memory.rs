@@ -8,7 +8,8 @@ use crate::BoxFuture;
 use crate::message::{Inbound, UnixMs};
 use crate::store::{
     Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    QuestionRow, SessionRow, SessionStatus, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    QuestionRow, SessionRow, SessionStatus, StepCommit, Store, StoreError, StoreTotals, TimerRow,
+    TranscriptRow,
 };
 
 mod change;

@@ -63,7 +63,8 @@ fn read_message(message: Message, update_id: i64, me: &Me) -> Meaning {
     let is_forwarded =
         message.forward_origin.is_some() || message.forward_date.is_some() || message.is_automatic_forward;
     let own_words = !is_forwarded && message.via_bot.is_none();
-    let attachments: Vec<Attachment> = photo(message.photo.as_deref().unwrap_or(&[])).into_iter().collect();
+    let attachments: Vec<Attachment> =
+        photo(message.photo.as_deref().unwrap_or(&[])).into_iter().chain(media(&message)).collect();
     let text = message.text.as_deref().or(message.caption.as_deref()).unwrap_or("");
     if text.trim().is_empty() && attachments.is_empty() {
         return Meaning::Ignored("a message without words");
@@ -151,7 +152,36 @@ fn photo(sizes: &[PhotoSize]) -> Option<Attachment> {
         media_type: "image/jpeg".to_string(),
         handle: size.file_id.clone(),
         bytes: size.file_size,
+        name: None,
     })
+}
+
+/// Everything else that Telegram gives as a file.
+fn media(message: &Message) -> Option<Attachment> {
+    let kinds = [
+        (&message.document, "file", "application/octet-stream"),
+        (&message.audio, "audio", "audio/mpeg"),
+        (&message.voice, "voice message", "audio/ogg"),
+        (&message.video, "video", "video/mp4"),
+        (&message.video_note, "video message", "video/mp4"),
+    ];
+    kinds.into_iter().find_map(|(media, kind, media_type)| {
+        let media = media.as_ref()?;
+        let media_type =
+            media.mime_type.as_deref().filter(|named| is_media_type(named)).unwrap_or(media_type);
+        Some(Attachment {
+            media_type: media_type.to_string(),
+            handle: media.file_id.clone()?,
+            bytes: media.file_size,
+            name: Some(display_name(media.file_name.as_deref().unwrap_or(kind))),
+        })
+    })
+}
+
+/// The sender's program names the type, so it is anything until it looks like one.
+fn is_media_type(named: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'+' | b'-' | b'_');
+    named.len() <= 100 && named.bytes().all(plain) && named.matches('/').count() == 1
 }
 
 /// Any number as seconds; nonsense is the beginning of time. The date is only shown, nothing depends on it.

@@ -51,14 +51,6 @@ struct SendChatAction {
 }
 
 impl Telegram {
-    /// Sends one message as an answer to another one, which may be gone by then.
-    ///
-    /// # Errors
-    /// As `Channel::send`.
-    pub async fn reply(&self, to: &Address, text: &str, message_id: &str) -> Result<String, SendError> {
-        self.send_message(to, text, message_id.parse().ok()).await
-    }
-
     pub(crate) async fn send_message(
         &self,
         to: &Address,

@@ -69,6 +69,21 @@ pub(crate) struct Message {
     pub text: Option<String>,
     pub caption: Option<String>,
     pub photo: Option<Vec<PhotoSize>>,
+    /// An animation comes as a document too, for programs that do not know it.
+    pub document: Option<Media>,
+    pub audio: Option<Media>,
+    pub voice: Option<Media>,
+    pub video: Option<Media>,
+    pub video_note: Option<Media>,
+}
+
+/// A file of any kind.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Media {
+    pub file_id: Option<String>,
+    pub file_name: Option<String>,
+    pub mime_type: Option<String>,
+    pub file_size: Option<u64>,
 }
 
 /// A message that is quoted, or the part of one.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel as _, InboundSink};
 use blufio_core::clock::Clock;
-use blufio_core::message::Address;
+use blufio_core::message::{Address, Attachment};
 use blufio_core::secret::Secret;
 use blufio_core::testing::ManualClock;
 use blufio_gateway::telegram::{Options, RateLimits, Telegram};
@@ -127,6 +127,11 @@ pub fn channel(url: &str, clock: &TestClock) -> Telegram {
 
 pub fn chat(chat: i64) -> Address {
     Address { channel: "telegram".into(), chat: chat.to_string(), thread: None }
+}
+
+/// A photo by the emulated server's handle of it.
+pub fn file(handle: &str) -> Attachment {
+    Attachment { media_type: "image/jpeg".into(), handle: handle.into(), bytes: None, name: None }
 }
 
 /// Waits for a condition that other tasks bring about. The limit only ends a test that has failed.

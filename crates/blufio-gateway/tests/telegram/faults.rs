@@ -4,7 +4,7 @@
 use blufio_core::channel::Channel as _;
 use serde_json::{Value, json};
 
-use crate::support::{Fault, TOKEN, World, chat, text_update, until};
+use crate::support::{Fault, TOKEN, World, chat, file, text_update, until};
 
 const FOUND_MS_MAX: i64 = 45_000;
 const HEALED_MS_MAX: i64 = 60_000;
@@ -141,7 +141,7 @@ async fn t24_the_token_is_in_no_word_that_leaves() {
         world.clock.manual.advance(1_000);
     }
     world.server.fault("getFile", Fault::Close);
-    words.push_str(&format!("{:?}", world.telegram.fetch("x").await));
+    words.push_str(&format!("{:?}", world.telegram.fetch(&file("x"), 1).await));
     running.stop().await;
     let secret = TOKEN.split_once(':').unwrap().1;
     assert!(!words.contains(secret) && !words.contains("http://"), "{words}");

@@ -6,10 +6,10 @@ use std::net::TcpListener;
 use blufio_core::channel::{Channel as _, SendError};
 use blufio_core::message::Address;
 use blufio_core::secret::Secret;
-use blufio_gateway::telegram::{ConfigError, FetchError, Options, Telegram};
+use blufio_gateway::telegram::{ConfigError, Options, Telegram};
 use serde_json::{Value, json};
 
-use crate::support::{Fault, World, channel, chat, text_update, until, within};
+use crate::support::{Fault, World, channel, chat, file, text_update, until, within};
 
 fn kind(error: &SendError) -> &'static str {
     match error {
@@ -247,33 +247,49 @@ async fn partial_edits_give_way_and_final_ones_wait() {
 }
 
 #[tokio::test]
-async fn t13_t42_photos_are_fetched_with_care() {
+async fn t13_t42_files_are_fetched_with_care() {
+    const FIVE_MB: u64 = 5 * 1024 * 1024;
     let world = World::new().await;
     let jpeg = [b"\xFF\xD8\xFF\xE0".to_vec(), vec![7; 100_000]].concat();
     world.server.add_file("photos/good.jpg", &jpeg);
-    world.server.add_file("photos/page.jpg", b"<html><script>");
-    world.server.add_file("photos/empty.jpg", b"");
     world.server.add_file("photos/liar.jpg", &[b"\xFF\xD8\xFF".to_vec(), vec![0; 5 * 1024 * 1024]].concat());
-    assert_eq!(world.telegram.fetch("photos/good.jpg").await.unwrap(), jpeg);
-    for bad in [
-        "photos/page.jpg",
-        "photos/empty.jpg",
-        "photos/liar.jpg",
-        "photos/none.jpg",
-        "../../etc/passwd",
-        "https://evil/x.jpg",
-    ] {
-        let answer = world.telegram.fetch(bad).await;
-        assert!(matches!(answer, Err(FetchError::Refused(_))), "{bad}: {answer:?}");
+    assert_eq!(world.telegram.fetch(&file("photos/good.jpg"), FIVE_MB).await.unwrap(), jpeg);
+    assert_eq!(
+        kind(&world.telegram.fetch(&file("photos/good.jpg"), 100_000).await.unwrap_err()),
+        "permanent"
+    );
+    for bad in ["photos/liar.jpg", "photos/none.jpg", "../../etc/passwd", "https://evil/x.jpg"] {
+        let answer = world.telegram.fetch(&file(bad), FIVE_MB).await;
+        assert!(matches!(answer, Err(SendError::Permanent { .. })), "{bad}: {answer:?}");
     }
     let result = |file: Value| Fault::Json(200, json!({"ok": true, "result": file}));
     for refused in [json!({"file_id": "x", "file_size": 6_000_000}), json!({"file_id": "x"})] {
         world.server.fault("getFile", result(refused));
-        assert!(matches!(world.telegram.fetch("x").await, Err(FetchError::Refused(_))));
+        let answer = world.telegram.fetch(&file("x"), FIVE_MB).await;
+        assert!(matches!(answer, Err(SendError::Permanent { .. })), "{answer:?}");
     }
     world.server.fault("getFile", Fault::refusal(400, "Bad Request: file is too big"));
-    let error = world.telegram.fetch("x").await.unwrap_err();
+    let error = world.telegram.fetch(&file("x"), u64::MAX).await.unwrap_err();
     assert!(error.to_string().contains("file is too big"), "{error}");
+    // What may work later is told apart from what never will.
+    world.server.fault("getFile", Fault::Close);
+    assert_eq!(kind(&world.telegram.fetch(&file("photos/good.jpg"), FIVE_MB).await.unwrap_err()), "not sent");
+    world.server.fault("getFile", Fault::retry_after(json!(7)));
+    assert_eq!(
+        kind(&world.telegram.fetch(&file("photos/good.jpg"), FIVE_MB).await.unwrap_err()),
+        "rate limited"
+    );
+    assert_eq!(world.telegram.fetch(&file("photos/good.jpg"), FIVE_MB).await.unwrap(), jpeg);
+    world.server.finish();
+}
+
+#[tokio::test]
+async fn t29_a_reply_names_its_message_which_may_be_gone() {
+    let world = World::new().await;
+    world.telegram.reply(&chat(-100), "yes", "17").await.unwrap();
+    let expected = json!({"chat_id": -100, "text": "yes",
+        "reply_parameters": {"message_id": 17, "allow_sending_without_reply": true}});
+    assert_eq!(world.server.nth("sendMessage", 1).await.parameters, expected);
     world.server.finish();
 }
 

@@ -22,7 +22,11 @@ type Answer = Result<Value, (u16, String)>;
 
 pub(super) async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    let path = head.uri.path().to_string();
+    // Some clients write the colon of the token as %3A.
+    let path = head.uri.path().replace("%3A", ":");
+    if let Some((token, file)) = path.strip_prefix("/file/bot").and_then(|rest| rest.split_once('/')) {
+        return download(&shared, token, file);
+    }
     let Some((token, method)) = path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')) else {
         return failure(404, "Not Found");
     };
@@ -53,6 +57,26 @@ pub(super) async fn handle(Extract(shared): Extract<Arc<Shared>>, request: Reque
                 Err((code, description)) => failure(code, &description),
             }
         }
+    }
+}
+
+/// The bytes of a file, at the path that `getFile` gave.
+fn download(shared: &Shared, token: &str, path: &str) -> Response {
+    let file = path.strip_prefix("files/").filter(|_| token == TOKEN);
+    match file.and_then(|id| shared.lock().files.get(id).cloned()) {
+        Some(bytes) => Response::new(Body::from(bytes)),
+        None => failure(404, "Not Found"),
+    }
+}
+
+fn get_file(shared: &Shared, given: &Map<String, Value>) -> Answer {
+    let id = given.get("file_id").and_then(Value::as_str).unwrap_or("");
+    match shared.lock().files.get(id) {
+        Some(bytes) => {
+            Ok(json!({"file_id": id, "file_unique_id": format!("u-{id}"), "file_size": bytes.len(),
+            "file_path": format!("files/{id}")}))
+        }
+        None => Err((400, "Bad Request: invalid file_id".into())),
     }
 }
 
@@ -90,6 +114,7 @@ async fn call(shared: &Arc<Shared>, method: &str, given: &Map<String, Value>) ->
         "getWebhookInfo" => {
             Ok(json!({"url": "", "has_custom_certificate": false, "pending_update_count": 0}))
         }
+        "getFile" => get_file(shared, given),
         "deleteMessage" => Ok(Value::Bool(true)),
         _ => Err((404, "Not Found".into())),
     }

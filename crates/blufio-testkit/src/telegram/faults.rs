@@ -37,7 +37,7 @@ pub(super) async fn answer(fault: &Fault) -> Response {
             respond(429, "application/json", body)
         }
         Fault::DoneButSilent | Fault::NotDoneAndSilent => {
-            // The head promises more bytes than come: the client sees the connection break within the answer.
+            // The body breaks off with an error: the client sees the connection close within the answer.
             let broken = futures_util::stream::iter([
                 Ok::<_, std::io::Error>(Bytes::new()),
                 Err(std::io::Error::other("cut")),

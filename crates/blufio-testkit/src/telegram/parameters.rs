@@ -49,7 +49,8 @@ fn multipart(text: &str, boundary: &str, out: &mut Map<String, Value>) {
         let Some(name) = head.split("name=\"").nth(1).and_then(|rest| rest.split('"').next()) else {
             continue;
         };
-        out.insert(name.to_string(), value(name, body.trim_end_matches("\r\n").to_string()));
+        // One line end belongs to the boundary, the others are the value's own.
+        out.insert(name.to_string(), value(name, body.strip_suffix("\r\n").unwrap_or(body).to_string()));
     }
 }
 

@@ -106,7 +106,8 @@ pub(super) async fn memory_is_scoped_and_forgotten(store: &dyn Store) {
     assert_eq!(good(store.recall(&scopes, "\" OR *", 5).await), [""; 0], "nothing in a query is syntax");
     assert_eq!(good(store.recall(&[], "tea", 5).await), [""; 0]);
     let mut step = next_step("a", &first);
-    step.extra.memories = vec![MemoryChange::Forget { scope: "person/1".into() }, keep("person/1", "new tea")];
+    step.extra.memories =
+        vec![MemoryChange::Forget { scope: "person/1".into() }, keep("person/1", "new tea")];
     good(store.commit(step).await);
     assert_eq!(good(store.recall(&scopes[..1], "green tea köln", 5).await), ["new tea"]);
 }
@@ -146,8 +147,7 @@ pub(super) async fn timers_have_kinds(store: &dyn Store) {
     let new = |kind, number| NewTimer { kind, visit: 1, number, due_ms: 10 + number };
     let mut step = first_step("a");
     step.timers = vec![(1, 0, 10)];
-    step.extra.timers =
-        vec![new(TimerKind::Wake, 1), new(TimerKind::Effect, 2), new(TimerKind::Effect, 3)];
+    step.extra.timers = vec![new(TimerKind::Wake, 1), new(TimerKind::Effect, 2), new(TimerKind::Effect, 3)];
     let first = good(store.commit(step).await);
     let mut step = next_step("a", &first);
     step.clear_timers = true;

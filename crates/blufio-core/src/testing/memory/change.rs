@@ -5,8 +5,7 @@ use super::{Mail, Tables, is_open};
 use crate::message::UnixMs;
 use crate::store::{
     Committed, InboxBatch, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    SessionRow, SessionStatus, StepCommit, StoreError, TimerKind, TimerRow,
-    TranscriptRow,
+    SessionRow, SessionStatus, StepCommit, StoreError, TimerKind, TimerRow, TranscriptRow,
 };
 
 fn refused<T>(reason: String) -> Result<T, StoreError> {
@@ -146,7 +145,8 @@ impl Tables {
             };
             row.session != session || is_live && !cleared && !commit.timers_fired.contains(id)
         });
-        let of_states = commit.timers.iter().map(|(visit, timer, due_ms)| (TimerKind::State, *visit, *timer, *due_ms));
+        let of_states =
+            commit.timers.iter().map(|(visit, timer, due_ms)| (TimerKind::State, *visit, *timer, *due_ms));
         let others = extra.timers.iter().map(|new| (new.kind, new.visit, new.number, new.due_ms));
         for (kind, visit, timer, due_ms) in of_states.chain(others).filter(|_| is_live) {
             self.last_timer += 1;

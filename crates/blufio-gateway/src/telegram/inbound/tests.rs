@@ -308,7 +308,28 @@ fn photos_come_in_the_largest_size_that_fits() {
         size("huge", 9000, Some(PHOTO_BYTES_MAX + 1))
     ]);
     let inbound = taken(message(json!({"text": null, "photo": sizes})));
-    let photo = Attachment { media_type: "image/jpeg".into(), handle: "large".into(), bytes: Some(200_000) };
+    let photo = Attachment {
+        media_type: "image/jpeg".into(),
+        handle: "large".into(),
+        bytes: Some(200_000),
+        name: None,
+    };
     assert_eq!((inbound.text.as_str(), inbound.attachments), ("", vec![photo]));
     is_ignored(message(json!({"text": null, "photo": [size("huge", 9000, Some(PHOTO_BYTES_MAX + 1))]})));
+}
+
+#[test]
+fn files_are_named_and_t44_never_believed() {
+    let document = json!({"file_id": "d", "file_name": "bill\u{202E}.pdf", "mime_type": "application/pdf", "file_size": 12_000});
+    let inbound = taken(message(json!({"text": null, "caption": "see", "document": document})));
+    let [bill] = &inbound.attachments[..] else { panic!("{inbound:?}") };
+    assert_eq!(
+        (inbound.text.as_str(), bill.media_type.as_str(), bill.bytes),
+        ("see", "application/pdf", Some(12_000))
+    );
+    assert_eq!(bill.name.as_deref(), Some("bill\u{FFFD}.pdf"));
+    let voice = json!({"file_id": "v", "duration": 36_000, "mime_type": "x\ny"});
+    let inbound = taken(message(json!({"text": null, "voice": voice})));
+    let [voice] = &inbound.attachments[..] else { panic!("{inbound:?}") };
+    assert_eq!((voice.media_type.as_str(), voice.name.as_deref()), ("audio/ogg", Some("voice message")));
 }

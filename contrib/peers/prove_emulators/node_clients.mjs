@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Both emulators seen by npm `@anthropic-ai/sdk` and `grammy`.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import Anthropic from '@anthropic-ai/sdk';
+import { Bot, GrammyError } from 'grammy';
+
+const program = spawn(process.argv[2], { stdio: ['pipe', 'pipe', 'inherit'] });
+const lines = createInterface({ input: program.stdout })[Symbol.asyncIterator]();
+const line = async () => JSON.parse((await lines.next()).value);
+const address = await line();
+const perform = async command => { program.stdin.write(JSON.stringify(command) + '\n'); return line(); };
+const holds = (fact, truth) => { console.log((truth ? 'ok    ' : 'WRONG ') + fact); if (!truth) process.exit(1); };
+const errorOf = async promise => { try { await promise; return null; } catch (error) { return error; } };
+
+const client = new Anthropic({ baseURL: address.anthropic, apiKey: 'key', maxRetries: 0 });
+const ask = { model: 'claude-haiku-5-5', max_tokens: 64, messages: [{ role: 'user', content: 'hi' }] };
+await perform({ do: 'answer', kind: 'text', text: 'Guten Tag, 漢字 🫖' });
+const streamed = await client.messages.stream(ask).finalMessage();
+holds('@anthropic-ai/sdk: a streamed text arrives whole', streamed.content[0].text === 'Guten Tag, 漢字 🫖' && streamed.stop_reason === 'end_turn');
+const input = { path: 'notes/tödo.md', deep: { a: [1, 2, { b: null }] } };
+await perform({ do: 'answer', kind: 'tool', name: 'files_read', input });
+const called = await client.messages.stream(ask).finalMessage();
+holds('@anthropic-ai/sdk: pieces of a tool call become its input', JSON.stringify(called.content[0].input) === JSON.stringify(input));
+await perform({ do: 'answer', kind: 'error', status: 529, type: 'overloaded_error' });
+holds('@anthropic-ai/sdk: 529', (await errorOf(client.messages.create(ask)))?.status === 529);
+await perform({ do: 'answer', kind: 'error', status: 429, type: 'rate_limit_error', retry_after: 0 });
+await perform({ do: 'answer', kind: 'text', text: 'after a retry' });
+const again = await new Anthropic({ baseURL: address.anthropic, apiKey: 'key', maxRetries: 2 }).messages.create(ask);
+holds('@anthropic-ai/sdk: a limit is retried', again.content[0].text === 'after a retry');
+await perform({ do: 'answer', kind: 'error_in_stream', type: 'overloaded_error' });
+holds('@anthropic-ai/sdk: an error behind status 200 is an error', /overloaded/i.test(String(await errorOf(client.messages.stream(ask).finalMessage()))));
+await perform({ do: 'answer', kind: 'cut', text: 'a few words that never end', bytes: 700 });
+holds('@anthropic-ai/sdk: a stream that breaks off is no whole answer', (await errorOf(client.messages.stream(ask).finalMessage())) !== null);
+
+const bot = new Bot(address.token, { client: { apiRoot: address.telegram } });
+await bot.init();
+holds('grammy: getMe', bot.botInfo.username === 'blufio_test_bot');
+const heard = new Promise(resolve => bot.on('message:text', context => resolve(context)));
+const running = bot.start({ timeout: 5 });
+await perform({ do: 'say', user: 7, text: 'hello' });
+const context = await heard;
+const sent = await context.reply('first 🫖');
+await context.api.editMessageText(7, sent.message_id, 'second');
+const [message] = await perform({ do: 'messages', chat: 7 });
+holds('grammy: long polling, a reply and an edit', message.text === 'second' && message.history[0] === 'first 🫖');
+const same = await errorOf(context.api.editMessageText(7, sent.message_id, 'second'));
+holds('grammy: message is not modified', same instanceof GrammyError && /not modified/.test(same.description));
+await perform({ do: 'limit', method: 'sendMessage', seconds: 2 });
+const limited = await errorOf(context.reply('x'));
+holds('grammy: 429 with its waiting time', limited.error_code === 429 && limited.parameters.retry_after === 2);
+const long = await errorOf(context.reply('🫖'.repeat(2049)));
+holds('grammy: 4,096 UTF-16 units and no more', long.error_code === 400 && /too long/.test(long.description));
+holds('grammy: sendChatAction', await context.replyWithChatAction('typing'));
+await perform({ do: 'file', id: 'f1', bytes: 'the bytes' });
+const file = await context.api.getFile('f1');
+const bytes = await (await fetch(`${address.telegram}/file/bot${address.token}/${file.file_path}`)).text();
+holds('grammy: getFile and the download', bytes === 'the bytes');
+await bot.stop();
+await running;
+const found = await perform({ do: 'violations' });
+holds('the emulators understood every call', found.telegram.length === 0 && found.anthropic.length === 0);
+program.stdin.end();
