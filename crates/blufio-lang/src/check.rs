@@ -183,6 +183,16 @@ pub struct ToolInfo {
     pub scope: ToolScope,
 }
 
+/// States that steps can lead to, by index.
+pub(crate) fn step_targets(steps: &[typed::Step]) -> Vec<u32> {
+    flow::targets(steps).into_iter().map(|state| state.0).collect()
+}
+
+/// Blocks directly inside a step.
+pub(crate) fn step_blocks(step: &typed::Step) -> Vec<&[typed::Step]> {
+    flow::blocks(step)
+}
+
 /// Most model calls on one way through steps.
 pub(crate) fn model_calls(program: &typed::Program, steps: &[typed::Step]) -> u32 {
     bounds::calls_of(program, steps)

@@ -9,6 +9,7 @@
 //! Modules in reading order.
 
 pub mod ast;
+pub mod authority;
 pub mod check;
 pub mod compile;
 pub mod diagnostic;

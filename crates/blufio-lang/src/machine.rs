@@ -12,7 +12,7 @@ mod execute;
 mod objects;
 mod parallel;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transition;
 
 pub use codec::DecodeError;

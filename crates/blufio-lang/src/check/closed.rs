@@ -224,7 +224,8 @@ pub(super) fn parts(expr: &Expr) -> Vec<&Expr> {
     }
 }
 
-fn can_overflow(expr: &Expr) -> bool {
+/// Whether arithmetic in an expression can fail.
+pub(super) fn can_overflow(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_))
         || parts(expr).into_iter().any(can_overflow)
 }

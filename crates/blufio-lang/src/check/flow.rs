@@ -166,7 +166,8 @@ pub(super) fn failure_targets(program: &Program) -> BTreeSet<usize> {
     out
 }
 
-fn handlers_in_force(program: &Program, state: usize) -> Vec<&Handler> {
+/// Handlers in force in a state: its own, then those of `anywhere` for other triggers.
+pub(super) fn handlers_in_force(program: &Program, state: usize) -> Vec<&Handler> {
     let own = &program.states[state].handlers;
     let inherited = program.anywhere.iter().filter(|h| !own.iter().any(|o| o.trigger == h.trigger));
     own.iter().chain(inherited).collect()

@@ -2,7 +2,7 @@
 //! The rulings of the language, one test each, on programs that are written by hand.
 
 mod constructs;
-mod front_end;
+pub mod front_end;
 mod properties;
 mod rulings;
 mod steps;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `blufio check [PATH]`: argv → sources → check → render → exit code.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use blufio_lang::authority::{self, Authority};
 use blufio_lang::diagnostic::{render, to_json};
 use clap::Args;
 use serde_json::{Value, json};
@@ -19,6 +21,13 @@ use crate::sources::SourceError;
 pub struct Arguments {
     /// Folder of agents, or one file (default: ./agents, else the working directory).
     path: Option<PathBuf>,
+    /// One row per state: its cap, its cost, what it does to the world, where it leads.
+    #[arg(long)]
+    table: bool,
+    /// Compare with an older version: what may be done, asked and spent now that could not before. Ends with 1 when
+    /// something is more.
+    #[arg(long, value_name = "OLD")]
+    diff: Option<PathBuf>,
     #[command(flatten)]
     data: DataArguments,
 }
@@ -50,12 +59,61 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         }
         Err(error) => return Err(error.into()),
     };
+    if let Some(old) = &arguments.diff
+        && !set.diagnostics.has_errors()
+    {
+        return compare(&programs::load(old)?, &set, arguments.data.is_json());
+    }
     if arguments.data.is_json() {
         output::json(&as_json(&set))?;
     } else {
         print(&set)?;
+        if arguments.table && !set.diagnostics.has_errors() {
+            output::data(&table(&set))?;
+        }
     }
     Ok(if set.diagnostics.has_errors() { INPUT_HAS_ERRORS } else { 0 })
+}
+
+/// Every agent of both folders; 1 when one of them may do or cost more.
+fn compare(old: &ProgramSet, new: &ProgramSet, json: bool) -> Result<u8> {
+    let (mut text, mut rows, mut is_more) = (String::new(), Vec::new(), false);
+    let nothing = Authority::default();
+    let known = |set: &ProgramSet| -> BTreeMap<String, Authority> {
+        set.checked.agents.iter().map(|a| (a.program.name.clone(), authority::authority(a))).collect()
+    };
+    let (before, after) = (known(old), known(new));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in names {
+        let (old, new) = (before.get(name).unwrap_or(&nothing), after.get(name).unwrap_or(&nothing));
+        for change in authority::diff(old, new) {
+            is_more |= change.is_more();
+            text.push_str(&format!("{name}: {change}\n"));
+            rows.push(json!({ "agent": name, "change": change.to_string(), "is_more": change.is_more() }));
+        }
+    }
+    if json {
+        output::json(&json!({ "is_more": is_more, "changes": rows }))?;
+    } else {
+        output::data(if text.is_empty() { "no difference in what may be done or spent\n" } else { &text })?;
+    }
+    Ok(if is_more { INPUT_HAS_ERRORS } else { 0 })
+}
+
+fn table(set: &ProgramSet) -> String {
+    let mut out = String::new();
+    for agent in &set.checked.agents {
+        out.push_str(&format!("\n{}\n", agent.program.name));
+        for row in authority::table(agent) {
+            let cap = row.cap.map(|cap| format!(", max {cap}")).unwrap_or_default();
+            out.push_str(&format!("  {}{cap}, {}\n", row.state, count(row.model_calls as usize, "model call")));
+            out.extend(row.powers.iter().map(|power| format!("      {power}\n")));
+            if !row.leads_to.is_empty() {
+                out.push_str(&format!("      → {}\n", row.leads_to.join(", ")));
+            }
+        }
+    }
+    out
 }
 
 fn as_json(set: &ProgramSet) -> Value {
@@ -67,6 +125,7 @@ fn as_json(set: &ProgramSet) -> Value {
             "states": agent.program.states.len(),
             "model_calls_per_event": agent.facts.calls_per_event,
             "worst_path": agent.facts.worst_path,
+            "powers": authority::authority(agent).powers.iter().map(|(power, at)| json!({ "power": power.to_string(), "states": at })).collect::<Vec<_>>(),
         })
     };
     json!({

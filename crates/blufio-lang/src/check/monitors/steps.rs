@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::check::closed::{can_overflow, step_expressions};
-use crate::check::flow::{handlers_in_force, is_failure, may_end};
+use crate::check::flow::{blocks, handlers_in_force, is_failure, may_end};
 use crate::check::steps::always_leaves;
 use crate::source::Span;
 use crate::typed::{
@@ -161,6 +161,8 @@ struct Scope {
     origin: Origin,
     /// Whether handlers may run while its effects are pending; not for items of a loop, where the loop waits.
     interruptible: bool,
+    /// Whether it is an item of a loop, which a failure costs and nothing else.
+    item: bool,
 }
 
 struct Builder<'p> {
@@ -204,7 +206,7 @@ impl<'p> Builder<'p> {
             let other = other.arrow;
             self.link(nodes.arrow, other);
         }
-        let scope = Scope { state: at, origin: Origin::Plain, interruptible: true };
+        let scope = Scope { state: at, origin: Origin::Plain, interruptible: true, item: false };
         let end = self.block(&state.body, Flow::one(nodes.enter), scope);
         self.arrive(&end, nodes.rest);
         for handler in handlers_in_force(program, at) {
@@ -367,7 +369,7 @@ impl<'p> Builder<'p> {
 
     fn interruptions(&mut self, wait: usize, at: usize) {
         let program = self.program;
-        let scope = Scope { state: at, origin: Origin::Plain, interruptible: false };
+        let scope = Scope { state: at, origin: Origin::Plain, interruptible: false, item: false };
         for handler in handlers_in_force(program, at) {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
             if is_failure(&handler.trigger) || waits(steps) || is_put_off(&handler.trigger) {
@@ -450,21 +452,19 @@ impl<'p> Builder<'p> {
         let first = self.nodes.len();
         let times = self.times;
         self.times = times.saturating_mul(each.items_max);
-        let item = Scope { interruptible: false, ..scope };
+        let item = Scope { interruptible: false, item: true, ..scope };
         let way = self.way(step, Choice::Arm(0), &Flow::one(hub), item);
         let end = self.block(&each.steps, way, item);
-        self.arrive(&end, hub);
         self.times = times;
         let mut bounded = each.within.is_some();
         bounded |= self.nodes[first..].iter().all(|node| !matches!(node.what, What::Wait { bounded: false }));
         self.nodes[hub].what = What::Wait { bounded };
         for node in first..self.nodes.len() {
-            if matches!(self.nodes[node].what, What::Did(_) | What::Asked(_) | What::Arm(..)) {
-                self.nodes[hub].again.push(node);
-                self.nodes[node].again.push(hub);
-            }
+            self.nodes[hub].again.push(node);
+            self.nodes[node].again.push(hub);
         }
         flow.ends = vec![hub];
+        flow.ends.extend(end.ends);
         self.go_on(step, &flow, scope)
     }
 
@@ -480,6 +480,9 @@ impl<'p> Builder<'p> {
 
     /// A failure goes to the state's handler, then to that of `anywhere`; a failure of that one parks the session.
     fn raise(&mut self, from: usize, trigger: &Trigger, scope: Scope) {
+        if scope.item && *trigger != Trigger::Uncertain {
+            return;
+        }
         let program = self.program;
         let at = scope.state;
         let runs = |handler: &&'p Handler| handler.trigger == *trigger && matches!(handler.action, HandlerAction::Run { .. });
@@ -511,7 +514,8 @@ impl<'p> Builder<'p> {
         self.link(from, node);
         let HandlerAction::Run { steps, .. } = &handler.action else { return };
         let times = std::mem::replace(&mut self.times, 1);
-        let end = self.block(steps, Flow::one(node), Scope { state: at, origin, interruptible: true });
+        let scope = Scope { state: at, origin, interruptible: true, item: false };
+        let end = self.block(steps, Flow::one(node), scope);
         self.times = times;
         self.arrive(&end, self.arrows[at].late);
     }
@@ -536,7 +540,7 @@ fn waits(steps: &[Step]) -> bool {
                 | StepKind::Each(_)
                 | StepKind::Together(_)
                 | StepKind::Later(_)
-        ) || super::super::flow::blocks(step).into_iter().any(waits)
+        ) || blocks(step).into_iter().any(waits)
     })
 }
 

@@ -15,6 +15,11 @@ include!("../../../tests/environment.rs");
 
 /// The agents of a folder given as files separated by `=== file NAME` lines; panics with the findings if there are any.
 pub fn agents(text: &str) -> Vec<crate::typed::Program> {
+    checked(text).into_iter().map(|agent| agent.program).collect()
+}
+
+/// Like [`agents`], with what the proofs found out.
+pub fn checked(text: &str) -> Vec<crate::check::CheckedAgent> {
     let mut sources = SourceMap::default();
     for (index, file) in text.split("=== file ").enumerate() {
         let (name, body) = if index == 0 { ("a.agent", file) } else { file.split_once('\n').unwrap() };
@@ -22,7 +27,7 @@ pub fn agents(text: &str) -> Vec<crate::typed::Program> {
     }
     let (checked, diagnostics) = check(&sources, &environment());
     assert!(!diagnostics.has_errors(), "{}", crate::diagnostic::render(&diagnostics, &sources, false));
-    checked.agents.into_iter().map(|agent| agent.program).collect()
+    checked.agents
 }
 
 fn session(text: &str) -> Session {
