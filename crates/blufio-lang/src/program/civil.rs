@@ -59,6 +59,12 @@ pub fn print_moment(moment_ms: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
+/// `2026-11-21 09:30` in a zone; `None` for a zone or a moment that does not exist.
+pub fn print_moment_in(moment_ms: i64, zone: &str) -> Option<String> {
+    let zoned = jiff::Timestamp::from_millisecond(moment_ms).ok()?.in_tz(zone).ok()?;
+    Some(zoned.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
 /// `4h 30m`; parts that are zero are left out.
 pub fn print_duration(duration_ms: i64) -> String {
     let mut rest = duration_ms.unsigned_abs();

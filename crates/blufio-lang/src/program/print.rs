@@ -1,16 +1,40 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How values print: for people (rulings 5 and 18), and for prompts, where compound values are JSON. Moments print as
-//! UTC until the runtime knows a person's zone.
-
-use serde_json::{Map, Value as Json, json};
+//! How values print: for people, in the agent's language and zone (rulings 5 and 18), and for prompts, where compound
+//! values are JSON. An agent without a zone prints moments in UTC.
 
 use super::Program;
-use crate::program::civil::{print_amount, print_date, print_duration, print_moment, print_time};
+use crate::program::civil::{
+    print_amount, print_date, print_duration, print_moment, print_moment_in, print_time,
+};
 use crate::program::shape::{Field, Shape, ShapeId};
 use crate::value::{FailureKind, Value};
 
 /// What an empty optional prints as.
 pub const NOTHING: &str = "(none)";
+
+/// The few words that values print with.
+struct Words {
+    language: &'static str,
+    yes: &'static str,
+    no: &'static str,
+    nothing: &'static str,
+}
+
+const fn words(language: &'static str, yes: &'static str, no: &'static str, nothing: &'static str) -> Words {
+    Words { language, yes, no, nothing }
+}
+
+/// Languages that have their own words; the first stands for all others.
+const WORDS: [Words; 8] = [
+    words("en", "yes", "no", NOTHING),
+    words("de", "ja", "nein", "(nichts)"),
+    words("fr", "oui", "non", "(rien)"),
+    words("es", "sí", "no", "(nada)"),
+    words("it", "sì", "no", "(niente)"),
+    words("nl", "ja", "nee", "(niets)"),
+    words("pt", "sim", "não", "(nada)"),
+    words("pl", "tak", "nie", "(nic)"),
+];
 
 impl Program {
     /// The value as people read it.
@@ -24,17 +48,17 @@ impl Program {
     pub fn print_for_prompt(&self, shape: ShapeId, value: &Value) -> String {
         match value {
             Value::List(_) | Value::Map(_) | Value::Record(_) | Value::ToolCalls(_) => {
-                self.to_json(shape, value).to_string()
+                self.json_of_shape(shape, value).to_string()
             }
-            Value::Variant(_, payload) if !payload.is_empty() => self.to_json(shape, value).to_string(),
+            Value::Variant(_, payload) if !payload.is_empty() => self.json_of_shape(shape, value).to_string(),
             _ => self.print(shape, value),
         }
     }
 
     fn print_into(&self, shape: ShapeId, value: &Value, out: &mut String) {
         match value {
-            Value::None => out.push_str(NOTHING),
-            Value::YesNo(yes) => out.push_str(if *yes { "yes" } else { "no" }),
+            Value::None => out.push_str(self.words().nothing),
+            Value::YesNo(yes) => out.push_str(if *yes { self.words().yes } else { self.words().no }),
             Value::Int(value) => out.push_str(&value.to_string()),
             Value::Number(value) => out.push_str(&value.to_string()),
             Value::Text(text) | Value::Json(text) => out.push_str(text),
@@ -44,7 +68,7 @@ impl Program {
                 out.push_str(&currency.code().to_ascii_uppercase());
             }
             Value::Duration(ms) => out.push_str(&print_duration(*ms)),
-            Value::Moment(ms) => out.push_str(&print_moment(*ms)),
+            Value::Moment(ms) => out.push_str(&self.print_moment(*ms)),
             Value::Date(days) => out.push_str(&print_date(*days)),
             Value::Time(minutes) => out.push_str(&print_time(*minutes)),
             Value::Message(message) => out.push_str(&message.text),
@@ -82,57 +106,23 @@ impl Program {
         }
     }
 
+    /// A moment in the agent's zone, else UTC.
+    fn print_moment(&self, moment_ms: i64) -> String {
+        let zoned = self.zone.as_deref().and_then(|zone| print_moment_in(moment_ms, zone));
+        zoned.unwrap_or_else(|| print_moment(moment_ms))
+    }
+
+    fn words(&self) -> &'static Words {
+        let language = self.language.as_deref().and_then(|tag| tag.split(['-', '_']).next()).unwrap_or("en");
+        WORDS.iter().find(|words| words.language.eq_ignore_ascii_case(language)).unwrap_or(&WORDS[0])
+    }
+
     fn print_fields(&self, fields: &[Field], values: &[Value], out: &mut String) {
         separated(out, ", ", fields.iter().zip(values), |out, (field, value)| {
             out.push_str(&field.name);
             out.push_str(": ");
             self.print_into(field.shape, value, out);
         });
-    }
-
-    /// The value as JSON, in the forms that [`Program::value_from_json`] reads.
-    pub fn to_json(&self, shape: ShapeId, value: &Value) -> Json {
-        match value {
-            Value::None => Json::Null,
-            Value::YesNo(yes) => json!(yes),
-            Value::Int(value) => json!(value),
-            Value::Number(value) => json!(value),
-            Value::Json(text) => serde_json::from_str(text).unwrap_or_else(|_| json!(text.as_ref())),
-            Value::Money(minor, currency) => {
-                json!({ "amount": print_amount(*minor, *currency), "currency": currency.code() })
-            }
-            Value::List(items) => {
-                let of = self.inner(shape);
-                items.iter().map(|item| self.to_json(of, item)).collect()
-            }
-            Value::Map(entries) => {
-                let of = self.inner(shape);
-                entries
-                    .iter()
-                    .map(|(key, value)| (key.to_string(), self.to_json(of, value)))
-                    .collect::<Map<_, _>>()
-                    .into()
-            }
-            Value::Record(values) => self.fields_to_json(self.fields(shape, None), values).into(),
-            Value::Variant(case, payload) => {
-                let name = self.case_name(shape, *case);
-                if payload.is_empty() {
-                    return json!(name);
-                }
-                let fields = self.fields_to_json(self.fields(shape, Some(*case)), payload);
-                json!({ "choice": name, crate::schema::payload_key(name): fields })
-            }
-            Value::ToolCalls(calls) => calls.iter().map(|call| json!(call.tool.as_ref())).collect(),
-            other => json!(self.print(shape, other)),
-        }
-    }
-
-    fn fields_to_json(&self, fields: &[Field], values: &[Value]) -> Map<String, Json> {
-        fields
-            .iter()
-            .zip(values)
-            .map(|(field, value)| (field.name.clone(), self.to_json(field.shape, value)))
-            .collect()
     }
 
     /// Shape of the items; of an optional, of what it holds.

@@ -207,10 +207,11 @@ fn what_prints_as_json_reads_back() {
     assert_eq!(fields[3], Value::Duration(16_200_000));
     assert_eq!(fields[7], Value::Map([("k".into(), Value::Int(3))].into()));
     assert_eq!(fields[8], Value::Variant(0, [].into()));
-    let printed = program.to_json(ShapeId(9), &value);
+    let printed = program.json_of_shape(ShapeId(9), &value);
     assert_eq!(printed["f12"], answer["f12"]);
     assert_eq!(printed["f14"], json!("2026-11-21T07:30:00Z"));
     assert_eq!(printed["f16"], answer["f16"]);
+    assert_eq!(program.value_of_shape(ShapeId(9), &printed).unwrap(), value);
 }
 
 #[test]

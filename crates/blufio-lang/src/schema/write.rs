@@ -64,7 +64,9 @@ fn plain(value: &Value) -> Json {
         Value::Moment(ms) => Json::from(print_moment(*ms)),
         Value::Date(days) => Json::from(print_date(*days)),
         Value::Time(minutes) => Json::from(print_time(*minutes)),
-        Value::Json(text) => serde_json::from_str(text).unwrap_or(Json::Null),
+        Value::Json(text) => Json::from(&**text),
+        Value::Failure(failure) => json!({ "kind": failure.kind.word(), "detail": &*failure.detail }),
+        Value::ToolCalls(calls) => calls.iter().map(|call| Json::from(&*call.tool)).collect(),
         _ => Json::Null,
     }
 }

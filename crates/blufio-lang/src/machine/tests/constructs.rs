@@ -350,3 +350,20 @@ fn a_budget_that_is_used_up_is_an_event() {
     s.resolve(Outcome::OverBudget(Some(99)));
     assert_eq!(s.state(), "human");
 }
+
+#[test]
+fn values_print_in_the_agents_language_and_zone() {
+    let text = |head: &str| {
+        format!(
+            "agent a v1\ngoal \"g\"\n{head}\nkeep {{ b: yesno = yes, o: text? }}\nstart state idle {{ on message m {{ reply \"{{b}} {{o}} {{now}}\" }} }}\n"
+        )
+    };
+    let said = |head: &str| {
+        let mut s = Session::start(&agents(&text(head))[0]);
+        s.now_ms = 1_700_000_000_000;
+        s.say("x");
+        s.replies()[0].to_string()
+    };
+    assert_eq!(said(""), "yes (none) 2023-11-14T22:13:21Z");
+    assert_eq!(said("language \"de-AT\"\nzone \"Europe/Berlin\""), "ja (nichts) 2023-11-14 23:13");
+}
