@@ -15,6 +15,7 @@ mod flow;
 mod folder;
 mod mailbox;
 mod model_steps;
+mod monitors;
 mod reach;
 mod requests;
 pub mod routes;
@@ -280,6 +281,6 @@ pub fn check(sources: &SourceMap, environment: &Environment) -> (Checked, Diagno
             file
         })
         .collect();
-    let checked = folder::check_folder(&files, environment, &mut diagnostics);
+    let checked = folder::check_folder(&files, sources, environment, &mut diagnostics);
     (checked, diagnostics.sorted())
 }

@@ -7,10 +7,10 @@ mod handlers;
 use super::expressions::literal;
 use super::folder::FolderNames;
 use super::scope::Checker;
-use super::{CheckedAgent, Construct, Environment, Facts, assigned, bounds, closed, mailbox, reach, report};
+use super::{CheckedAgent, Construct, Environment, Facts, assigned, bounds, closed, mailbox, monitors, reach, report};
 use crate::ast::{self, AfterWhen, ItemKind, TriggerKind};
 use crate::diagnostic::Diagnostics;
-use crate::source::Span;
+use crate::source::{SourceMap, Span};
 use crate::typed::{
     self, Budget, Cap, Context, Handler, HandlerAction, History, Migration, Recall, StateId, Timer, Trigger, Type,
     VariableDef,
@@ -42,7 +42,7 @@ pub(super) fn check_agent(
     file: &ast::File,
     header: Header<'_>,
     names: &FolderNames<'_>,
-    environment: &Environment,
+    (sources, environment): (&SourceMap, &Environment),
     diagnostics: &mut Diagnostics,
 ) -> CheckedAgent {
     let items: Vec<&ast::Item> = names.shared.iter().copied().chain(&file.items).collect();
@@ -93,12 +93,13 @@ pub(super) fn check_agent(
         anywhere_locals: declared.anywhere_locals,
         start,
     };
-    let facts = prove(&program, diagnostics, names.recovered);
+    let facts = prove(&program, sources, diagnostics, names.recovered);
     CheckedAgent { program, span: file.kind_span, facts }
 }
 
 fn prove(
     program: &typed::Program,
+    sources: &SourceMap,
     diagnostics: &mut Diagnostics,
     recovered: bool,
 ) -> Facts {
@@ -115,6 +116,9 @@ fn prove(
     }
     if !recovered {
         closed::check(program, diagnostics);
+    }
+    if !has_broken_arrows {
+        monitors::check(program, sources, &flow, diagnostics);
     }
     bounds::check(program, &flow, diagnostics)
 }

@@ -5,47 +5,90 @@
 //! caps" times, and between two such visits it follows the acyclic rest. So a component costs at most the capped
 //! visits plus one longest cap-free segment for each of them. Multiplying counters out exactly would explode.
 
-use super::flow::{Cause, Flow, blocks, failure_targets};
+use super::flow::{Cause, Flow, blocks, failure_targets, is_failure};
 use super::{Facts, report};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
-use crate::typed::{Program, Request, RequestStep, Step, StepKind};
+use crate::typed::{EachStep, HandlerAction, Program, Request, RequestStep, Step, StepKind, Trigger};
 
-/// Most model calls that a request makes: those of a `fill`, or of the agent that is asked.
-fn request_calls(program: &Program, step: &RequestStep) -> u32 {
-    match &step.request {
-        Request::Fill { model, .. } => model.retries.saturating_add(1),
-        Request::AskAgent { grant, .. } => {
-            program.asks.get(*grant as usize).and_then(|asked| asked.calls_max).unwrap_or(0)
+/// What is counted along the ways of a program: model calls, money, time, what a rule counts.
+pub(super) trait Measure {
+    /// A step by itself, without its blocks and the items of an `each`.
+    fn own(&self, step: &Step) -> u64;
+
+    /// Every item of an `each`, of which one measures this much.
+    fn items(&self, each: &EachStep, one: u64) -> u64 {
+        one.saturating_mul(u64::from(each.items_max))
+    }
+
+    /// Entering a state.
+    fn enter(&self, _state: usize) -> u64 {
+        0
+    }
+
+    /// Taking an event.
+    fn take(&self, _trigger: &Trigger) -> u64 {
+        0
+    }
+
+    /// Most visits of a state per event; `None` without a cap.
+    fn visits_max(&self, program: &Program, state: usize) -> Option<u32> {
+        program.states[state].cap.map(|cap| cap.visits_max)
+    }
+}
+
+/// Model calls.
+struct Calls<'p>(&'p Program);
+
+impl Calls<'_> {
+    fn of_request(&self, step: &RequestStep) -> u64 {
+        match &step.request {
+            Request::Fill { model, .. } => u64::from(model.retries) + 1,
+            Request::AskAgent { grant, .. } => {
+                self.0.asks.get(*grant as usize).and_then(|asked| asked.calls_max).unwrap_or(0).into()
+            }
+            _ => 0,
         }
-        _ => 0,
+    }
+}
+
+impl Measure for Calls<'_> {
+    fn own(&self, step: &Step) -> u64 {
+        match &step.kind {
+            StepKind::PickArms { model, .. }
+            | StepKind::PickValue { model, .. }
+            | StepKind::Write { model, .. }
+            | StepKind::Turn { model, .. } => u64::from(model.retries) + 1,
+            StepKind::Request(request) => self.of_request(request),
+            StepKind::Together(branches) => {
+                branches.iter().fold(0, |sum: u64, branch| sum.saturating_add(self.of_request(branch)))
+            }
+            StepKind::Later(later) => u64::from(later.model_calls_max),
+            _ => 0,
+        }
     }
 }
 
 /// Most model calls on one way through steps.
 pub(super) fn calls_of(program: &Program, steps: &[Step]) -> u32 {
+    u32::try_from(measure(&Calls(program), steps)).unwrap_or(u32::MAX)
+}
+
+/// The most that one way through steps measures.
+pub(super) fn measure(by: &dyn Measure, steps: &[Step]) -> u64 {
     let Some((step, rest)) = steps.split_first() else { return 0 };
     let own = match &step.kind {
-        StepKind::PickArms { model, .. }
-        | StepKind::PickValue { model, .. }
-        | StepKind::Write { model, .. }
-        | StepKind::Turn { model, .. } => model.retries.saturating_add(1),
-        StepKind::Request(request) => request_calls(program, request),
-        StepKind::Each(each) => calls_of(program, &each.steps).saturating_mul(each.items_max),
-        StepKind::Together(branches) => {
-            branches.iter().fold(0, |sum: u32, b| sum.saturating_add(request_calls(program, b)))
-        }
-        StepKind::Later(later) => later.model_calls_max,
-        StepKind::Go(_) | StepKind::Done(_) => return 0,
-        _ => 0,
+        StepKind::Each(each) => by.own(step).saturating_add(by.items(each, measure(by, &each.steps))),
+        StepKind::Go(_) | StepKind::Done(_) => return by.own(step),
+        _ => by.own(step),
     };
-    let behind = calls_of(program, rest);
+    let behind = measure(by, rest);
     let inner = if matches!(step.kind, StepKind::Each(_)) { Vec::new() } else { blocks(step) };
     let leaves = super::steps::always_leaves(step);
     let through = inner
         .into_iter()
         .map(|block| {
-            calls_of(program, block).saturating_add(if block.iter().any(super::steps::always_leaves) {
+            measure(by, block).saturating_add(if block.iter().any(super::steps::always_leaves) {
                 0
             } else {
                 behind
@@ -73,7 +116,8 @@ pub(super) fn check(
     if !bounded {
         return Facts::default();
     }
-    let (calls, path) = worst_case(program, flow);
+    let (calls, path) = worst_case(program, flow, &Calls(program), &|_| true);
+    let calls = u32::try_from(calls).unwrap_or(u32::MAX);
     let names: Vec<String> = path.iter().map(|at| program.states[*at].name.clone()).collect();
     match program.budget.message.calls {
         Some((allowed, span)) if calls > allowed => {
@@ -86,13 +130,13 @@ pub(super) fn check(
         }
         _ => {}
     }
-    Facts { calls_per_event: Some(calls), worst_path: names }
+    Facts { calls_per_event: Some(calls), worst_path: names, ..Facts::default() }
 }
 
 fn first_model_step(program: &Program) -> Option<Span> {
     let asks = |steps: &[Step]| steps.iter().find(|s| calls_of(program, std::slice::from_ref(s)) > 0).map(|s| s.span);
     let handler_steps = |h: &crate::typed::Handler| match &h.action {
-        crate::typed::HandlerAction::Run { steps, .. } => asks(steps),
+        HandlerAction::Run { steps, .. } => asks(steps),
         _ => None,
     };
     program
@@ -162,7 +206,7 @@ fn cycle_in(component: &[usize], successors: &[Vec<usize>]) -> Vec<usize> {
 }
 
 /// Strongly connected components in reverse topological order (Tarjan 1972, without recursion).
-fn components(successors: &[Vec<usize>]) -> Vec<Vec<usize>> {
+pub(super) fn components(successors: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let count = successors.len();
     let (mut index, mut low, mut on_stack) = (vec![usize::MAX; count], vec![0; count], vec![false; count]);
     let (mut stack, mut out, mut next) = (Vec::new(), Vec::new(), 0);
@@ -207,19 +251,25 @@ fn components(successors: &[Vec<usize>]) -> Vec<Vec<usize>> {
     out
 }
 
-/// The bound, and the states of a path that explains it.
-fn worst_case(program: &Program, flow: &Flow<'_>) -> (u32, Vec<usize>) {
+/// The bound over the events that are looked at, and the states of a path that explains it.
+pub(super) fn worst_case(
+    program: &Program,
+    flow: &Flow<'_>,
+    by: &dyn Measure,
+    counts: &dyn Fn(&Trigger) -> bool,
+) -> (u64, Vec<usize>) {
     let count = program.states.len();
     let parking = failure_targets(program);
-    let weight: Vec<u32> = (0..count)
+    let weight: Vec<u64> = (0..count)
         .map(|at| {
             let beside = flow
                 .from(at)
                 .filter(|e| matches!(e.cause, Cause::Timer | Cause::Failure))
-                .map(|e| e.calls)
+                .map(|e| measure(by, e.steps))
                 .max()
                 .unwrap_or(0);
-            let once = flow.states[at].body_calls.saturating_add(beside);
+            let body = by.enter(at).saturating_add(measure(by, flow.states[at].body));
+            let once = body.saturating_add(beside);
             // A target of the failure handlers may run once on its own and once more for its own failure.
             if parking.contains(&at) { once.saturating_mul(2) } else { once }
         })
@@ -239,10 +289,10 @@ fn worst_case(program: &Program, flow: &Flow<'_>) -> (u32, Vec<usize>) {
     for edge in &flow.edges {
         entered[edge.to] |= edge.cause == Cause::Event || component_of[edge.from] != component_of[edge.to];
     }
-    let (mut cost, mut then): (Vec<u32>, Vec<Option<usize>>) =
+    let (mut cost, mut then): (Vec<u64>, Vec<Option<usize>>) =
         (vec![0; components.len()], vec![None; components.len()]);
     for (id, component) in components.iter().enumerate() {
-        let own = component_cost(program, &entered, component, &weight, &successors);
+        let own = component_cost(program, by, &entered, component, &weight, &successors);
         let best = component
             .iter()
             .flat_map(|at| &successors[*at])
@@ -253,9 +303,11 @@ fn worst_case(program: &Program, flow: &Flow<'_>) -> (u32, Vec<usize>) {
         then[id] = best;
     }
     let from = |at: usize| cost[component_of[at]];
-    let mut worst = (from(program.start.0 as usize), Some(program.start.0 as usize));
+    let start = program.start.0 as usize;
+    let mut worst = (from(start), Some(start));
     for edge in flow.edges.iter().filter(|e| e.cause == Cause::Event) {
-        let total = edge.calls.saturating_add(from(edge.to));
+        let Some(trigger) = edge.trigger.filter(|trigger| counts(trigger)) else { continue };
+        let total = by.take(trigger).saturating_add(measure(by, edge.steps)).saturating_add(from(edge.to));
         if total > worst.0 {
             worst = (total, Some(edge.to));
         }
@@ -264,10 +316,16 @@ fn worst_case(program: &Program, flow: &Flow<'_>) -> (u32, Vec<usize>) {
         let after = flow
             .from(at)
             .filter(|e| e.cause == Cause::Timer)
-            .map(|e| e.calls.saturating_add(from(e.to)))
+            .map(|e| measure(by, e.steps).saturating_add(from(e.to)))
             .max()
             .unwrap_or(0);
-        let total = state.event_calls.saturating_add(after);
+        let event = state.handlers.iter().filter_map(|handler| match &handler.action {
+            HandlerAction::Run { steps, .. } if !is_failure(&handler.trigger) && counts(&handler.trigger) => {
+                Some(by.take(&handler.trigger).saturating_add(measure(by, steps)))
+            }
+            _ => None,
+        });
+        let total = event.max().unwrap_or(0).saturating_add(after);
         if total > worst.0 {
             worst = (total, Some(at));
         }
@@ -284,27 +342,28 @@ fn worst_case(program: &Program, flow: &Flow<'_>) -> (u32, Vec<usize>) {
 /// `entered`: states that a walk may enter from outside of their component, or by a new event.
 fn component_cost(
     program: &Program,
+    by: &dyn Measure,
     entered: &[bool],
     component: &[usize],
-    weight: &[u32],
+    weight: &[u64],
     successors: &[Vec<usize>],
-) -> u32 {
+) -> u64 {
     let is_cycle = component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
     if !is_cycle {
         return component.first().map_or(0, |at| weight[*at]);
     }
     let (capped, free): (Vec<usize>, Vec<usize>) =
         component.iter().partition(|at| program.states[**at].cap.is_some());
-    let cap = |at: usize| program.states[at].cap.map_or(1, |c| c.visits_max);
-    let visits = capped.iter().fold(0u32, |sum, at| sum.saturating_add(cap(*at)));
+    let cap = |at: usize| u64::from(by.visits_max(program, at).unwrap_or(1));
+    let visits = capped.iter().fold(0u64, |sum, at| sum.saturating_add(cap(*at)));
     let capped_cost =
-        capped.iter().fold(0u32, |sum, at| sum.saturating_add(cap(*at).saturating_mul(weight[*at])));
-    let segments = visits.saturating_add(u32::from(free.iter().any(|at| entered[*at])));
+        capped.iter().fold(0u64, |sum, at| sum.saturating_add(cap(*at).saturating_mul(weight[*at])));
+    let segments = visits.saturating_add(u64::from(free.iter().any(|at| entered[*at])));
     capped_cost.saturating_add(segments.saturating_mul(longest_free_path(&free, weight, successors)))
 }
 
 /// Heaviest path through the uncapped states of a component, which are acyclic once `unbounded_loops` found nothing.
-fn longest_free_path(free: &[usize], weight: &[u32], successors: &[Vec<usize>]) -> u32 {
+fn longest_free_path(free: &[usize], weight: &[u64], successors: &[Vec<usize>]) -> u64 {
     // Tarjan's order is reverse topological: successors of a state come before it.
     let position: std::collections::HashMap<usize, usize> =
         free.iter().enumerate().map(|(i, at)| (*at, i)).collect();
@@ -312,7 +371,7 @@ fn longest_free_path(free: &[usize], weight: &[u32], successors: &[Vec<usize>]) 
         .iter()
         .map(|at| successors[*at].iter().filter_map(|to| position.get(to).copied()).collect())
         .collect();
-    let mut best = vec![0u32; free.len()];
+    let mut best = vec![0u64; free.len()];
     for component in components(&restricted) {
         for at in component {
             let behind = restricted[at].iter().filter(|to| **to != at).map(|to| best[*to]).max().unwrap_or(0);

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::bounds::calls_of;
 use super::closed;
 use crate::typed::{
     Handler, HandlerAction, Program, Request, RequestStep, StateId, Step, StepKind, Trigger,
@@ -24,19 +23,21 @@ pub(super) enum Cause {
 
 /// An edge.
 #[derive(Debug, Clone)]
-pub(super) struct Edge {
+pub(super) struct Edge<'p> {
     pub from: usize,
     pub to: usize,
     pub cause: Cause,
-    /// Model calls of the steps between leaving the wait and the arrow.
-    pub calls: u32,
+    /// The steps that the arrow stands in, from the wait that was left on; none of a visit cap.
+    pub steps: &'p [Step],
+    /// The event that caused it.
+    pub trigger: Option<&'p Trigger>,
 }
 
 /// What the proofs need to know of a state.
 #[derive(Debug, Default)]
 pub(super) struct StateFacts<'p> {
-    /// Most model calls on one way through the body.
-    pub body_calls: u32,
+    /// Steps on entry.
+    pub body: &'p [Step],
     /// Whether the body may end without an arrow, so that the session waits here.
     pub may_wait: bool,
     /// Whether the body (or a handler of the state that runs without waiting for an event) asks a model or sends.
@@ -45,8 +46,6 @@ pub(super) struct StateFacts<'p> {
     pub reads_history: bool,
     /// Handlers in force: the state's own, then `anywhere`'s for other triggers.
     pub handlers: Vec<&'p Handler>,
-    /// Calls of handlers of events, which begin a new count.
-    pub event_calls: u32,
 }
 
 /// The graph.
@@ -54,14 +53,14 @@ pub(super) struct StateFacts<'p> {
 pub(super) struct Flow<'p> {
     pub states: Vec<StateFacts<'p>>,
     /// Edges, grouped by the state they leave.
-    pub edges: Vec<Edge>,
+    pub edges: Vec<Edge<'p>>,
     /// Index of each state's first edge, and one past the last edge at the end.
     starts: Vec<usize>,
 }
 
-impl Flow<'_> {
+impl<'p> Flow<'p> {
     /// Edges that leave a state.
-    pub fn from(&self, state: usize) -> std::slice::Iter<'_, Edge> {
+    pub fn from(&self, state: usize) -> std::slice::Iter<'_, Edge<'p>> {
         match (self.starts.get(state), self.starts.get(state + 1)) {
             (Some(&first), Some(&end)) => self.edges[first..end].iter(),
             _ => [].iter(),
@@ -79,60 +78,37 @@ impl Flow<'_> {
 }
 
 /// Builds the graph.
-pub(super) fn flow(program: &Program) -> Flow<'_> {
+pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
     let mut flow = Flow::default();
     for (at, state) in program.states.iter().enumerate() {
         let mut facts = StateFacts {
-            body_calls: calls_of(program, &state.body),
+            body: &state.body,
             may_wait: may_end(&state.body),
             has_effect: has_effect(&state.body),
             reads_history: always_reads_history(&state.body),
             handlers: handlers_in_force(program, at),
-            event_calls: 0,
         };
         let mut edges = Vec::new();
-        let mut push = |steps: &[Step], cause: Cause, calls: u32| {
-            for to in targets(steps) {
-                edges.push(Edge { from: at, to: to.0 as usize, cause, calls });
-            }
+        let mut push = |steps: &'p [Step], cause: Cause, trigger: Option<&'p Trigger>| {
+            let to = targets(steps).into_iter().map(|to| to.0 as usize);
+            edges.extend(to.map(|to| Edge { from: at, to, cause, steps, trigger }));
         };
-        push(&state.body, Cause::Body, facts.body_calls);
-        if let Some(cap) = state.cap {
-            edges.push(Edge { from: at, to: cap.otherwise.0 as usize, cause: Cause::Body, calls: 0 });
-        }
+        push(&state.body, Cause::Body, None);
         for timer in &state.timers {
-            let mut out: Vec<StateId> = targets(&timer.steps).into_iter().collect();
-            out.dedup();
-            let calls = calls_of(program, &timer.steps);
-            edges.extend(out.into_iter().map(|to| Edge {
-                from: at,
-                to: to.0 as usize,
-                cause: Cause::Timer,
-                calls,
-            }));
+            push(&timer.steps, Cause::Timer, None);
             facts.has_effect |= has_effect(&timer.steps);
         }
         for handler in &facts.handlers {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
-            let calls = calls_of(program, steps);
-            let cause = match handler.trigger {
-                ref trigger if is_failure(trigger) => {
-                    if !closed::can_raise(program, at, trigger) {
-                        continue;
-                    }
-                    Cause::Failure
-                }
-                _ => {
-                    facts.event_calls = facts.event_calls.max(calls);
-                    Cause::Event
-                }
-            };
-            edges.extend(targets(steps).into_iter().map(|to| Edge {
-                from: at,
-                to: to.0 as usize,
-                cause,
-                calls,
-            }));
+            if !is_failure(&handler.trigger) {
+                push(steps, Cause::Event, Some(&handler.trigger));
+            } else if closed::can_raise(program, at, &handler.trigger) {
+                push(steps, Cause::Failure, Some(&handler.trigger));
+            }
+        }
+        if let Some(cap) = state.cap {
+            let to = cap.otherwise.0 as usize;
+            edges.push(Edge { from: at, to, cause: Cause::Body, steps: &[], trigger: None });
         }
         flow.states.push(facts);
         flow.edges.extend(edges);

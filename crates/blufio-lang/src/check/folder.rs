@@ -7,7 +7,7 @@ use super::report;
 use super::{Checked, Environment, agent, routes};
 use crate::ast;
 use crate::diagnostic::Diagnostics;
-use crate::source::Span;
+use crate::source::{SourceMap, Span};
 
 /// Names that every file of the folder sees.
 #[derive(Debug, Default)]
@@ -34,6 +34,7 @@ impl FolderNames<'_> {
 /// Checks all files.
 pub(super) fn check_folder(
     files: &[ast::File],
+    sources: &SourceMap,
     environment: &Environment,
     diagnostics: &mut Diagnostics,
 ) -> Checked {
@@ -42,7 +43,7 @@ pub(super) fn check_folder(
     for file in files {
         if let ast::FileKind::Agent { name, version, parameters, gives } = &file.kind {
             let header = agent::Header { name, version, parameters, gives: gives.as_ref() };
-            checked.agents.push(agent::check_agent(file, header, &names, environment, diagnostics));
+            checked.agents.push(agent::check_agent(file, header, &names, (sources, environment), diagnostics));
         }
     }
     checked.agents.sort_by(|a, b| a.program.name.cmp(&b.program.name));

@@ -18,7 +18,8 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::flow::{Flow, handlers_in_force};
 use super::report;
@@ -78,16 +79,18 @@ fn check_rule(
             path: example::path(program, sources, &path),
             test: example::test(program, rule, &path),
             last: path.last().map(|node| node.span),
-            why: most.unwrap_or_else(|| why(&rule.kind, path.last().copied())),
+            why: most.unwrap_or_else(|| why(program, &rule.kind, path.last().copied())),
         };
         diagnostics.push(report::rule_broken::report(&rule.text, rule.span, &shown));
     }
 }
 
-fn why(kind: &RuleKind, last: Option<&Node<'_>>) -> String {
+fn why(program: &Program, kind: &RuleKind, last: Option<&Node<'_>>) -> String {
+    let taken_here =
+        last.is_some_and(|node| first(kind).is_some_and(|subject| accepts(program, subject, node.state)));
     match (kind, last.map(|node| node.what)) {
         (RuleKind::LeadsTo(..), Some(What::Done)) => "the session ends here without it",
-        (RuleKind::LeadsTo(..), Some(What::Rest { deadline: true })) => "the session waits for the next one here",
+        (RuleKind::LeadsTo(..), Some(What::Rest { .. })) if taken_here => "the session waits for the next one here",
         (RuleKind::LeadsTo(..), _) => "nothing ends this wait",
         (RuleKind::AtMost { .. }, _) => "there is no bound",
         (_, Some(What::Did(Step { kind: StepKind::Run { .. }, .. }))) => "`run` may call every granted tool",
@@ -252,7 +255,7 @@ impl Search<'_, '_> {
             return None;
         }
         let counts = matches!(self.rule.kind, RuleKind::AtMost { .. });
-        let mut seen = std::collections::BTreeMap::from([((0usize, 0u32), None)]);
+        let mut seen: BTreeMap<(usize, u32), Option<(usize, u32)>> = BTreeMap::from([((0, 0), None)]);
         let mut queue = VecDeque::from([(0usize, 0u32)]);
         while let Some((at, state)) = queue.pop_front() {
             let node = self.steps.nodes.get(at)?;
@@ -269,7 +272,7 @@ impl Search<'_, '_> {
                     path.reverse();
                     return Some(path);
                 };
-                if let std::collections::btree_map::Entry::Vacant(entry) = seen.entry((to, next)) {
+                if let Entry::Vacant(entry) = seen.entry((to, next)) {
                     entry.insert(Some((at, state)));
                     queue.push_back((to, next));
                 }

@@ -20,7 +20,9 @@ pub mod no_routes;
 pub mod not_assignable;
 pub mod not_exhaustive;
 pub mod not_yet;
+pub mod nothing_emits;
 pub mod over_budget;
+pub mod rule_broken;
 pub mod same_agent;
 pub mod shadowed_route;
 pub mod start_state;
@@ -37,6 +39,7 @@ pub mod unknown_tool;
 pub mod unknown_type;
 pub mod unknown_zone;
 pub mod unreachable;
+pub mod vacuous_rule;
 pub mod wrong_count;
 
 /// What `blufio explain CODE` prints.
@@ -95,6 +98,9 @@ pub const PAGES: &[Page] = &[
     shadowed_route::PAGE,
     no_routes::PAGE,
     uncovered::PAGE,
+    nothing_emits::PAGE,
+    rule_broken::PAGE,
+    vacuous_rule::PAGE,
     not_yet::PAGE,
     TOO_LARGE,
 ];

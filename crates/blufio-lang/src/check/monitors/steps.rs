@@ -527,7 +527,7 @@ fn is_put_off(trigger: &Trigger) -> bool {
 }
 
 /// Whether any step waits for an effect.
-fn waits(steps: &[Step]) -> bool {
+pub fn waits(steps: &[Step]) -> bool {
     steps.iter().any(|step| {
         matches!(
             step.kind,

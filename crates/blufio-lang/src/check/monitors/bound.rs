@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How often something can happen per event or per session, for `at most N X`: the same linear bound as of model calls.
+
+use super::steps::waits;
+use crate::check::bounds::{Measure, components, measure, worst_case};
+use crate::check::flow::{Cause, Edge, Flow, is_failure, may_end};
+use crate::typed::{HandlerAction, Program, Request, RequestStep, Step, StepKind, Subject, Trigger};
+
+/// Counts a subject.
+struct Occurrences<'a> {
+    program: &'a Program,
+    subject: &'a Subject,
+}
+
+impl Occurrences<'_> {
+    fn of_request(&self, request: &RequestStep) -> u64 {
+        match (&request.request, self.subject) {
+            (Request::Call { grant, .. }, Subject::Tool(wanted)) => u64::from(grant == wanted),
+            _ => 0,
+        }
+    }
+}
+
+impl Measure for Occurrences<'_> {
+    fn own(&self, step: &Step) -> u64 {
+        match (&step.kind, self.subject) {
+            (StepKind::Reply(_), Subject::Reply) | (StepKind::Send(..), Subject::Send) => 1,
+            // A model may ask for any number of calls at once.
+            (StepKind::Run { .. }, Subject::Tool(_)) => UNBOUNDED,
+            (StepKind::Request(request), _) => self.of_request(request),
+            (StepKind::Together(branches), _) => branches.iter().map(|branch| self.of_request(branch)).sum(),
+            _ => 0,
+        }
+    }
+
+    fn enter(&self, state: usize) -> u64 {
+        u64::from(*self.subject == Subject::State(crate::typed::StateId(state as u32)))
+    }
+
+    fn take(&self, trigger: &Trigger) -> u64 {
+        let is_it = match (self.subject, trigger) {
+            (Subject::Message, Trigger::Message | Trigger::Word(_)) | (Subject::Wake, Trigger::Wake) => true,
+            (Subject::Declared(wanted), Trigger::Declared(id)) => wanted == id,
+            (Subject::Tool(wanted), Trigger::Every(at)) => {
+                let schedule = self.program.schedules.get(*at as usize);
+                schedule.is_some_and(|s| s.when_changed.iter().any(|(grant, _)| grant == wanted))
+            }
+            _ => false,
+        };
+        u64::from(is_it)
+    }
+}
+
+/// What stands for "no bound": far above every count, far below the end of the number.
+const UNBOUNDED: u64 = 1 << 40;
+
+/// The most times that the subject happens; `None` when nothing bounds it.
+pub(super) fn bound(program: &Program, flow: &Flow<'_>, subject: &Subject, per_event: bool) -> Option<u64> {
+    let by = Occurrences { program, subject };
+    let most = if per_event { per_event_most(program, flow, &by) } else { per_session_most(program, flow, &by)? };
+    (most < UNBOUNDED).then_some(most)
+}
+
+fn per_event_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) -> u64 {
+    let (most, _) = worst_case(program, flow, by, &|_| true);
+    // A handler that runs while a step is pending begins a new event, in which the pending code goes on.
+    let beside = (0..program.states.len()).map(|at| beside(program, flow, by, at)).max().unwrap_or(0);
+    most.saturating_add(beside)
+}
+
+/// The most that a handler adds which runs while other code of the state, that counts too, waits for an effect.
+fn beside(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>, at: usize) -> u64 {
+    let state = &program.states[at];
+    let handlers = flow.states[at].handlers.iter().filter_map(|handler| match &handler.action {
+        HandlerAction::Run { steps, .. } => Some((steps.as_slice(), Some(&handler.trigger))),
+        _ => None,
+    });
+    let timers = state.timers.iter().map(|timer| (timer.steps.as_slice(), None));
+    let blocks: Vec<_> = handlers.chain(timers).chain([(state.body.as_slice(), None)]).collect();
+    if !blocks.iter().any(|(steps, _)| waits(steps) && measure(by, steps) > 0) {
+        return 0;
+    }
+    let quick = blocks.iter().filter_map(|(steps, trigger)| {
+        let trigger = trigger.filter(|trigger| !is_failure(trigger))?;
+        (!waits(steps) && may_end(steps)).then(|| by.take(trigger).saturating_add(measure(by, steps)))
+    });
+    quick.max().unwrap_or(0)
+}
+
+/// Over a whole session events come for ever, so only caps per session bound a loop. What lies on a loop without such
+/// a cap has no bound; the rest happens once between two capped visits.
+fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) -> Option<u64> {
+    let cap = |at: usize| program.states[at].cap.filter(|cap| !cap.per_event).map(|cap| u64::from(cap.visits_max));
+    let weight = |at: usize| {
+        let state = &flow.states[at];
+        let beside = |edge: &&Edge<'_>| matches!(edge.cause, Cause::Event | Cause::Failure);
+        let edges = flow.from(at).filter(beside).map(|edge| {
+            let event = edge.trigger.map_or(0, |trigger| by.take(trigger));
+            event.saturating_add(measure(by, edge.steps))
+        });
+        by.enter(at).saturating_add(measure(by, state.body)).saturating_add(edges.max().unwrap_or(0))
+    };
+    // A handler or a deadline that stays in its state may run again and again.
+    let stays = |at: usize| {
+        flow.states[at].handlers.iter().any(|handler| match &handler.action {
+            HandlerAction::Run { steps, .. } if may_end(steps) => {
+                by.take(&handler.trigger).saturating_add(measure(by, steps)) > 0
+            }
+            _ => false,
+        })
+    };
+    let reached = crate::check::reach::reachable(program, flow);
+    if reached.iter().any(|at| stays(*at)) {
+        return None;
+    }
+    let successors: Vec<Vec<usize>> = (0..program.states.len())
+        .map(|at| {
+            let open = |to: &usize| cap(at).is_none() && cap(*to).is_none();
+            flow.from(at).map(|edge| edge.to).filter(open).collect()
+        })
+        .collect();
+    let timers = |at: usize| {
+        let state = &program.states[at];
+        state.timers.iter().fold(0u64, |sum, timer| sum.saturating_add(measure(by, &timer.steps)))
+    };
+    let (mut visits, mut capped, mut free) = (0u64, 0u64, 0u64);
+    for component in components(&successors) {
+        let is_cycle = component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
+        for at in component.into_iter().filter(|at| reached.contains(at)) {
+            let weight = weight(at).saturating_add(timers(at));
+            match cap(at) {
+                Some(max) => {
+                    visits = visits.saturating_add(max);
+                    capped = capped.saturating_add(max.saturating_mul(weight));
+                }
+                None if is_cycle && weight > 0 => return None,
+                None => free = free.saturating_add(weight),
+            }
+        }
+    }
+    Some(capped.saturating_add(visits.saturating_add(1).saturating_mul(free)))
+}
