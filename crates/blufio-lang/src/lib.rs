@@ -21,6 +21,7 @@ pub mod parse;
 pub mod program;
 pub mod reference;
 pub mod schema;
+pub mod simulate;
 pub mod source;
 pub mod typed;
 pub mod value;

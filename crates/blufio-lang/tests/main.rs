@@ -8,6 +8,7 @@ mod hostile;
 mod litmus;
 mod mutants;
 mod recovery;
+mod simulate;
 mod refusals;
 mod runs;
 mod support;

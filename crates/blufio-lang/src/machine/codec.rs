@@ -75,6 +75,27 @@ impl Machine {
         out.bytes
     }
 
+    /// Bytes that are equal for sessions that differ only in numbers that grow for ever: of visits, effects, model
+    /// calls, wakes. What such sessions do next is the same.
+    pub fn canonical(&self) -> Vec<u8> {
+        let mut alike = self.clone();
+        let is_after_failure = self.failure_visit == self.visit && self.visit > 0;
+        alike.visit = 1;
+        alike.failure_visit = u64::from(is_after_failure);
+        (alike.effects, alike.calls) = (0, 0);
+        for (number, pending) in (0..).zip(&mut alike.pending) {
+            pending.number = number;
+        }
+        for (number, wake) in (0..).zip(&mut alike.wakes) {
+            wake.number = number;
+        }
+        alike.wake_next = 0;
+        if let Some(timer) = alike.each.as_mut().and_then(|parallel| parallel.timer.as_mut()) {
+            *timer = super::parallel::TIMER_FIRST;
+        }
+        alike.encode()
+    }
+
     /// Reads what [`Machine::encode`] wrote for a session of this program.
     pub fn decode(program: &Program, bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Reader::new(bytes);

@@ -78,12 +78,30 @@ impl Marker {
     }
 
     fn arm(&mut self, label: &str, span: Span, steps: &mut Vec<Step>) {
-        let line = format!("{MARK}{}", self.arms.len());
-        self.arms.push(Arm { state: self.state, label: label.to_string(), span });
+        let line = format!("{MARK}{}", self.number(label, span));
         self.block(steps);
         let text = ExprKind::Text(vec![TextPart::Literal(line)]);
         let kind = StepKind::Show(Expr { ty: Type::Text(None), kind: text, span });
         steps.insert(0, Step { kind, span });
+    }
+
+    /// The number of an arm. `on failed or uncertain` is one arm, though each of its triggers has steps of its own.
+    fn number(&mut self, label: &str, span: Span) -> usize {
+        const HANDLER: &str = "on ";
+        let is_it = |arm: &Arm| {
+            let both_handle = label.starts_with(HANDLER) && arm.label.starts_with(HANDLER);
+            arm.state == self.state && arm.span == span && (both_handle || arm.label == label)
+        };
+        if let Some(at) = self.arms.iter().position(is_it) {
+            if let (Some(arm), Some(trigger)) = (self.arms.get_mut(at), label.strip_prefix(HANDLER))
+                && arm.label != label
+            {
+                arm.label = format!("{} or {trigger}", arm.label);
+            }
+            return at;
+        }
+        self.arms.push(Arm { state: self.state, label: label.to_string(), span });
+        self.arms.len() - 1
     }
 
     /// An arm whose label may have been left out: without steps there is none.

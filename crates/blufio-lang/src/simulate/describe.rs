@@ -65,7 +65,9 @@ pub(super) fn fault(fault: &Fault) -> String {
         }
     };
     match fault {
-        Fault::FailedTwice(why) => format!("a step failed again while a failure was handled: {}", failure(why)),
+        Fault::FailedTwice(why) => {
+            format!("a step failed again while a failure was handled: {}", failure(why))
+        }
         Fault::Unhandled(why) => format!("nobody handles a failure: {}", failure(why)),
         Fault::UnhandledUncertain => "nobody handles an uncertain outcome".into(),
         Fault::OutOfFuel => "one step did too much work".into(),
@@ -128,7 +130,8 @@ pub(super) fn value(program: &Program, shape: ShapeId, value: &Value, now_ms: i6
         (Some(Shape::Record(record)), Value::Record(values)) => {
             format!("{}({})", record.name, all(&record.members, values))
         }
-        (Some(Shape::Union(union)), Value::Variant(case, payload)) => match union.members.get(*case as usize) {
+        (Some(Shape::Union(union)), Value::Variant(case, payload)) => match union.members.get(*case as usize)
+        {
             Some(case) if case.fields.is_empty() => case.name.clone(),
             Some(case) => format!("{}({})", case.name, all(&case.fields, payload)),
             None => "?".into(),

@@ -110,14 +110,7 @@ pub struct Session<'f> {
 impl<'f> Session<'f> {
     /// Opens a session of an agent. Parameters get plain values of their types.
     pub fn new(folder: &'f Folder, agent: usize) -> Self {
-        let program = &folder.agents[agent].program;
-        let plain = Representatives::plain(program);
-        let parameters: Vec<Value> = program
-            .slots
-            .iter()
-            .take(usize::from(program.parameters))
-            .map(|slot| plain.first(slot.shape).unwrap_or(Value::None))
-            .collect();
+        let parameters = plain_parameters(&folder.agents[agent].program);
         Self::open(folder, agent, &parameters, BEGINNING_MS, false)
     }
 
@@ -348,9 +341,8 @@ impl<'f> Session<'f> {
             }
             Effect::AskAgent { grant, arguments, .. } => {
                 let agent = program.asks.get(*grant as usize).and_then(|ask| self.folder.agent(&ask.agent));
-                child = agent.map(|agent| {
-                    Box::new(Self::open(self.folder, agent, arguments, self.now_ms, true))
-                });
+                child =
+                    agent.map(|agent| Box::new(Self::open(self.folder, agent, arguments, self.now_ms, true)));
             }
             Effect::Run { .. } | Effect::Recall { .. } => {}
         }
@@ -394,19 +386,11 @@ impl<'f> Session<'f> {
 
     /// Ruling 15: what was held opens the next session; its slots begin anew.
     fn open_again(&mut self) {
-        let mut next = Self::new(self.folder, self.agent);
-        next.now_ms = self.now_ms;
+        let program = self.program();
         self.gave = None;
         self.deadlines.clear();
-        self.machine = Machine::new(self.program());
-        let program = self.program();
-        let plain = Representatives::plain(program);
-        let parameters: Vec<Value> = program
-            .slots
-            .iter()
-            .take(usize::from(program.parameters))
-            .map(|slot| plain.first(slot.shape).unwrap_or(Value::None))
-            .collect();
+        self.machine = Machine::new(program);
+        let parameters = plain_parameters(program);
         let result = self.machine.start_with(program, &parameters, self.now_ms);
         self.apply(result);
     }
@@ -417,7 +401,9 @@ impl<'f> Session<'f> {
             let Some(open) = self.open.get_mut(at) else { break };
             let outcome = match (&open.effect, &mut open.child) {
                 (Effect::Recall { query, scope, top }, _) => Some(recall(&self.memory, query, *scope, *top)),
-                (Effect::AskAgent { .. }, None) => Some(failed(FailureKind::Broken, "there is no such agent")),
+                (Effect::AskAgent { .. }, None) => {
+                    Some(failed(FailureKind::Broken, "there is no such agent"))
+                }
                 (Effect::AskAgent { .. }, Some(child)) => {
                     self.happened.append(&mut child.happened);
                     match (&child.parked, &child.gave) {
@@ -441,6 +427,13 @@ impl<'f> Session<'f> {
     pub fn settle(&mut self, world: &World, told_only: bool) {
         while self.any_open(&mut |session, at| session.answer_tool(world, at, told_only)) {}
     }
+}
+
+/// Plain values for the parameters of an agent that nobody asks here.
+fn plain_parameters(program: &Program) -> Vec<Value> {
+    let plain = Representatives::plain(program);
+    let slots = program.slots.iter().take(usize::from(program.parameters));
+    slots.map(|slot| plain.first(slot.shape).unwrap_or(Value::None)).collect()
 }
 
 /// The texts that share a word with the query, newest first.

@@ -3,17 +3,17 @@
 
 use super::Session;
 use crate::effect::{Disposition, Effect, EffectId, Event, Outcome};
-use crate::simulate::representative::Representatives;
+use crate::program::shape::ShapeId;
 use crate::simulate::schedule::next_due;
 use crate::simulate::world::{Call, World};
-use crate::program::shape::ShapeId;
 
 impl Session<'_> {
     /// Time passes. What comes due on the way happens at its time; tools answer on the way.
     pub fn wait(&mut self, world: &World, duration_ms: i64) {
         let until_ms = self.now_ms.saturating_add(duration_ms.max(0));
         self.settle(world, false);
-        while let Some(due_ms) = self.next_due().filter(|due_ms| *due_ms <= until_ms && self.parked.is_none()) {
+        while let Some(due_ms) = self.next_due().filter(|due_ms| *due_ms <= until_ms && self.parked.is_none())
+        {
             self.set_clock(due_ms.max(self.now_ms));
             self.end_late();
             self.fire_schedules(world);
@@ -37,7 +37,8 @@ impl Session<'_> {
         let wakes = self.machine.wakes().map(|(_, due_ms)| due_ms);
         // One that is overdue and waits for a state that takes it comes with that state.
         let coming = deadlines.chain(wakes).filter(|due_ms| *due_ms > self.now_ms);
-        let effects = self.open.iter().filter_map(|open| deadline_of(&open.effect));
+        let undecided = self.open.iter().filter(|open| open.run.1.is_none());
+        let effects = undecided.filter_map(|open| deadline_of(&open.effect));
         let children = self.open.iter().filter_map(|open| open.child.as_ref()?.next_due());
         let program = self.program();
         let schedules = program
@@ -94,8 +95,7 @@ impl Session<'_> {
 
     fn late_effect(&self) -> Option<(EffectId, bool)> {
         let late = self.open.iter().find(|open| {
-            let undecided = !matches!(open.effect, Effect::Run { .. }) || open.run.1.is_none();
-            undecided && deadline_of(&open.effect).is_some_and(|due_ms| due_ms <= self.now_ms)
+            open.run.1.is_none() && deadline_of(&open.effect).is_some_and(|due_ms| due_ms <= self.now_ms)
         })?;
         Some((late.id, matches!(late.effect, Effect::Run { .. })))
     }

@@ -82,7 +82,9 @@ impl Session<'_> {
         }
         let shape = tool.gives.unwrap_or(ShapeId(u16::MAX));
         let asked = Call { tool: &tool.tool, arguments: &call.arguments, shape };
-        let Some(outcome) = world.answer(self.folder, program, asked, told_only) else { return Some(Ran::Waits) };
+        let Some(outcome) = world.answer(self.folder, program, asked, told_only) else {
+            return Some(Ran::Waits);
+        };
         let arguments = call.arguments.clone();
         self.happened.push(Happening::Called { tool: tool.tool.clone(), arguments });
         Some(if outcome == Outcome::Uncertain { Ran::Uncertain } else { Ran::Next })
