@@ -5,7 +5,7 @@
 use blufio_core::model::{Block, Role, ToolOffer, Turn};
 use blufio_core::tokens;
 use blufio_core::tool::ToolManifest;
-use blufio_lang::effect::ModelEffect;
+use blufio_lang::effect::{ModelEffect, ModelPurpose};
 use blufio_lang::program::Program;
 
 /// How values are fenced, told once in the static zone.
@@ -45,6 +45,9 @@ pub(crate) fn ask(effect: &ModelEffect, history: &[Turn]) -> Option<Turn> {
         .filter(|(_, value)| !shown(value))
         .map(|(words, value)| Block::Text { text: fence("data", Some(words), value) })
         .collect();
+    if let ModelPurpose::Fill { known, .. } = &effect.purpose {
+        blocks.push(Block::Text { text: fence("data", Some("known so far"), known) });
+    }
     if !effect.instruction.trim().is_empty() {
         blocks.push(Block::Text { text: effect.instruction.to_string() });
     }
@@ -72,7 +75,12 @@ pub(crate) fn fence(tag: &str, name: Option<&str>, text: &str) -> String {
 }
 
 /// Tools as the provider takes them, in the order of the program's grants.
-pub(crate) fn offers(program: &Program, manifest: impl Fn(&str) -> Option<ToolManifest>) -> Vec<ToolOffer> {
+pub(crate) fn offers(
+    program: &Program,
+    allowed: Option<&[String]>,
+    manifest: impl Fn(&str) -> Option<ToolManifest>,
+) -> Vec<ToolOffer> {
+    let is_allowed = |tool: &str| allowed.is_none_or(|allowed| allowed.iter().any(|name| name == tool));
     let offer = |tool: &str| {
         let manifest = manifest(tool)?;
         Some(ToolOffer {
@@ -81,7 +89,8 @@ pub(crate) fn offers(program: &Program, manifest: impl Fn(&str) -> Option<ToolMa
             input_schema: manifest.input_schema.to_string(),
         })
     };
-    program.tools.iter().filter_map(|grant| offer(&grant.tool)).collect()
+    let granted = program.tools.iter().filter(|grant| is_allowed(&grant.tool));
+    granted.filter_map(|grant| offer(&grant.tool)).collect()
 }
 
 /// A dotted tool name as providers allow it.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use blufio_core::BoxFuture;
 use blufio_core::channel::{ChannelHealth, InboundSink, SinkError};
 use blufio_core::message::{ChatKind, Inbound};
-use blufio_core::store::{InboxBatch, NewInbox, NewOutbox, StoreError};
+use blufio_core::store::{InboxBatch, NewInbox, NewOutbox, QuestionChange, StoreError};
 
 use crate::breaker::Verdict;
 use crate::outbox::Outbox;
+use crate::questions::Heard;
 use crate::routes::{Decision, LOCAL_CHANNEL, is_owner};
 use crate::shared::{Shared, lock};
 use crate::supervise::{Reason, Supervisor};
@@ -45,19 +46,25 @@ impl Sink {
         if self.0.is_stopping() {
             return Err(SinkError::Stopping);
         }
+        // Two batches at once could both answer the same question.
+        let _door = self.0.door.lock().await;
         let mut settings = Vec::new();
+        let mut questions = Vec::new();
         let mut paired = None;
         let mut messages = Vec::with_capacity(batch.len());
         for message in batch {
-            messages.push(self.admit(message, &mut paired));
+            messages.push(self.admit(message, &mut paired, &mut questions));
         }
         if let Some(id) = &paired {
             settings.push((OWNER_SETTING.to_string(), id.clone()));
         }
         let answered = messages.iter().any(|message| !message.answers.is_empty());
         let now_ms = self.0.clock.now_ms();
-        let stored = InboxBatch { channel: channel.to_string(), messages, cursor, settings, now_ms };
+        let changes = questions.clone();
+        let channel = channel.to_string();
+        let stored = InboxBatch { channel, messages, cursor, settings, questions, now_ms };
         let keys = self.0.store.accept(stored).await.map_err(|error| self.fail(error))?;
+        changes.iter().for_each(|change| self.0.questions.changed(change));
         if let Some(id) = &paired {
             self.0.set_owner_id(id);
         }
@@ -71,7 +78,12 @@ impl Sink {
     }
 
     /// Authorises and routes one message. Before an owner is paired nobody on Telegram gets anything but pairing.
-    fn admit(&self, message: Inbound, paired: &mut Option<String>) -> NewInbox {
+    fn admit(
+        &self,
+        message: Inbound,
+        paired: &mut Option<String>,
+        questions: &mut Vec<QuestionChange>,
+    ) -> NewInbox {
         let owner = if message.address.channel == PAIRING_CHANNEL {
             paired.clone().or_else(|| self.0.owner_id())
         } else {
@@ -85,6 +97,19 @@ impl Sink {
                 Vec::new()
             };
             return NewInbox { message, key: None, answers };
+        }
+        match self.0.questions.hear(&message, questions) {
+            Some(Heard::Answer { key, mail, change }) => {
+                questions.push(change);
+                let inbound = mail.to_inbound(message.source_id.clone(), message.sent_ms);
+                return NewInbox { message: inbound, key: Some(key), answers: Vec::new() };
+            }
+            Some(Heard::Talk(key)) => return NewInbox { message, key: Some(key), answers: Vec::new() },
+            Some(Heard::Told { answer, change }) => {
+                questions.extend(change);
+                return NewInbox { message, key: None, answers: vec![answer] };
+            }
+            None => {}
         }
         match self.0.routes().decide(&message, owner.as_deref()) {
             Decision::Session(_) if !self.is_heard(&message, owner.as_deref()) => {

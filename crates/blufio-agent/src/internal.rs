@@ -7,6 +7,8 @@ use blufio_core::message::{Address, ChatKind, Inbound, Sender};
 use blufio_core::store::{Asking, INTERNAL_CHANNEL};
 use serde::{Deserialize, Serialize};
 
+use crate::session::envelope::SenderNote;
+
 /// One such piece of mail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Internal {
@@ -69,6 +71,8 @@ pub(crate) struct Start {
     pub arguments: Vec<serde_json::Value>,
     /// The conversation that it holds, if any.
     pub address: Option<Address>,
+    /// Who wrote to the asking session last.
+    pub sender: Option<SenderNote>,
 }
 
 /// Who waits for a session's result, and what the session may do for them.

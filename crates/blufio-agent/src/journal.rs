@@ -4,8 +4,7 @@
 
 use blufio_core::message::Inbound;
 use blufio_core::store::JournalRecord;
-use blufio_lang::effect::{Effect, EffectId, Fault, ModelPurpose, Outcome};
-use blufio_lang::value::Failure;
+use blufio_lang::effect::{Effect, EffectId, Fault, ModelPurpose};
 use serde_json::{Value, json};
 
 fn record(kind: &str, body: Value) -> JournalRecord {
@@ -16,9 +15,10 @@ fn coordinate(id: EffectId) -> Value {
     json!([id.visit, id.number])
 }
 
-/// The session began.
-pub(crate) fn started() -> JournalRecord {
-    record("event", json!({ "start": true }))
+/// The session began, with the values of its parameters.
+pub(crate) fn started(arguments: &[Value]) -> JournalRecord {
+    let body = if arguments.is_empty() { json!({ "start": true }) } else { json!({ "start": true, "arguments": arguments }) };
+    record("event", body)
 }
 
 /// A message was taken, joined to the history, or dropped (`how`).
@@ -43,17 +43,19 @@ pub(crate) fn moved(from: Option<&str>, to: &str) -> JournalRecord {
 
 /// An effect is about to be performed.
 pub(crate) fn intent(id: EffectId, effect: &Effect, model: Option<&str>) -> JournalRecord {
+    let at = coordinate(id);
     let body = match effect {
-        Effect::Run { calls } => {
-            let calls: Vec<Value> = calls
-                .iter()
-                .map(|c| json!({ "id": &*c.id, "tool": &*c.tool, "arguments": &*c.arguments }))
-                .collect();
-            json!({ "effect": coordinate(id), "run": calls })
+        Effect::Run { calls, .. } => json!({ "effect": at, "run": crate::outcome::calls_json(calls) }),
+        Effect::Model(effect) => json!({ "effect": at, "model": purpose(&effect.purpose), "using": model }),
+        Effect::Call { grant, arguments, .. } => json!({ "effect": at, "call": grant, "arguments": &**arguments }),
+        Effect::AskAgent { grant, .. } => json!({ "effect": at, "ask": grant }),
+        Effect::AskPerson { whom, question, .. } => {
+            json!({ "effect": at, "ask": format!("{whom:?}"), "question": &**question })
         }
-        Effect::Model(effect) => {
-            json!({ "effect": coordinate(id), "model": purpose(&effect.purpose), "using": model })
+        Effect::Approve { by, question, .. } => {
+            json!({ "effect": at, "approve": format!("{by:?}"), "question": &**question })
         }
+        Effect::Recall { query, top, .. } => json!({ "effect": at, "recall": &**query, "top": top }),
     };
     record("intent", body)
 }
@@ -62,6 +64,7 @@ pub(crate) fn intent(id: EffectId, effect: &Effect, model: Option<&str>) -> Jour
 pub(crate) fn purpose(purpose: &ModelPurpose) -> &'static str {
     match purpose {
         ModelPurpose::Pick { .. } => "pick",
+        ModelPurpose::Fill { .. } => "fill",
         ModelPurpose::Write => "write",
         ModelPurpose::Turn { .. } => "turn",
     }
@@ -70,6 +73,11 @@ pub(crate) fn purpose(purpose: &ModelPurpose) -> &'static str {
 /// A call that must not be repeated is about to start.
 pub(crate) fn call_started(id: EffectId, call: usize) -> JournalRecord {
     record("intent", json!({ "effect": coordinate(id), "call": call }))
+}
+
+/// Somebody is asked whether a call may start.
+pub(crate) fn call_asked(id: EffectId, call: u32) -> JournalRecord {
+    record("intent", json!({ "effect": coordinate(id), "approval_of_call": call }))
 }
 
 /// One attempt of a model call.
@@ -82,34 +90,39 @@ pub(crate) fn attempt(
     record("attempt", json!({ "effect": coordinate(id), "model": model, "outcome": outcome, "usage": usage }))
 }
 
-/// How an effect ended; `picked` is the document that a `pick` gave, `calls` the results of a `run`.
-pub(crate) fn result(
-    id: EffectId,
-    outcome: &Outcome,
-    picked: Option<&Value>,
-    calls: Option<Value>,
-) -> JournalRecord {
-    let how = match outcome {
-        Outcome::Picked(_) => json!({ "picked": picked }),
-        Outcome::Wrote(text) => json!({ "wrote": &**text }),
-        Outcome::Said(text) => json!({ "said": &**text }),
-        Outcome::Called(calls) => {
-            let calls: Vec<Value> = calls
-                .iter()
-                .map(|c| json!({ "id": &*c.id, "tool": &*c.tool, "arguments": &*c.arguments }))
-                .collect();
-            json!({ "called": calls })
-        }
-        Outcome::Refused(why) => json!({ "refused": &**why }),
-        Outcome::Ran => json!({ "ran": calls }),
-        Outcome::Failed(failure) => json!({ "failed": failure_body(failure) }),
-        Outcome::Uncertain => json!({ "uncertain": true, "ran": calls }),
-    };
-    record("result", json!({ "effect": coordinate(id), "outcome": how }))
+/// How an effect ended, in the form of `outcome`.
+pub(crate) fn result(id: EffectId, outcome: Value) -> JournalRecord {
+    record("result", json!({ "effect": coordinate(id), "outcome": outcome }))
 }
 
-fn failure_body(failure: &Failure) -> Value {
-    json!({ "kind": failure.kind.word(), "detail": &*failure.detail, "until_ms": failure.until_ms })
+/// How a cancelled effect ended all the same; no step saw it.
+pub(crate) fn result_late(id: EffectId, outcome: Value) -> JournalRecord {
+    record("late", json!({ "what": "outcome", "at": coordinate(id), "outcome": outcome }))
+}
+
+/// Somebody's answer to a question that is not decided by it alone, or a decision about one call of a `run`.
+pub(crate) fn vote(id: EffectId, who: &str, yes: bool) -> JournalRecord {
+    record("vote", json!({ "effect": coordinate(id), "who": who, "yes": yes }))
+}
+
+/// A wake was taken.
+pub(crate) fn wake(wake: u64) -> JournalRecord {
+    record("event", json!({ "wake": wake }))
+}
+
+/// A schedule fired.
+pub(crate) fn every(schedule: u32) -> JournalRecord {
+    record("event", json!({ "every": schedule }))
+}
+
+/// An event of a declared type was taken.
+pub(crate) fn declared(event: u32, value: &Value) -> JournalRecord {
+    record("event", json!({ "declared": event, "value": value }))
+}
+
+/// Mail that nothing waits for any more.
+pub(crate) fn unwanted(what: &str) -> JournalRecord {
+    record("late", json!({ "what": what }))
 }
 
 /// The session is parked.

@@ -17,6 +17,10 @@ mod breaker;
 
 mod deliver;
 
+mod questions;
+
+mod internal;
+
 mod shared;
 
 mod reload;
@@ -40,6 +44,10 @@ mod perform;
 mod outbox;
 
 mod journal;
+
+mod outcome;
+
+mod schedules;
 
 pub mod replay;
 

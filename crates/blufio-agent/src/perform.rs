@@ -2,6 +2,7 @@
 //! Performs effects whose intent is committed, in a task of their own, so that the session goes on taking events.
 
 mod attempt;
+mod call;
 mod model;
 mod tools;
 
@@ -12,12 +13,15 @@ use blufio_core::message::Address;
 use blufio_core::model::Turn;
 use blufio_core::store::{JournalRecord, LedgerRow};
 use blufio_lang::effect::{EffectId, ModelEffect, Outcome};
+use blufio_lang::program::shape::ShapeId;
 use blufio_lang::value::{Failure, FailureKind, ToolCall};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::reload::Loaded;
 use crate::session::envelope::{CallResult, RunProgress};
 use crate::shared::Shared;
+
+pub(crate) use tools::is_dangerous;
 
 /// What every effect knows about the session that wants it.
 pub(crate) struct Origin {
@@ -26,6 +30,10 @@ pub(crate) struct Origin {
     pub program: Arc<Loaded>,
     pub state: String,
     pub address: Option<Address>,
+    /// Tools that whoever asked this agent passed on; `None` when nobody did.
+    pub allowed: Option<Vec<String>>,
+    /// Events of the world that the session took.
+    pub events: i64,
 }
 
 /// What to do.
@@ -38,6 +46,10 @@ pub(crate) enum Job {
         turns: Vec<Turn>,
         /// Row of the stream.
         stream: Option<i64>,
+        /// Scopes of memory that are read.
+        memory: Vec<String>,
+        /// What must be left for the call.
+        budget: Vec<Reservation>,
     },
     /// Tool calls.
     Run {
@@ -47,7 +59,47 @@ pub(crate) enum Job {
         progress: RunProgress,
         /// An earlier process may have begun what `progress.started` says.
         resumed: bool,
+        /// Dangerous calls need somebody's approval.
+        asks: bool,
+        /// Until when they may be approved.
+        deadline_ms: Option<i64>,
     },
+    /// `call`.
+    Call {
+        /// Index into the program's tools.
+        grant: u32,
+        /// Arguments.
+        arguments: Arc<str>,
+        /// Shape of the result.
+        shape: ShapeId,
+        /// Further attempts.
+        retries: u32,
+        /// An announced call.
+        started: bool,
+        /// As for a run.
+        resumed: bool,
+    },
+    /// `recall`.
+    Recall {
+        /// Query.
+        query: String,
+        /// Scopes.
+        scopes: Vec<String>,
+        /// Most results.
+        top: u32,
+    },
+    /// It is decided already.
+    Ready(Outcome),
+}
+
+/// One use of something limited.
+pub(crate) struct Reservation {
+    /// Of what.
+    pub what: String,
+    /// How many there are.
+    pub most: u32,
+    /// Until when they are counted, milliseconds since 1970.
+    pub until_ms: i64,
 }
 
 /// What an effect says to its session.
@@ -60,6 +112,15 @@ pub(crate) enum FromEffect {
         progress: RunProgress,
         /// Completes when that is durable.
         acknowledge: oneshot::Sender<()>,
+    },
+    /// A dangerous call comes next: somebody must approve it. The task is over; another one goes on.
+    Ask {
+        /// Which effect.
+        id: EffectId,
+        /// Results so far.
+        progress: RunProgress,
+        /// What would be called.
+        call: ToolCall,
     },
     /// It ended.
     Done(Box<Performed>),
@@ -93,6 +154,29 @@ impl Performed {
     }
 }
 
+/// Takes what a step needs; how it ends when something is used up.
+async fn over_budget(shared: &Shared, origin: &Origin, budget: &[Reservation]) -> Option<Outcome> {
+    for need in budget {
+        let (token, now_ms) = (origin.token(), shared.clock.now_ms());
+        match shared.store.reserve(&need.what, &token, need.most, need.until_ms, now_ms).await {
+            Ok(true) => {}
+            Ok(false) => return Some(Outcome::OverBudget(Some(need.until_ms))),
+            Err(error) => {
+                shared.store_failed(&error);
+                return Some(failed(FailureKind::Broken, "the store failed", None));
+            }
+        }
+    }
+    None
+}
+
+impl Origin {
+    /// Names the effect for ever.
+    pub fn token(&self) -> String {
+        format!("{}.{}.{}", self.session, self.id.visit, self.id.number)
+    }
+}
+
 /// A failure as an outcome.
 pub(crate) fn failed(kind: FailureKind, detail: &str, until_ms: Option<i64>) -> Outcome {
     Outcome::Failed(Arc::new(Failure { kind, detail: detail.into(), until_ms }))
@@ -114,16 +198,31 @@ impl Running {
         let (sender, said) = mpsc::unbounded_channel();
         let (cancel, cancelled) = watch::channel(false);
         let id = origin.id;
-        let must_finish = matches!(job, Job::Run { .. });
+        let must_finish = matches!(job, Job::Run { .. } | Job::Call { .. });
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             let performed = match job {
-                Job::Model { effect, turns, stream } => {
-                    model::perform(&shared, &origin, effect, turns, stream, cancelled).await
+                Job::Model { effect, mut turns, stream, memory, budget } => {
+                    match over_budget(&shared, &origin, &budget).await {
+                        Some(over) => Some(Performed::new(id, over)),
+                        None => {
+                            call::add_memory(&shared, &effect, &mut turns, &memory).await;
+                            model::perform(&shared, &origin, effect, turns, stream, cancelled).await
+                        }
+                    }
                 }
-                Job::Run { calls, progress, resumed } => {
-                    tools::perform(&shared, &origin, &calls, progress, resumed, &sender, &cancelled).await
+                Job::Run { calls, progress, resumed, asks, deadline_ms } => {
+                    let run = tools::Run { calls: &calls, resumed, asks, deadline_ms };
+                    tools::perform(&shared, &origin, run, progress, &sender, &cancelled).await
                 }
+                Job::Call { grant, arguments, shape, retries, started, resumed } => {
+                    let call = call::Call { grant, arguments, shape, retries, started: started && resumed };
+                    call::perform(&shared, &origin, call, started, &sender).await
+                }
+                Job::Recall { query, scopes, top } => {
+                    Some(Performed::new(id, call::recall(&shared, &query, &scopes, top).await))
+                }
+                Job::Ready(outcome) => Some(Performed::new(id, outcome)),
             };
             if let Some(performed) = performed {
                 // Nobody listens any more when the runtime was dropped.
@@ -151,11 +250,6 @@ impl Running {
     /// What it said, if anything.
     pub fn take(&mut self) -> Option<FromEffect> {
         self.next.take().or_else(|| self.said.try_recv().ok())
-    }
-
-    /// Completes when there is something to take.
-    pub async fn ready(&mut self) {
-        std::future::poll_fn(|context| self.poll_ready(context)).await;
     }
 
     fn poll_ready(&mut self, context: &mut std::task::Context<'_>) -> Poll<()> {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use blufio_core::message::Inbound;
 use blufio_core::store::JournalRow;
-use blufio_lang::effect::{Effect, EffectId, Event, ModelPurpose, Outcome};
+use blufio_lang::effect::{EffectId, Event, Outcome};
 use blufio_lang::machine::Machine;
 use blufio_lang::program::Program;
-use blufio_lang::value::{Failure, FailureKind, Message, ToolCall};
+use blufio_lang::value::{Message, Value};
 use serde_json::Value as Json;
 use thiserror::Error;
+
+use crate::outcome::{self, coordinate};
 
 /// Why a journal does not replay.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,19 +46,21 @@ pub fn replay(program: &Program, journal: &[JournalRow]) -> Result<Machine, Repl
         let body: Json =
             serde_json::from_str(&row.record.body).map_err(|error| damaged(error.to_string()))?;
         if body.get("start").is_some() {
-            machine.start(program, row.at_ms);
+            let arguments = body.get("arguments").and_then(Json::as_array).cloned().unwrap_or_default();
+            let values = parameters(program, &arguments).map_err(damaged)?;
+            machine.start_with(program, &values, row.at_ms);
             continue;
         }
         let event = if row.record.kind == "result" {
             let outcome = body.get("outcome").ok_or_else(|| damaged("no outcome".into()))?;
             let effect = coordinate(body.get("effect")).ok_or_else(|| damaged("no coordinate".into()))?;
-            let outcome = read_outcome(program, &machine, outcome);
+            let outcome = read_outcome(program, &machine, effect, outcome);
             Some(Event::Resolved {
                 effect,
                 outcome: outcome.ok_or(ReplayError::Differs { sequence: row.sequence })?,
             })
         } else {
-            read_event(&body).map_err(damaged)?
+            read_event(program, &body).map_err(damaged)?
         };
         if let Some(event) = event {
             machine.step(program, event, row.at_ms);
@@ -66,9 +70,22 @@ pub fn replay(program: &Program, journal: &[JournalRow]) -> Result<Machine, Repl
 }
 
 /// An event as the machine was told it; `None` for messages that no step took.
-fn read_event(body: &Json) -> Result<Option<Event>, String> {
+fn read_event(program: &Program, body: &Json) -> Result<Option<Event>, String> {
     if let Some(timer) = coordinate(body.get("timer")) {
         return Ok(Some(Event::Timer { visit: timer.visit, timer: timer.number }));
+    }
+    if let Some(wake) = body.get("wake").and_then(Json::as_u64) {
+        return Ok(Some(Event::Wake { wake }));
+    }
+    let number = |key: &str| body.get(key).and_then(Json::as_u64).and_then(|n| u32::try_from(n).ok());
+    if let Some(schedule) = number("every") {
+        return Ok(Some(Event::Every(schedule)));
+    }
+    if let Some(event) = number("declared") {
+        let shape = program.events.get(event as usize).ok_or("no such event")?.shape;
+        let value = program.value_of_shape(shape, body.get("value").unwrap_or(&Json::Null));
+        let value = value.map_err(|_| "the event does not fit its type")?;
+        return Ok(Some(Event::Declared { event, value }));
     }
     if body.get("how").and_then(Json::as_str) != Some("taken") {
         return Ok(None);
@@ -89,43 +106,28 @@ pub(crate) fn program_message(inbox_id: i64, message: &Inbound) -> Message {
     }
 }
 
-fn coordinate(pair: Option<&Json>) -> Option<EffectId> {
-    let pair = pair?.as_array()?;
-    let number = u32::try_from(pair.get(1)?.as_u64()?).ok()?;
-    Some(EffectId { visit: pair.first()?.as_u64()?, number })
+/// How an effect ended, read for the step that waits for it.
+fn read_outcome(program: &Program, machine: &Machine, id: EffectId, outcome: &Json) -> Option<Outcome> {
+    let pending = machine.pending(program);
+    let (_, effect) = pending.iter().find(|(known, _)| *known == id)?;
+    outcome::read(program, effect, outcome)
 }
 
-/// How an effect ended. A picked document is read again against the schema of the step that waits for it.
-fn read_outcome(program: &Program, machine: &Machine, outcome: &Json) -> Option<Outcome> {
-    let (kind, value) = outcome.as_object()?.iter().next()?;
-    let text = || value.as_str().map(Arc::from);
-    Some(match kind.as_str() {
-        "picked" => {
-            let (_, Effect::Model(effect)) = machine.pending(program)? else { return None };
-            let ModelPurpose::Pick { schema } = effect.purpose else { return None };
-            Outcome::Picked(program.value_from_json(schema, value).ok()?)
-        }
-        "wrote" => Outcome::Wrote(text()?),
-        "said" => Outcome::Said(text()?),
-        "refused" => Outcome::Refused(text()?),
-        "ran" => Outcome::Ran,
-        "uncertain" => Outcome::Uncertain,
-        "called" => {
-            Outcome::Called(value.as_array()?.iter().map(read_call).collect::<Option<Vec<_>>>()?.into())
-        }
-        "failed" => Outcome::Failed(Arc::new(read_failure(value)?)),
-        _ => return None,
-    })
+/// Values of the parameters, in order.
+pub(crate) fn parameters(program: &Program, arguments: &[Json]) -> Result<Vec<Value>, String> {
+    let count = usize::from(program.parameters);
+    if arguments.len() != count {
+        return Err(format!("{count} arguments are needed, {} are given", arguments.len()));
+    }
+    let value = |(slot, json): (&blufio_lang::program::Slot, &Json)| {
+        program
+            .value_of_shape(slot.shape, json)
+            .map_err(|violations| format!("`{}`: {}", slot.name, first_words(&violations)))
+    };
+    program.slots.iter().take(count).zip(arguments).map(value).collect()
 }
 
-fn read_call(call: &Json) -> Option<ToolCall> {
-    let text = |key: &str| call.get(key).and_then(Json::as_str).map(Arc::from);
-    Some(ToolCall { id: text("id")?, tool: text("tool")?, arguments: text("arguments")? })
-}
-
-fn read_failure(failure: &Json) -> Option<Failure> {
-    let word = failure.get("kind")?.as_str()?;
-    let kind = FailureKind::ALL.into_iter().find(|kind| kind.word() == word)?;
-    let detail = failure.get("detail")?.as_str()?.into();
-    Some(Failure { kind, detail, until_ms: failure.get("until_ms").and_then(Json::as_i64) })
+/// The first thing that is wrong, in words.
+pub(crate) fn first_words(violations: &[blufio_lang::schema::Violation]) -> String {
+    violations.first().map_or_else(String::new, |violation| violation.message.clone())
 }

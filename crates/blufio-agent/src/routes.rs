@@ -12,6 +12,19 @@ pub const LOCAL_CHANNEL: &str = "shell";
 pub struct Routes {
     /// Rules in order.
     pub rules: Vec<Rule>,
+    /// People that programs write to and ask.
+    pub people: Vec<Person>,
+    /// Names that stand for several people.
+    pub groups: Vec<Group>,
+}
+
+/// A name that stands for several people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Name.
+    pub name: String,
+    /// Names of people.
+    pub members: Vec<String>,
 }
 
 /// One rule.
@@ -87,7 +100,32 @@ impl Routes {
         let to = Target::Agent { agent: agent.to_string(), key: KeyPer::Person };
         let owner = Rule { channel: None, from: From::Owner, group: None, to };
         let others = Rule { channel: None, from: From::Anyone, group: None, to: Target::Drop(None) };
-        Self { rules: vec![owner, others] }
+        Self { rules: vec![owner, others], ..Self::default() }
+    }
+
+    /// The people behind a name: one, or the members of a group. `owner` is nobody here: whoever is paired.
+    pub fn people_named<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
+        match self.groups.iter().find(|group| group.name == name) {
+            Some(group) => group.members.iter().map(String::as_str).collect(),
+            None => vec![name],
+        }
+    }
+
+    /// Somebody by name.
+    pub fn person(&self, name: &str) -> Option<&Person> {
+        let in_rules = self.rules.iter().filter_map(|rule| match &rule.from {
+            From::People(people) => Some(people),
+            _ => None,
+        });
+        self.people.iter().chain(in_rules.flatten()).find(|person| person.name == name)
+    }
+
+    /// The name of whoever has an id on a channel.
+    pub fn name_of(&self, channel: &str, id: &str) -> Option<&str> {
+        let has = |person: &&Person| {
+            person.identities.iter().any(|(known, its)| known == channel && its == id && !id.is_empty())
+        };
+        self.people.iter().find(has).map(|person| person.name.as_str())
     }
 
     /// Decides about a message; `owner` is the owner's id on the message's channel. A message that no rule takes is
@@ -205,6 +243,7 @@ mod tests {
                 rule(From::Anyone, "support", KeyPer::Person),
                 drop,
             ],
+            ..Routes::default()
         };
         let session = |key: &str| Decision::Session(key.to_string());
         assert_eq!(routes.decide(&message("telegram", "1"), Some("1")), session("assistant/owner"));
@@ -221,7 +260,7 @@ mod tests {
         let mut in_group = rule(From::Anyone, "trip", KeyPer::Chat);
         in_group.group = Some("Trips".into());
         let private = rule(From::Owner, "assistant", KeyPer::Person);
-        let routes = Routes { rules: vec![private, in_group, rule(From::Anyone, "support", KeyPer::Person)] };
+        let routes = Routes { rules: vec![private, in_group, rule(From::Anyone, "support", KeyPer::Person)], ..Routes::default() };
         let mut said = message("telegram", "1");
         assert_eq!(routes.decide(&said, Some("1")), Decision::Session("assistant/owner".into()));
         said.chat = ChatKind::Group("Foreign".into());
@@ -244,7 +283,7 @@ mod tests {
 
     #[test]
     fn anonymous_senders_have_no_session_of_their_own() {
-        let routes = Routes { rules: vec![rule(From::Anyone, "support", KeyPer::Person)] };
+        let routes = Routes { rules: vec![rule(From::Anyone, "support", KeyPer::Person)], ..Routes::default() };
         assert_eq!(routes.decide(&message("telegram", ""), Some("1")), Decision::Drop(None));
     }
 }

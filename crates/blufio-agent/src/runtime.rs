@@ -53,6 +53,7 @@ impl Runtime {
         {
             shared.set_owner_id(&id);
         }
+        shared.questions.load(shared.store.questions().await?);
         Outbox::rescan(&shared).await?;
         let announced = timers::overdue(&shared).await?;
         for key in shared.store.keys_with_work().await? {
@@ -60,6 +61,7 @@ impl Runtime {
         }
         let mut tasks = JoinSet::new();
         tasks.spawn(timers::run(Arc::clone(&shared), announced));
+        tasks.spawn(crate::schedules::run(Arc::clone(&shared)));
         for channel in shared.channels.values() {
             tasks.spawn(receive(Arc::clone(&shared), Arc::clone(channel)));
         }

@@ -9,8 +9,11 @@ pub(crate) mod defect;
 mod draft;
 pub mod envelope;
 mod offer;
+mod ask;
 mod open;
+mod post;
 mod step;
+mod world;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,17 +23,18 @@ use blufio_core::model::Turn;
 use blufio_core::store::{InboxRow, SessionStatus, StoreError, TimerRow};
 use blufio_lang::effect::{Effect, EffectId, ModelEffect, ModelPurpose};
 use blufio_lang::machine::Machine;
+use blufio_lang::value::FailureKind;
 
 use crate::attachments::Attachments;
 use crate::context;
 use crate::outbox::Outbox;
-use crate::perform::{Job, Origin, Running};
+use crate::perform::{Job, Origin, Running, failed};
 use crate::reload::Loaded;
 use crate::shared::Shared;
 use crate::supervise::{Reason, Wake};
 use crate::transcript::Window;
 use draft::Draft;
-use envelope::Notes;
+use envelope::{EffectNotes, Notes};
 
 /// Commits that another process won before this one gives the session up until its next event.
 const RELOADS_MAX: u32 = 3;
@@ -53,8 +57,10 @@ pub(crate) struct Session {
     /// The channel's id of the message of a group that the next reply answers. A reply decided after a restart stands
     /// without it.
     pub quote: Option<String>,
-    /// The pending effect was asked for in this process and has not been begun before.
-    pub fresh: Option<EffectId>,
+    /// Pending effects that were asked for in this process and have not been begun before.
+    pub fresh: Vec<EffectId>,
+    /// Nobody waits for it any more: its next commit is its last.
+    pub ended: bool,
 }
 
 /// Why a driver stops early.
@@ -82,7 +88,9 @@ pub(crate) struct Driver {
     timers: Vec<TimerRow>,
     timers_stale: bool,
     attachments: Attachments,
-    running: Option<Running>,
+    running: Vec<Running>,
+    /// There may be pending effects that are not begun.
+    unstarted: bool,
     /// Cancelled effects whose current call may not be cut short; what they say is journaled as late.
     abandoned: Vec<Running>,
     draft: Draft,
@@ -103,7 +111,8 @@ impl Driver {
             timers: Vec::new(),
             timers_stale,
             attachments: Attachments::default(),
-            running: None,
+            running: Vec::new(),
+            unstarted: true,
             abandoned: Vec::new(),
             draft: Draft::default(),
         }
@@ -129,7 +138,8 @@ impl Driver {
     fn forget(&mut self) {
         self.session = None;
         self.attachments = Attachments::default();
-        self.running = None;
+        self.running.clear();
+        self.unstarted = true;
         self.abandoned.clear();
         self.draft = Draft::default();
         self.mail.clear();
@@ -167,11 +177,11 @@ impl Driver {
                 continue;
             }
             self.flush().await?;
-            self.begin_effect().await?;
+            self.begin_effects().await?;
             if self.wake.is_set() || self.mail_runs_low() {
                 continue;
             }
-            if self.running.is_none() && self.abandoned.is_empty() && !self.attachments.is_busy() {
+            if self.running.is_empty() && self.abandoned.is_empty() && !self.attachments.is_busy() {
                 return Ok(());
             }
             self.wait().await;
@@ -181,15 +191,9 @@ impl Driver {
     /// Sleeps until there is a reason to go on.
     async fn wait(&mut self) {
         let mut stop = self.shared.stopping();
-        let running = async {
-            match &mut self.running {
-                Some(running) => running.ready().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = self.wake.notify.notified() => {}
-            () = running => {}
+            () = Running::any_ready(&mut self.running) => {}
             () = self.attachments.ready() => {}
             () = Running::any_ready(&mut self.abandoned) => {}
             _ = stop.wait_for(|stop| *stop) => {}
@@ -201,34 +205,26 @@ impl Driver {
         self.mail_clipped && self.mail.len() <= self.shared.limits.mail_window_max as usize / 2
     }
 
-    /// Starts to perform the pending effect, whether this process or an earlier one asked for it.
-    async fn begin_effect(&mut self) -> Result<(), Trouble> {
-        if self.running.is_some() || !self.session.as_ref().is_some_and(|session| session.pending) {
+    /// Starts to perform the pending effects, whether this process or an earlier one asked for them.
+    async fn begin_effects(&mut self) -> Result<(), Trouble> {
+        if !self.unstarted || !self.session.as_ref().is_some_and(|session| session.pending) {
             return Ok(());
         }
         self.load_window().await?;
+        self.unstarted = false;
         let Some(session) = &mut self.session else { return Ok(()) };
-        let Some((id, effect)) = session.machine.pending(&session.program.program) else { return Ok(()) };
         let Some(row) = session.id else { return Ok(()) };
-        let resumed = session.fresh.take() != Some(id);
-        let job = match effect {
-            Effect::Run { calls } => {
-                Job::Run { calls, progress: session.notes.run.clone().unwrap_or_default(), resumed }
+        for (id, effect) in session.machine.pending(&session.program.program) {
+            if self.running.iter().any(|running| running.id() == id) {
+                continue;
             }
-            Effect::Model(effect) => {
-                let stream = self.shared.outbox.hub.row_of(row).map(|(row, _)| row);
-                let stream = stream.filter(|_| effect.purpose == (ModelPurpose::Turn { stream: true }));
-                Job::Model { turns: session.prompt(&effect), effect, stream }
-            }
-        };
-        let origin = Origin {
-            id,
-            session: row,
-            program: Arc::clone(&session.program),
-            state: session.state_name().to_string(),
-            address: session.address.clone(),
-        };
-        self.running = Some(Running::start(&self.shared, origin, job));
+            let resumed = !session.fresh.contains(&id);
+            session.fresh.retain(|known| *known != id);
+            let stream = self.shared.outbox.hub.row_of(row).map(|(row, _)| row);
+            let Some(job) = session.job(&self.shared, id, effect, stream, resumed) else { continue };
+            let origin = session.origin(id, row);
+            self.running.push(Running::start(&self.shared, origin, job));
+        }
         Ok(())
     }
 
@@ -244,7 +240,8 @@ impl Driver {
             let rows = self.shared.store.mail(&self.key, limit).await.map_err(|e| self.trouble(e))?;
             self.mail_clipped = rows.len() >= limit as usize;
             // Marks and drops of this draft are not committed yet.
-            self.mail = rows.into_iter().filter(|row| !self.draft.consumed.contains(&row.id)).collect();
+            let waiting = rows.into_iter().filter(|row| !self.draft.consumed.contains(&row.id));
+            self.mail = waiting.map(post::unwrapped).collect();
             for row in &mut self.mail {
                 row.joined |= self.draft.joined.contains(&row.id);
             }
@@ -256,15 +253,17 @@ impl Driver {
     /// The runtime stops. A pending model call is left for the next start; a tool call that must not be repeated may
     /// finish within the drain, and its result is kept.
     async fn stop(&mut self) -> Result<(), Trouble> {
-        let Some(running) = self.running.as_mut().filter(|running| running.must_finish()) else {
-            return Ok(());
-        };
-        let drain = std::time::Duration::from_millis(self.shared.limits.drain_ms);
-        tokio::select! {
-            () = running.ready() => {}
-            () = self.shared.clock.sleep(drain) => {}
+        let drain = self.shared.clock.sleep(std::time::Duration::from_millis(self.shared.limits.drain_ms));
+        let mut drain = std::pin::pin!(drain);
+        self.running.retain(Running::must_finish);
+        while !self.running.is_empty() {
+            tokio::select! {
+                () = Running::any_ready(&mut self.running) => {}
+                () = &mut drain => return Ok(()),
+            }
+            self.take_result().await?;
+            self.running.retain(Running::must_finish);
         }
-        self.take_result().await?;
         Ok(())
     }
 
@@ -285,13 +284,67 @@ impl Session {
         self.program.program.context.history.is_some()
     }
 
+    fn origin(&self, id: EffectId, row: i64) -> Origin {
+        Origin {
+            id,
+            session: row,
+            program: Arc::clone(&self.program),
+            state: self.state_name().to_string(),
+            address: self.address.clone(),
+            allowed: self.notes.parent.as_ref().map(|parent| parent.tools.clone()),
+            events: self.notes.events,
+        }
+    }
+
+    /// What is to be done for an effect in a task of its own; `None` when the world answers.
+    fn job(
+        &self,
+        shared: &Shared,
+        id: EffectId,
+        effect: Effect,
+        stream: Option<i64>,
+        resumed: bool,
+    ) -> Option<Job> {
+        let notes = self.notes.at(id);
+        if let Some(why) = notes.and_then(|notes| notes.refused.as_ref()) {
+            return Some(Job::Ready(failed(FailureKind::Denied, why, None)));
+        }
+        let progress = notes.and_then(|notes| notes.run.clone()).unwrap_or_default();
+        match effect {
+            Effect::AskPerson { .. } | Effect::Approve { .. } | Effect::AskAgent { .. } => None,
+            Effect::Run { .. } if progress.awaiting => None,
+            Effect::Run { calls, approved_by, deadline_ms } => {
+                let asks = approved_by.is_some();
+                Some(Job::Run { calls, progress, resumed, asks, deadline_ms })
+            }
+            Effect::Call { grant, arguments, shape, retries } => {
+                Some(Job::Call { grant, arguments, shape, retries, started: progress.started, resumed })
+            }
+            Effect::Recall { query, scope, top } => {
+                let scopes = self.memory_scope(shared, scope).into_iter().collect();
+                Some(Job::Recall { query: query.to_string(), scopes, top })
+            }
+            Effect::Model(effect) => {
+                if let Some(over) = self.over_calls() {
+                    return Some(Job::Ready(over));
+                }
+                let stream = stream.filter(|_| effect.purpose == (ModelPurpose::Turn { stream: true }));
+                let memory = if effect.memory { self.memory_scopes(shared) } else { Vec::new() };
+                let budget = self.reservations(shared.clock.now_ms());
+                Some(Job::Model { turns: self.prompt(id, &effect), effect, stream, memory, budget })
+            }
+        }
+    }
+
     /// What a model step sends besides the static zone: the history as it was when the step was asked for, then the
     /// question, which for a `turn` is part of the history already.
-    fn prompt(&self, effect: &ModelEffect) -> Vec<Turn> {
+    fn prompt(&self, id: EffectId, effect: &ModelEffect) -> Vec<Turn> {
         let reads = effect.history && self.remembers();
+        let sends = |notes: &EffectNotes| notes.prompt_turns;
+        let sends = self.notes.at(id).and_then(sends).unwrap_or(usize::MAX);
         let window = self.window.as_ref().filter(|_| reads);
         let mut turns =
-            window.map_or_else(Vec::new, |w| w.to_turns(self.notes.prompt_turns.unwrap_or(usize::MAX)));
+            window.map_or_else(Vec::new, |w| w.to_turns(sends));
         if !(reads && matches!(effect.purpose, ModelPurpose::Turn { .. })) {
             turns.extend(context::ask(effect, &turns));
         }
@@ -303,7 +356,9 @@ impl Session {
     }
 
     fn status(&self) -> SessionStatus {
-        if self.machine.is_parked() {
+        if self.ended {
+            SessionStatus::Done
+        } else if self.machine.is_parked() {
             SessionStatus::Parked
         } else if self.machine.is_finished() {
             SessionStatus::Done

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use crate::breaker::Breaker;
 use crate::options::{Limits, Pairing, Price};
 use crate::outbox::Outbox;
+use crate::questions::Questions;
 use crate::reload::Programs;
 use crate::routes::Routes;
 use crate::supervise::Supervisor;
@@ -40,6 +41,10 @@ pub(crate) struct Shared {
     pub limits: Limits,
     pub supervisor: Supervisor,
     pub breaker: Breaker,
+    /// Questions to people.
+    pub questions: Questions,
+    /// The front door decides about one batch at a time.
+    pub door: tokio::sync::Mutex<()>,
     pub outbox: Outbox,
     /// A deadline was armed.
     pub timer_armed: Notify,
@@ -69,6 +74,8 @@ impl Shared {
             limits: options.limits,
             supervisor,
             breaker: Breaker::default(),
+            questions: Questions::default(),
+            door: tokio::sync::Mutex::default(),
             outbox: Outbox::default(),
             timer_armed: Notify::new(),
             health: Mutex::default(),

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use blufio_agent::routes::{From, KeyPer, Routes, Rule, Target};
+use blufio_agent::routes::{From, Group, KeyPer, Person, Routes, Rule, Target};
 use blufio_agent::{AgentProgram, Handle, Limits, Options, Runtime};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
@@ -16,11 +16,12 @@ use blufio_core::model::{
 use blufio_core::store::Store;
 use blufio_core::testing::{ManualClock, MemoryStore};
 use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
-use blufio_lang::check::{Environment, ToolInfo, check};
+use blufio_lang::check::{Environment, ToolInfo, ToolScope, check};
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::render;
 use blufio_lang::program::Program;
 use blufio_lang::source::SourceMap;
+use blufio_lang::typed::{Danger, EffectClass as EffectKind};
 
 pub const START_MS: i64 = 1_800_000_000_000;
 
@@ -266,6 +267,8 @@ pub struct FakeTools {
     pub hang: Mutex<bool>,
     /// A call of `time.now` panics.
     pub panic: Mutex<bool>,
+    /// Answers of the next calls of `orders.find`, before it finds every order.
+    pub orders: Mutex<VecDeque<Result<String, ToolError>>>,
 }
 
 impl ToolHost for FakeTools {
@@ -279,11 +282,13 @@ impl ToolHost for FakeTools {
         };
         let empty = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
         let path = r#"{"type":"object","properties":{"path":{"type":"string"}},"required":["path"],"additionalProperties":false}"#;
+        let order = r#"{"type":"object","properties":{"order":{"type":"string"}},"required":["order"],"additionalProperties":false}"#;
         let text = r#"{"type":"object","properties":{"text":{"type":"string"}},"required":["text"],"additionalProperties":false}"#;
         vec![
             manifest("time.now", empty, EffectClass::Read),
             manifest("files.read", path, EffectClass::Read),
             manifest("post.send", text, EffectClass::Once),
+            manifest("orders.find", order, EffectClass::Read),
         ]
     }
 
@@ -297,6 +302,10 @@ impl ToolHost for FakeTools {
                 "time.now" if *self.panic.lock().unwrap() => panic!("the tool panics"),
                 "time.now" => Ok("12:00".into()),
                 "post.send" => Ok("posted".into()),
+                "orders.find" => self.orders.lock().unwrap().pop_front().unwrap_or_else(|| {
+                    let order: serde_json::Value = serde_json::from_str(&request.arguments).unwrap();
+                    Ok(format!(r#"{{"id":{},"status":"paid"}}"#, order["order"]))
+                }),
                 "files.read" => Ok(format!(
                     "from {}",
                     request.folder.as_ref().map_or("?".into(), |f| f.display().to_string())
@@ -314,17 +323,29 @@ pub fn program(text: &str) -> Program {
 
 /// Compiles an agent after a change that the checker does not allow yet.
 pub fn program_with(text: &str, change: impl Fn(&mut blufio_lang::typed::Program)) -> Program {
-    let tools = ["time.now", "files.read", "post.send"];
-    let tool = |name: &&str| ToolInfo {
-        name: name.to_string(),
-        once: *name == "post.send",
-        needs_folder: *name == "files.read",
+    let tools = ["time.now", "files.read", "post.send", "orders.find"];
+    let tool = |name: &&str| {
+        let info = ToolInfo::new(name, "text");
+        match *name {
+            "post.send" => ToolInfo {
+                effect: EffectKind::Once,
+                danger: Danger::Dangerous,
+                ..info.with("text", "text")
+            },
+            "files.read" => ToolInfo { scope: ToolScope::Folder, ..info.with("path", "text") },
+            "orders.find" => ToolInfo {
+                types: "type Status = paid | refunded".into(),
+                ..ToolInfo::new(name, "{ id: text, status: Status }").with("order", "text")
+            },
+            _ => info,
+        }
     };
     let environment = Environment {
         tools: tools.iter().map(tool).collect(),
         providers: vec!["fake".into()],
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |_| true,
+        performs: |_| true,
     };
     let mut sources = SourceMap::default();
     sources.add("test.agent", text).unwrap();
@@ -350,6 +371,8 @@ pub struct World {
     pub tools: Arc<FakeTools>,
     pub programs: Vec<AgentProgram>,
     pub limits: Limits,
+    pub people: Vec<Person>,
+    pub groups: Vec<Group>,
 }
 
 impl World {
@@ -373,9 +396,12 @@ impl World {
                 calls: Mutex::default(),
                 hang: Mutex::new(false),
                 panic: Mutex::new(false),
+                orders: Mutex::default(),
             }),
             programs: vec![agent(text)],
             limits: Limits::default(),
+            people: Vec::new(),
+            groups: Vec::new(),
         }
     }
 
@@ -390,7 +416,7 @@ impl World {
             let group = group.map(str::to_string);
             Rule { channel: None, from: From::Anyone, group, to: to.clone() }
         };
-        Routes { rules: vec![rule(None), rule(Some("Tea"))] }
+        Routes { rules: vec![rule(None), rule(Some("Tea"))], people: self.people.clone(), groups: self.groups.clone() }
     }
 
     pub fn options(&self) -> Options {

@@ -335,8 +335,8 @@ pub struct Committed {
     pub step: i64,
     /// Ids of the new outbox rows.
     pub outbox: Vec<i64>,
-    /// Ids of the new questions.
-    pub questions: Vec<i64>,
+    /// The new questions: row, and the message that shows it.
+    pub questions: Vec<(i64, Option<i64>)>,
     /// Outgoing messages that were changed or added besides: questions, the progress line.
     pub touched: Vec<(i64, Address)>,
 }
@@ -378,6 +378,8 @@ pub trait Store: Send + Sync {
     fn keys_with_work(&self) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
     /// Mail of a session that no step has consumed, oldest first.
     fn mail<'a>(&'a self, key: &'a str, limit: u32) -> BoxFuture<'a, Result<Vec<InboxRow>, StoreError>>;
+    /// Consumes mail that no session waits for.
+    fn discard_mail(&self, ids: Vec<i64>) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Transcript from a turn on, oldest first.
     fn transcript(&self, session: i64, from: i64) -> BoxFuture<'_, Result<Vec<TranscriptRow>, StoreError>>;
     /// Journal of a session.

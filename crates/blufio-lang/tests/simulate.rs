@@ -134,3 +134,41 @@ fn a_crash_at_any_line_changes_nothing() {
     }
     assert!(crashes > 150, "{crashes}");
 }
+
+fn explored(folder: &Folder, agent: &str) -> Exploration {
+    explore(folder, folder.agent(agent).unwrap(), Limits::default())
+}
+
+/// What an exploration has to say, line by line.
+fn told(found: &Exploration) -> Vec<String> {
+    let mut out: Vec<String> = found
+        .findings
+        .iter()
+        .map(|finding| {
+            let path = finding.path.join(" / ");
+            format!("{} in {}: {} [{path}]", finding.kind.word(), finding.state, finding.why)
+        })
+        .collect();
+    out.extend(found.coverage.states_missed.iter().map(|(state, _)| format!("state {state}")));
+    out.extend(found.coverage.arms_missed.iter().map(|(state, label, _)| format!("arm {state}: {label}")));
+    if !found.is_complete {
+        out.push("not complete".into());
+    }
+    out
+}
+
+#[test]
+fn clean_examples_have_nothing_to_find() {
+    let mut wrong = Vec::new();
+    for (name, _, folder) in all() {
+        for (at, agent) in folder.agents.iter().enumerate() {
+            let start = std::time::Instant::now();
+            let found = explore(&folder, at, Limits::default());
+            println!("{name}/{}: {} sessions {} steps depth {} complete {} {:?}", agent.typed.name, found.sessions, found.steps, found.depth, found.is_complete, start.elapsed());
+            for line in told(&found) {
+                wrong.push(format!("{name}/{}: {line}", agent.typed.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -214,6 +214,13 @@ fn mail(connection: &Connection, c: &StepCommit) -> Result<(), StoreError> {
     Ok(())
 }
 
+pub(crate) fn discard_mail(connection: &Connection, ids: &[i64]) -> Result<(), StoreError> {
+    for id in ids {
+        run(connection, "UPDATE inbox SET consumed = 1 WHERE id = ?1", [id])?;
+    }
+    Ok(())
+}
+
 fn timers(connection: &Connection, session: i64, c: &StepCommit) -> Result<(), StoreError> {
     let is_live = c.status == SessionStatus::Live;
     if !is_live {

@@ -154,6 +154,10 @@ impl Store for SqliteStore {
         Box::pin(self.many(sql.to_string(), (key, limit), rows::inbox))
     }
 
+    fn discard_mail(&self, ids: Vec<i64>) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.write(move |c| crate::apply::discard_mail(c, &ids)))
+    }
+
     fn transcript(&self, session: i64, from: i64) -> BoxFuture<'_, Result<Vec<TranscriptRow>, StoreError>> {
         let sql = "SELECT sequence, turn, tokens FROM transcript WHERE session = ?1 AND sequence >= ?2 ORDER BY sequence";
         Box::pin(self.many(sql.to_string(), (session, from), |row| {

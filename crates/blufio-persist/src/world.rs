@@ -55,7 +55,7 @@ pub(crate) fn apply(
     connection: &Connection,
     session: i64,
     c: &StepCommit,
-) -> Result<(Vec<i64>, Touched), StoreError> {
+) -> Result<(Vec<(i64, Option<i64>)>, Touched), StoreError> {
     let (extra, mut touched) = (&c.extra, Vec::new());
     for mail in &extra.mail {
         let sql = "INSERT INTO inbox (channel, source_id, key, message, received_ms, joined, consumed) VALUES (?1, ?2, ?3, ?4, ?5, 0, 0)
@@ -88,7 +88,7 @@ fn ask(
     new: &NewQuestion,
     c: &StepCommit,
     touched: &mut Touched,
-) -> Result<i64, StoreError> {
+) -> Result<(i64, Option<i64>), StoreError> {
     let mut question: Question = new.question.clone();
     if let Some(message) = &new.message {
         let rows = insert_outbox(connection, Some(session), std::slice::from_ref(message), c.now_ms)?;
@@ -107,7 +107,7 @@ fn ask(
             to_json(&question)?
         ],
     )?;
-    Ok(connection.last_insert_rowid())
+    Ok((connection.last_insert_rowid(), question.outbox))
 }
 
 fn close_questions(

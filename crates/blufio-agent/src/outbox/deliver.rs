@@ -95,7 +95,15 @@ impl Lane {
             (OutboxState::Placed, Some(text), Some(message_id)) => {
                 let text = if text.trim().is_empty() { PLACEHOLDER } else { text };
                 let sent = channel.edit(&row.address, message_id, text, false).await;
-                self.edited(row, sent).await
+                let next = self.edited(row, sent).await?;
+                // The text may have been replaced while it was on its way (a progress line).
+                let now = self.shared.store.outbox_row(row.id).await?;
+                let is_stale = |now: &OutboxRow| now.state == OutboxState::Sent && now.text != row.text;
+                if let (Next::Settled, Some(now)) = (&next, now.filter(is_stale)) {
+                    self.shared.store.outbox_update(update(&now, OutboxState::Placed)).await?;
+                    return Ok(Next::Again);
+                }
+                Ok(next)
             }
             (OutboxState::Placed, None, Some(message_id)) => {
                 if self.streams.iter().all(|stream| stream.row != row.id) {

@@ -81,7 +81,7 @@ impl Step<'_> {
     async fn run(mut self, turns: Vec<Turn>) -> Performed {
         let mut request = self.request(turns);
         let (outcome, picked, turns) = match self.effect.purpose {
-            ModelPurpose::Pick { schema } => {
+            ModelPurpose::Pick { schema } | ModelPurpose::Fill { schema, .. } => {
                 let (outcome, picked) =
                     self.pick(&mut request, schema).await.unwrap_or_else(|failed| (failed, None));
                 (outcome, picked, Vec::new())
@@ -113,12 +113,12 @@ impl Step<'_> {
         let (tools, output_schema, output_tokens_max) = match &self.effect.purpose {
             ModelPurpose::Turn { .. } => (true, None, limits.turn_tokens_max),
             ModelPurpose::Write => (has_calls, None, limits.write_tokens_max),
-            ModelPurpose::Pick { schema } => {
+            ModelPurpose::Pick { schema } | ModelPurpose::Fill { schema, .. } => {
                 (has_calls, Some(loaded.program.schema_json(*schema).to_string()), limits.pick_tokens_max)
             }
         };
         let manifest = |tool: &str| self.attempts.shared.manifests.get(tool).cloned();
-        let tools = if tools { context::offers(&loaded.program, manifest) } else { Vec::new() };
+        let tools = if tools { context::offers(&loaded.program, self.attempts.origin.allowed.as_deref(), manifest) } else { Vec::new() };
         let turns = if turns.is_empty() { vec![text_turn(Role::User, "Go on.")] } else { turns };
         ModelRequest {
             model: String::new(),

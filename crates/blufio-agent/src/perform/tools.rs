@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use blufio_core::tool::{EffectClass, ToolError, ToolManifest, ToolRequest};
 use blufio_lang::effect::Outcome;
+use blufio_lang::program::{Danger, Program};
 use blufio_lang::value::ToolCall;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{FromEffect, Origin, Performed};
+use super::{FromEffect, Origin, Performed, call};
 use crate::context;
 use crate::panics::caught;
 use crate::session::envelope::{CallResult, RunProgress};
@@ -21,49 +22,82 @@ const RESULT_TOKENS_MAX: usize = 2_000;
 /// What the model reads when nobody knows whether a call happened.
 const UNKNOWN: &str = "the outcome is unknown: it may or may not have happened";
 
+/// What the model reads when nobody approved a call (ruling 12).
+const NOT_APPROVED: &str = "not approved";
+
 /// What a call came to.
-enum Call {
+pub(super) enum Called {
     Result(String),
     Error(String),
     Unknown(String),
 }
 
-/// Performs the calls; `None` when cancelled before the end.
+/// What the model wants.
+pub(super) struct Run<'a> {
+    /// The calls, in order.
+    pub calls: &'a [ToolCall],
+    /// An earlier process may have begun what the progress says.
+    pub resumed: bool,
+    /// Dangerous calls need somebody's approval.
+    pub asks: bool,
+    /// Until when they may be approved.
+    pub deadline_ms: Option<i64>,
+}
+
+/// Performs the calls; `None` when cancelled before the end, or when somebody must approve the next one first.
 pub(super) async fn perform(
     shared: &Arc<Shared>,
     origin: &Origin,
-    calls: &[ToolCall],
+    run: Run<'_>,
     progress: RunProgress,
-    resumed: bool,
     session: &mpsc::UnboundedSender<FromEffect>,
     cancelled: &watch::Receiver<bool>,
 ) -> Option<Performed> {
-    let RunProgress { mut results, mut started } = progress;
+    let RunProgress { mut results, mut started, decisions, .. } = progress;
     let mut outcome = Outcome::Ran;
-    for (at, call) in calls.iter().enumerate().skip(results.len()) {
+    for (at, call) in run.calls.iter().enumerate().skip(results.len()) {
         if *cancelled.borrow() {
             break;
         }
-        let done = if started && resumed {
-            Call::Unknown(UNKNOWN.to_string())
+        let done = if started && run.resumed {
+            Called::Unknown(UNKNOWN.to_string())
         } else {
             match prepare(shared, origin, call) {
-                Err(refused) => Call::Error(refused),
-                Ok(manifest) => {
-                    let once = manifest.effect == EffectClass::Once;
-                    if once && !started && !announce(origin, &results, session).await {
-                        break;
+                Err(refused) => Called::Error(refused),
+                Ok(manifest) => match decided(shared, origin, &run, call, at, &decisions) {
+                    Some(false) => Called::Error(NOT_APPROVED.to_string()),
+                    None => {
+                        let progress = RunProgress { results, started: false, awaiting: true, decisions };
+                        let ask = FromEffect::Ask { id: origin.id, progress, call: call.clone() };
+                        // Nobody listens any more when the session was dropped.
+                        let _ = session.send(ask);
+                        return None;
                     }
-                    run(shared, origin, call, at, once).await
-                }
+                    Some(true) => {
+                        let once = manifest.effect == EffectClass::Once;
+                        let before = RunProgress {
+                            results: results.clone(),
+                            started: true,
+                            awaiting: false,
+                            decisions: decisions.clone(),
+                        };
+                        if once && !started && !announce(origin, before, session).await {
+                            break;
+                        }
+                        match limited(shared, origin, &call.tool, at).await {
+                            Some(words) => Called::Error(words),
+                            None => called(shared, origin, call, at, once).await,
+                        }
+                    }
+                },
             }
         };
         started = false;
         let id = call.id.to_string();
         let (content, is_error, unknown) = match done {
-            Call::Result(text) => (context::cut_to_tokens(&text, RESULT_TOKENS_MAX), false, false),
-            Call::Error(words) => (words, true, false),
-            Call::Unknown(words) => (words, true, true),
+            Called::Result(text) => (context::cut_to_tokens(&text, RESULT_TOKENS_MAX), false, false),
+            Called::Error(words) => (words, true, false),
+            Called::Unknown(words) => (words, true, true),
         };
         results.push(CallResult { id, content, is_error });
         if unknown {
@@ -76,21 +110,57 @@ pub(super) async fn perform(
     Some(performed)
 }
 
-/// Has the start of a call made durable.
-async fn announce(
+/// Whether a call may start as far as people are concerned; `None` when somebody must be asked. Until labels are known
+/// at run time, every history counts as one that holds untrusted words.
+fn decided(
+    shared: &Shared,
     origin: &Origin,
-    results: &[CallResult],
+    run: &Run<'_>,
+    call: &ToolCall,
+    at: usize,
+    decisions: &[(u32, bool)],
+) -> Option<bool> {
+    if !run.asks || !is_dangerous(shared, &origin.program.program, &call.tool) {
+        return Some(true);
+    }
+    if let Some((_, yes)) = decisions.iter().find(|(decided, _)| *decided as usize == at) {
+        return Some(*yes);
+    }
+    let is_late = run.deadline_ms.is_some_and(|deadline| shared.clock.now_ms() >= deadline);
+    is_late.then_some(false)
+}
+
+/// Whether a call of a tool can do harm, by its manifest.
+pub(crate) fn is_dangerous(shared: &Shared, program: &Program, tool: &str) -> bool {
+    let granted = program.tools.iter().find(|grant| grant.tool == tool);
+    granted.is_some_and(|grant| grant.danger == Danger::Dangerous)
+        || shared.manifests.get(tool).is_some_and(|manifest| manifest.dangerous)
+}
+
+/// Takes one use of a tool with a rate; words for the model when none is left.
+async fn limited(shared: &Shared, origin: &Origin, tool: &str, at: usize) -> Option<String> {
+    let grant = origin.program.program.tools.iter().find(|grant| grant.tool == tool)?;
+    match call::take_use(shared, origin, grant, at).await? {
+        Outcome::Failed(failure) => Some(failure.detail.to_string()),
+        _ => None,
+    }
+}
+
+/// Has the start of a call made durable.
+pub(super) async fn announce(
+    origin: &Origin,
+    progress: RunProgress,
     session: &mpsc::UnboundedSender<FromEffect>,
 ) -> bool {
     let (acknowledge, durable) = oneshot::channel();
-    let progress = RunProgress { results: results.to_vec(), started: true };
     session.send(FromEffect::Progress { id: origin.id, progress, acknowledge }).is_ok()
         && durable.await.is_ok()
 }
 
 /// Whether a call may run at all; the words go back to the model.
-fn prepare(shared: &Shared, origin: &Origin, call: &ToolCall) -> Result<ToolManifest, String> {
-    let granted = origin.program.program.tools.iter().any(|grant| *grant.tool == *call.tool);
+pub(super) fn prepare(shared: &Shared, origin: &Origin, call: &ToolCall) -> Result<ToolManifest, String> {
+    let allowed = origin.allowed.as_ref().is_none_or(|tools| tools.iter().any(|tool| **tool == *call.tool));
+    let granted = allowed && origin.program.program.tools.iter().any(|grant| *grant.tool == *call.tool);
     let manifest = shared.manifests.get(&*call.tool).filter(|_| granted).cloned();
     let manifest = manifest.ok_or_else(|| format!("there is no tool `{}`", call.tool))?;
     let arguments: serde_json::Value = serde_json::from_str(&call.arguments)
@@ -108,10 +178,17 @@ fn prepare(shared: &Shared, origin: &Origin, call: &ToolCall) -> Result<ToolMani
     }
 }
 
-async fn run(shared: &Shared, origin: &Origin, call: &ToolCall, at: usize, once: bool) -> Call {
+/// Runs one call.
+pub(super) async fn called(
+    shared: &Shared,
+    origin: &Origin,
+    call: &ToolCall,
+    at: usize,
+    once: bool,
+) -> Called {
     let program = &origin.program.program;
-    let folder =
-        program.tools.iter().find(|grant| *grant.tool == *call.tool).and_then(|grant| grant.folder.as_ref());
+    let grant = program.tools.iter().find(|grant| *grant.tool == *call.tool);
+    let folder = grant.and_then(|grant| grant.folder.as_ref());
     let coordinate = (origin.session, origin.id.visit, origin.id.number);
     let request = ToolRequest {
         tool: call.tool.to_string(),
@@ -121,16 +198,18 @@ async fn run(shared: &Shared, origin: &Origin, call: &ToolCall, at: usize, once:
             program.name, program.version, coordinate.0, coordinate.1, coordinate.2
         ),
         folder: folder.map(|folder| origin.program.folder.join(folder)),
+        hosts: grant.map(|grant| grant.to.clone()).unwrap_or_default(),
+        commands: grant.map(|grant| grant.only.clone()).unwrap_or_default(),
         now_ms: shared.clock.now_ms(),
     };
     let deadline = shared.clock.sleep(Duration::from_millis(shared.limits.tool_timeout_ms));
     tokio::select! {
         result = caught(async { shared.tools.call(&request).await }) => match result.unwrap_or_else(|panic| Err(panicked(&panic, once))) {
-            Ok(text) => Call::Result(text),
-            Err(ToolError::Uncertain(words)) => Call::Unknown(format!("{UNKNOWN} ({words})")),
-            Err(error) => Call::Error(error.to_string()),
+            Ok(text) => Called::Result(text),
+            Err(ToolError::Uncertain(words)) => Called::Unknown(format!("{UNKNOWN} ({words})")),
+            Err(error) => Called::Error(error.to_string()),
         },
-        () = deadline => if once { Call::Unknown(UNKNOWN.to_string()) } else { Call::Error("no answer in time".to_string()) },
+        () = deadline => if once { Called::Unknown(UNKNOWN.to_string()) } else { Called::Error("no answer in time".to_string()) },
     }
 }
 

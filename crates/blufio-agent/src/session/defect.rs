@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use blufio_core::store::{SessionStatus, StepCommit, StoreError};
+use blufio_core::store::{SessionStatus, StepCommit, StepExtra, StoreError};
 
 use crate::journal;
 use crate::outbox::Outbox;
@@ -49,6 +49,7 @@ pub(crate) async fn park(shared: &Arc<Shared>, key: &str, panic: &str) -> Result
         timers: Vec::new(),
         timers_fired: Vec::new(),
         ledger: Vec::new(),
+        extra: StepExtra::default(),
         now_ms: shared.clock.now_ms(),
     };
     shared.store.commit(commit).await?;

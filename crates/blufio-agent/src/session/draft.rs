@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use blufio_core::message::Address;
 use blufio_core::model::Turn;
+use blufio_core::store::Question;
 use blufio_core::store::{
-    Committed, JournalRecord, LedgerRow, NewOutbox, SessionStatus, StepCommit, StoreError,
+    Committed, JournalRecord, LedgerRow, NewOutbox, NewQuestion, SessionStatus, StepCommit, StepExtra,
+    StoreError,
 };
 
 use super::envelope::Envelope;
 use super::{Driver, Session, Trouble};
 use crate::outbox::Outbox;
+use crate::supervise::{Reason, Supervisor};
 
 /// Wait before a commit is tried again on a full disk.
 const FULL_WAIT: Duration = Duration::from_secs(1);
@@ -33,6 +36,7 @@ pub(crate) struct Draft {
     pub timers: Vec<(i64, i64, i64)>,
     pub timers_fired: Vec<i64>,
     pub ledger: Vec<LedgerRow>,
+    pub extra: StepExtra,
 }
 
 impl Draft {
@@ -50,6 +54,7 @@ impl Draft {
             && self.ledger.is_empty()
             && self.transcript.is_empty()
             && self.outbox.is_empty()
+            && self.extra.is_empty()
     }
 }
 
@@ -60,6 +65,10 @@ struct After {
     quotes: Vec<(usize, String)>,
     stream_at: Option<usize>,
     armed: bool,
+    /// Sessions that got mail.
+    mailed: Vec<String>,
+    questions: Vec<NewQuestion>,
+    closed_questions: Vec<(u64, u32)>,
 }
 
 impl Driver {
@@ -81,7 +90,10 @@ impl Driver {
             addresses: draft.outbox.iter().map(|new| new.address.clone()).collect(),
             closed: draft.close_streams.iter().map(|(row, _)| *row).collect(),
             stream_at: draft.stream_at,
-            armed: !draft.timers.is_empty(),
+            armed: !draft.timers.is_empty() || !draft.extra.timers.is_empty(),
+            mailed: draft.extra.mail.iter().map(|mail| mail.key.clone()).collect(),
+            questions: draft.extra.questions.clone(),
+            closed_questions: draft.extra.close_questions.iter().map(|c| (c.visit, c.number)).collect(),
         };
         let commit = session.commit(draft, status, now_ms);
         let committed = self.committed(commit).await?;
@@ -93,6 +105,8 @@ impl Driver {
             }
             // An ended session frees its key: held mail opens the next one.
             _ => {
+                self.shared.questions.ended(&self.key);
+                self.running.clear();
                 self.session = None;
                 self.timers.clear();
                 self.timers_stale = true;
@@ -135,8 +149,21 @@ impl Driver {
                 Outbox::push(&self.shared, &address, row);
             }
         }
+        for (visit, number) in after.closed_questions {
+            self.shared.questions.closed(&self.key, visit, number);
+        }
+        for (new, (id, outbox)) in after.questions.into_iter().zip(&committed.questions) {
+            let question = Question { outbox: *outbox, ..new.question };
+            self.shared.questions.asked(&self.key, new.asking, question, *id);
+        }
         for (row, address) in committed.outbox.iter().zip(&after.addresses) {
             Outbox::push(&self.shared, address, *row);
+        }
+        for (row, address) in &committed.touched {
+            Outbox::push(&self.shared, address, *row);
+        }
+        for key in after.mailed {
+            Supervisor::wake(&self.shared, &key, Reason::Mail);
         }
         if after.armed {
             self.shared.timer_armed.notify_one();
@@ -169,6 +196,7 @@ impl Session {
             timers: draft.timers,
             timers_fired: draft.timers_fired,
             ledger: draft.ledger,
+            extra: draft.extra,
             now_ms,
         }
     }

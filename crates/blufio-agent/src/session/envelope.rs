@@ -2,8 +2,11 @@
 //! The bytes of a session's row: the machine's state, and what the runtime itself must know to resume in one read.
 
 use blufio_core::model::Turn;
+use blufio_lang::effect::EffectId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::internal::Parent;
 
 /// First byte: version of this layout.
 const LAYOUT: u8 = 1;
@@ -30,9 +33,9 @@ pub enum EnvelopeError {
 /// What the runtime knows about a session beyond its machine. Empty for an idle session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Notes {
-    /// Turns of the window that the pending model call sends: later ones came while it ran.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prompt_turns: Option<usize>,
+    /// What is known about the pending effects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<EffectNotes>,
     /// Provider ids of tool calls in the transcript that have no result yet.
     /// INVARIANT: empty unless a `run` is pending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -40,12 +43,95 @@ pub(crate) struct Notes {
     /// Turns said while results were open; they follow the results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deferred: Vec<Turn>,
-    /// How far the pending `run` got.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunProgress>,
     /// Fingerprint of what the last `turn` said: a reply with the same words is not repeated in the history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said: Option<u64>,
+    /// Who wrote the message that was taken last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<SenderNote>,
+    /// Who waits for this session's result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// The mail that opened the session: sessions of one key are told apart by it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub birth: i64,
+    /// Events of the world taken so far, when some rate counts by them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub events: i64,
+    /// The last event was a schedule.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heartbeat: bool,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// Somebody who wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SenderNote {
+    /// The channel's id.
+    pub id: String,
+    /// Under which name memory and approvals know them.
+    pub who: String,
+}
+
+/// What is known about one pending effect.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EffectNotes {
+    pub visit: u64,
+    pub number: u32,
+    /// Turns of the window that the model call sends: later ones came while it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_turns: Option<usize>,
+    /// How far a `run` or a `call` got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunProgress>,
+    /// Why it was not even asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// People asked; 0 for everything else.
+    #[serde(default, skip_serializing_if = "is_none_asked")]
+    pub asked: u32,
+    /// How many of them must say yes.
+    #[serde(default, skip_serializing_if = "is_none_asked")]
+    pub needed: u32,
+    /// Who said what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub votes: Vec<(String, bool)>,
+    /// Key of the asked agent's session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<String>,
+    /// The conversation is the child's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub here: bool,
+}
+
+fn is_none_asked(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Notes {
+    /// What is known about an effect.
+    pub fn at(&self, id: EffectId) -> Option<&EffectNotes> {
+        self.effects.iter().find(|notes| (notes.visit, notes.number) == (id.visit, id.number))
+    }
+
+    /// The same, to change.
+    pub fn entry(&mut self, id: EffectId) -> &mut EffectNotes {
+        let known = self.effects.iter().position(|notes| (notes.visit, notes.number) == (id.visit, id.number));
+        let at = known.unwrap_or_else(|| {
+            self.effects.push(EffectNotes { visit: id.visit, number: id.number, ..EffectNotes::default() });
+            self.effects.len() - 1
+        });
+        &mut self.effects[at]
+    }
+
+    /// The effect is over.
+    pub fn forget(&mut self, id: EffectId) -> Option<EffectNotes> {
+        let at = self.effects.iter().position(|n| (n.visit, n.number) == (id.visit, id.number))?;
+        Some(self.effects.remove(at))
+    }
 }
 
 /// How far a `run` got.
@@ -57,6 +143,12 @@ pub(crate) struct RunProgress {
     /// A call that must not be repeated was about to start after those results.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub started: bool,
+    /// Somebody is asked whether the next call may start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaiting: bool,
+    /// Calls about which somebody decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<(u32, bool)>,
 }
 
 /// Result of one call, as the model reads it.
@@ -114,8 +206,11 @@ mod tests {
     #[test]
     fn notes_survive_and_damage_is_an_error() {
         let result = CallResult { id: "a".into(), content: "b".into(), is_error: true };
-        let run = Some(RunProgress { results: vec![result], started: true });
-        let notes = Notes { prompt_turns: Some(3), open_calls: vec!["a".into()], run, ..Notes::default() };
+        let run = Some(RunProgress { results: vec![result], started: true, ..RunProgress::default() });
+        let mut notes = Notes { open_calls: vec!["a".into()], ..Notes::default() };
+        notes.entry(EffectId { visit: 3, number: 1 }).run = run;
+        notes.entry(EffectId { visit: 3, number: 1 }).prompt_turns = Some(3);
+        assert_eq!(notes.effects.len(), 1);
         let envelope = Envelope { machine: vec![9; 300], notes };
         let bytes = envelope.encode();
         assert_eq!(Envelope::decode(&bytes), Ok(envelope));

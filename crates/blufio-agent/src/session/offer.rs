@@ -5,15 +5,21 @@
 use std::sync::Arc;
 
 use blufio_core::message::ChatKind;
-use blufio_core::store::InboxRow;
-use blufio_lang::effect::{Disposition, Event};
+use blufio_core::store::{InboxRow, Progress, TimerKind};
+use blufio_lang::effect::{Disposition, EffectId, Event};
 
+use super::envelope::SenderNote;
+use super::post::Offered;
 use super::step::Cause;
 use super::{Driver, Trouble};
-use crate::journal;
-use crate::perform::{FromEffect, Performed, Running};
+use crate::internal::Internal;
+use crate::{journal, outcome};
+use crate::perform::{FromEffect, Performed};
 use crate::replay::program_message;
 use crate::transcript;
+
+/// Mark behind a question that others decided.
+const DECIDED: &str = "(decided)";
 
 impl Driver {
     /// Offers the due deadlines, oldest first; true when one was taken.
@@ -27,14 +33,29 @@ impl Driver {
         for at in 0..self.timers.len() {
             let Some(row) = self.timers.get(at).cloned() else { break };
             let (visit, timer) = (row.visit.unsigned_abs(), u32::try_from(row.timer).unwrap_or(u32::MAX));
-            let event = Event::Timer { visit, timer };
-            let Some(session) = &self.session else { return Ok(false) };
+            let (event, record) = match row.kind {
+                TimerKind::State => (Event::Timer { visit, timer }, journal::timer(visit, timer)),
+                TimerKind::Wake => {
+                    let wake = row.timer.unsigned_abs();
+                    (Event::Wake { wake }, journal::wake(wake))
+                }
+                TimerKind::Effect => {
+                    self.timers.remove(at);
+                    self.draft.timers_fired.push(row.id);
+                    self.late(EffectId { visit, number: timer }).await?;
+                    return Ok(true);
+                }
+            };
+            let Some(session) = &mut self.session else { return Ok(false) };
             match session.machine.disposition(&session.program.program, &event) {
                 Disposition::Take => {
                     self.timers.remove(at);
+                    if row.kind == TimerKind::Wake {
+                        session.notes.begin_event(false);
+                    }
                     self.load_window().await?;
                     self.draft.timers_fired.push(row.id);
-                    self.draft.journal.push(journal::timer(visit, timer));
+                    self.draft.journal.push(record);
                     self.step(event, Cause::Event, now_ms).await?;
                     return Ok(true);
                 }
@@ -56,7 +77,19 @@ impl Driver {
         let mut at = 0;
         while let Some(row) = self.mail.get(at) {
             let Some(session) = &self.session else { return Ok(false) };
+            if let Some(internal) = Internal::of(&row.message) {
+                match self.offer_internal(at, internal).await? {
+                    Offered::Stepped => return Ok(true),
+                    Offered::Gone => {}
+                    Offered::Waits => at += 1,
+                }
+                continue;
+            }
             let event = Event::Message(Arc::new(program_message(row.id, &row.message)));
+            if let Some(child) = self.hands_over(&row.message, &event) {
+                self.hand_over(at, &child);
+                continue;
+            }
             // Nothing but a history shows a model what came with a message.
             let ready = !session.remembers() || self.attachments.is_ready(row.id, &row.message);
             match session.machine.disposition(&session.program.program, &event) {
@@ -102,6 +135,9 @@ impl Driver {
         self.draft.journal.push(journal::message(row.id, "taken", &row.message));
         if let Some(session) = &mut self.session {
             session.address = Some(row.message.address.clone());
+            session.notes.begin_event(false);
+            session.notes.sender = Some(SenderNote::of(&self.shared, &row.message));
+            self.draft.extra.progress.push(Progress::End);
             let in_group = row.message.chat != ChatKind::Private;
             session.quote = row.message.message_id.clone().filter(|_| in_group);
             let attachments = self.attachments.take(row.id, &row.message);
@@ -115,18 +151,23 @@ impl Driver {
     /// Takes what the running effect has to say; true when it said something.
     pub(super) async fn take_result(&mut self) -> Result<bool, Trouble> {
         self.take_late();
-        let Some(said) = self.running.as_mut().and_then(Running::take) else { return Ok(false) };
+        let said = self.running.iter_mut().enumerate().find_map(|(at, running)| Some((at, running.take()?)));
+        let Some((at, said)) = said else { return Ok(false) };
         match said {
             FromEffect::Progress { id, progress, acknowledge } => {
                 let Some(session) = &mut self.session else { return Ok(true) };
                 self.draft.journal.push(journal::call_started(id, progress.results.len()));
-                session.notes.run = Some(progress);
+                session.notes.entry(id).run = Some(progress);
                 self.commit(self.shared.clock.now_ms()).await?;
                 // A dropped receiver is a cancelled effect.
                 let _ = acknowledge.send(());
             }
+            FromEffect::Ask { id, progress, call } => {
+                drop(self.running.swap_remove(at));
+                self.ask_for_call(id, progress, &call).await?;
+            }
             FromEffect::Done(performed) => {
-                self.running = None;
+                drop(self.running.swap_remove(at));
                 self.resolve(*performed).await?;
             }
         }
@@ -136,18 +177,23 @@ impl Driver {
     /// Journals what cancelled effects still said. One that asks for leave to start another call gets none.
     fn take_late(&mut self) {
         let draft = &mut self.draft;
+        let Some(session) = &self.session else { return };
+        let program = &session.program.program;
         self.abandoned.retain_mut(|running| match running.take() {
             Some(FromEffect::Done(performed)) => {
                 let calls = serde_json::to_value(&performed.results).ok();
+                let outcome = outcome::to_json(program, None, &performed.outcome, None, calls);
                 draft.journal.push(journal::late("result", performed.id.visit, performed.id.number));
-                draft.journal.push(journal::result(performed.id, &performed.outcome, None, calls));
+                // A kind that replay does not take: the machine never saw it.
+                draft.journal.push(journal::result_late(performed.id, outcome));
                 false
             }
+            Some(FromEffect::Ask { .. }) => false,
             Some(FromEffect::Progress { .. }) | None => true,
         });
     }
 
-    async fn resolve(&mut self, performed: Performed) -> Result<(), Trouble> {
+    pub(super) async fn resolve(&mut self, performed: Performed) -> Result<(), Trouble> {
         self.load_window().await?;
         let now_ms = self.shared.clock.now_ms();
         let Performed { id, outcome, picked, turns, results, ledger, attempts } = performed;
@@ -160,9 +206,13 @@ impl Driver {
             return Ok(());
         }
         let calls = serde_json::to_value(&results).ok().filter(|_| !results.is_empty());
-        self.draft.journal.push(journal::result(id, &outcome, picked.as_ref(), calls));
-        session.notes.prompt_turns = None;
-        session.notes.run = None;
+        let program = &session.program.program;
+        let pending = session.machine.pending(program);
+        let effect = pending.iter().find(|(known, _)| *known == id).map(|(_, effect)| effect);
+        let ended = outcome::to_json(program, effect, &outcome, picked.as_ref(), calls);
+        self.draft.journal.push(journal::result(id, ended));
+        self.settle(id, Some(DECIDED));
+        let Some(session) = &mut self.session else { return Ok(()) };
         session.extend(&mut self.draft, turns);
         if !results.is_empty() {
             session.answer_calls(&mut self.draft, &results);
@@ -171,7 +221,7 @@ impl Driver {
     }
 
     /// One step and its commit.
-    async fn step(&mut self, event: Event, cause: Cause, now_ms: i64) -> Result<(), Trouble> {
+    pub(super) async fn step(&mut self, event: Event, cause: Cause, now_ms: i64) -> Result<(), Trouble> {
         let Some(session) = &mut self.session else { return Ok(()) };
         let program = Arc::clone(&session.program);
         let result = session.machine.step(&program.program, event, now_ms);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Loads a session in one read, or creates it for its first message.
 
-use blufio_core::store::{SessionRow, SessionStatus};
+use blufio_core::store::{INTERNAL_CHANNEL, SessionRow, SessionStatus};
 use blufio_lang::machine::Machine;
 
 use super::envelope::{Envelope, Notes};
 use super::{Driver, Session, Trouble};
+use crate::internal::Internal;
 use crate::journal;
+use crate::replay::parameters;
 use crate::routes::agent_of;
 use crate::session::step::Cause;
 use crate::transcript::Window;
@@ -18,8 +20,10 @@ impl Driver {
         match row {
             Some(row) if row.status == SessionStatus::Parked => Ok(false),
             Some(row) => self.load(row).await,
-            None if self.mail.is_empty() => Ok(false),
-            None => self.create().await,
+            None => {
+                self.drop_orphans().await?;
+                if self.mail.is_empty() { Ok(false) } else { self.create().await }
+            }
         }
     }
 
@@ -55,8 +59,10 @@ impl Driver {
             history_start: row.history_start,
             pending: row.pending,
             quote: None,
-            fresh: None,
+            fresh: Vec::new(),
+            ended: false,
         });
+        self.unstarted = true;
         Ok(true)
     }
 
@@ -67,27 +73,52 @@ impl Driver {
             return self.held(&format!("messages for agent {agent} wait: there is no such program")).await;
         };
         let machine = Machine::new(&program.program);
-        let address = self.mail.front().map(|row| row.message.address.clone());
+        let first = self.mail.front();
+        let birth = first.map_or(0, |row| row.id);
+        let start = first.and_then(|row| match Internal::of(&row.message) {
+            Some(Ok(Internal::Start(start))) => Some(*start),
+            _ => None,
+        });
+        let address = match &start {
+            Some(start) => start.address.clone(),
+            None => first.map(|row| row.message.address.clone()).filter(|a| a.channel != INTERNAL_CHANNEL),
+        };
+        let sender = start.as_ref().and_then(|start| start.sender.clone());
+        let parent = start.as_ref().map(|start| start.parent.clone());
         self.session = Some(Session {
             key: self.key.clone(),
             id: None,
             step: 0,
             program,
             machine,
-            notes: Notes::default(),
+            notes: Notes { birth, parent, sender, ..Notes::default() },
             address,
             window: Some(Window::default()),
             history_start: 0,
             pending: false,
             quote: None,
-            fresh: None,
+            fresh: Vec::new(),
+            ended: false,
         });
         let now_ms = self.shared.clock.now_ms();
-        self.draft.journal.push(journal::started());
+        let arguments = start.map(|start| start.arguments);
+        if arguments.is_some() && self.mail.pop_front().is_some() {
+            self.draft.consumed.push(birth);
+        }
+        let arguments = arguments.unwrap_or_default();
+        self.draft.journal.push(journal::started(&arguments));
         let Some(session) = &mut self.session else { return Ok(false) };
         let loaded = std::sync::Arc::clone(&session.program);
-        let result = session.machine.start(&loaded.program, now_ms);
-        self.apply(result, Cause::Event);
+        match parameters(&loaded.program, &arguments) {
+            Ok(values) => {
+                let result = session.machine.start_with(&loaded.program, &values, now_ms);
+                self.apply(result, Cause::Event);
+            }
+            Err(why) => {
+                session.ended = true;
+                self.report_failure(&format!("{}: {why}", loaded.program.name));
+            }
+        }
         self.commit(now_ms).await?;
         Ok(self.session.is_some())
     }

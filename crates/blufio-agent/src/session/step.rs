@@ -2,18 +2,28 @@
 //! Turns what the machine decided into a draft: replies, deadlines, history, streams and the next effect's intent.
 
 use blufio_core::model::{Role, Turn};
-use blufio_core::store::NewOutbox;
+use blufio_core::store::{NewOutbox, NewTimer, QuestionKind, TimerKind};
 use blufio_core::tool::EffectClass;
-use blufio_lang::effect::{Action, Effect, EffectId, ModelEffect, ModelPurpose, StepResult, Stop};
+use blufio_lang::effect::{Action, Awaited, Effect, EffectId, ModelEffect, ModelPurpose, StepResult, Stop};
+use blufio_lang::program::EffectClass as GrantClass;
 
 use super::draft::Draft;
 use super::envelope::{CallResult, RunProgress};
 use super::{Driver, Session};
+use crate::perform::is_dangerous;
 use crate::transcript::{calls_in, fingerprint, message_turn, text_turn};
 use crate::{context, journal};
 
 /// Mark behind a stream that was stopped.
 const STOPPED: &str = "⏹";
+
+/// Mark behind a question that nobody needs to answer any more.
+const NO_LONGER_NEEDED: &str = "(no longer needed)";
+
+/// Whether people or other agents end an effect.
+fn asks_others(effect: &Effect) -> bool {
+    matches!(effect, Effect::AskPerson { .. } | Effect::Approve { .. } | Effect::AskAgent { .. })
+}
 
 /// What a step answers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,24 +43,35 @@ impl Driver {
         for action in cancels.into_iter().chain(others) {
             self.act(action, cause);
         }
-        let run_pending = matches!(&result.stop, Stop::Await { effect: Effect::Run { .. }, .. });
+        let runs = |awaited: &Awaited| matches!(awaited.effect, Effect::Run { .. });
+        let run_pending = matches!(&result.stop, Stop::Await(awaited) if awaited.iter().any(runs));
         let Some(session) = &mut self.session else { return };
         if !run_pending && !session.notes.open_calls.is_empty() {
             session.answer_calls(&mut self.draft, &[]);
         }
-        session.pending = matches!(result.stop, Stop::Await { .. });
+        session.pending = matches!(result.stop, Stop::Await(_));
         match result.stop {
-            Stop::Await { id, effect, fresh: true } => self.intend(id, effect),
-            Stop::Await { fresh: false, .. } => {}
+            Stop::Await(awaited) => {
+                self.unstarted = true;
+                // Nothing is on its way while people think.
+                if awaited.iter().all(|awaited| asks_others(&awaited.effect)) {
+                    self.close_stream(None);
+                }
+                for Awaited { id, effect, .. } in awaited.into_iter().filter(|awaited| awaited.fresh) {
+                    self.intend(id, effect);
+                }
+            }
             Stop::Idle => self.close_stream(None),
             Stop::Done(value) => {
                 self.draft.journal.push(journal::done(value.as_ref()));
+                self.report(value.as_ref());
                 self.draft.clear_timers();
                 self.timers.clear();
                 self.close_stream(None);
             }
             Stop::Fault(fault) => {
                 self.draft.journal.push(journal::fault(&fault));
+                self.report_failure(&journal::fault_words(&fault));
                 self.draft.clear_timers();
                 self.timers.clear();
                 self.close_stream(Some(STOPPED));
@@ -64,13 +85,26 @@ impl Driver {
     fn act(&mut self, action: Action, cause: Cause) {
         match action {
             Action::Reply(text) => self.reply(&text, cause),
-            Action::SendOwner(text) => self.tell_owner(&text),
+            Action::Send(who, text) => self.send(&who, &text),
+            Action::Show(text) => self.show(&text),
+            Action::Remember { text, scope } => self.remember_text(&text, scope),
+            Action::ForgetMemory(scope) => self.forget_memory(scope),
+            Action::ForgetHistory => self.forget_history(),
+            Action::SetWake { wake, due_ms } => {
+                let number = wake.cast_signed();
+                self.draft.extra.timers.push(NewTimer { kind: TimerKind::Wake, visit: 0, number, due_ms });
+            }
+            Action::ClearWakes => {
+                self.draft.extra.clear_wakes = true;
+                self.draft.extra.timers.retain(|new| new.kind != TimerKind::Wake);
+                self.timers.retain(|row| row.kind != TimerKind::Wake);
+            }
             Action::SetTimer { visit, timer, due_ms } => {
                 self.draft.timers.push((visit.cast_signed(), i64::from(timer), due_ms));
             }
             Action::ClearTimers => {
                 self.draft.clear_timers();
-                self.timers.clear();
+                self.timers.retain(|row| row.kind != TimerKind::State);
             }
             Action::CancelEffect(id) => self.cancel(id),
             Action::Moved { from, to } => {
@@ -116,7 +150,7 @@ impl Driver {
         self.draft.outbox.extend(parts.map(|part| NewOutbox { address: address.clone(), text: Some(part) }));
     }
 
-    fn tell_owner(&mut self, text: &str) {
+    pub(super) fn tell_owner(&mut self, text: &str) {
         let Some(owner) = self.shared.owner() else {
             self.shared.note("a message to the owner was dropped: nobody is paired");
             return;
@@ -127,20 +161,19 @@ impl Driver {
 
     /// The pending effect is not wanted any more: what was shown of it stays, with a mark.
     fn cancel(&mut self, id: EffectId) {
-        if let Some(running) = self.running.take_if(|running| running.id() == id) {
-            self.abandoned.extend(running.cancel());
+        if let Some(at) = self.running.iter().position(|running| running.id() == id) {
+            self.abandoned.extend(self.running.swap_remove(at).cancel());
         }
         if let Some(session) = &mut self.session {
-            session.notes.prompt_turns = None;
-            session.notes.run = None;
-            session.fresh = None;
+            session.fresh.retain(|known| *known != id);
         }
+        self.settle(id, Some(NO_LONGER_NEEDED));
         self.draft.journal.push(journal::late("cancelled", id.visit, id.number));
         self.close_stream(Some(STOPPED));
     }
 
     /// Closes the session's stream with what was shown; withdraws it when nothing can have been shown.
-    fn close_stream(&mut self, mark: Option<&str>) {
+    pub(super) fn close_stream(&mut self, mark: Option<&str>) {
         let Some(session) = &mut self.session else { return };
         let Some((row, address)) = session.id.and_then(|id| self.shared.outbox.hub.row_of(id)) else {
             return;
@@ -171,17 +204,39 @@ impl Driver {
         let Some(session) = &mut self.session else { return };
         let mut model = None;
         match &effect {
-            Effect::Run { calls } => {
-                let class =
-                    calls.first().and_then(|call| self.shared.manifests.get(&*call.tool)).map(|m| m.effect);
-                session.notes.run =
-                    Some(RunProgress { results: Vec::new(), started: class == Some(EffectClass::Once) });
+            Effect::Run { calls, approved_by, .. } => {
+                let first = calls.first();
+                let manifest = first.and_then(|call| self.shared.manifests.get(&*call.tool));
+                let once = manifest.is_some_and(|manifest| manifest.effect == EffectClass::Once);
+                let asks = approved_by.is_some()
+                    && first.is_some_and(|call| is_dangerous(&self.shared, &session.program.program, &call.tool));
+                let progress = RunProgress { started: once && !asks, ..RunProgress::default() };
+                session.notes.entry(id).run = Some(progress);
             }
+            Effect::Call { grant, .. } => {
+                let grant = session.program.program.tools.get(*grant as usize);
+                let once = grant.is_some_and(|grant| grant.effect == GrantClass::Once);
+                if once {
+                    session.notes.entry(id).run = Some(RunProgress { started: true, ..RunProgress::default() });
+                }
+            }
+            Effect::AskPerson { whom, question, deadline_ms } => {
+                self.ask_people(id, whom, question, QuestionKind::Words, *deadline_ms);
+            }
+            Effect::Approve { by, question, editing, deadline_ms } => {
+                let kind = QuestionKind::Approval { editing: editing.is_some() };
+                self.ask_people(id, by, question, kind, *deadline_ms);
+            }
+            Effect::AskAgent { .. } => self.ask_agent(id, &effect),
+            Effect::Recall { .. } => {}
             Effect::Model(effect) => {
                 model =
                     session.program.program.models.get(effect.model as usize).map(|model| model.name.clone());
+                if let Some(parent) = &mut session.notes.parent {
+                    parent.calls = parent.calls.saturating_add(1);
+                }
                 if effect.history && session.remembers() {
-                    self.read_history(effect);
+                    self.read_history(id, effect);
                 }
                 if effect.purpose == (ModelPurpose::Turn { stream: true }) {
                     self.open_stream();
@@ -189,14 +244,14 @@ impl Driver {
             }
         }
         if let Some(session) = &mut self.session {
-            session.fresh = Some(id);
+            session.fresh.push(id);
         }
         self.draft.journal.push(journal::intent(id, &effect, model.as_deref()));
     }
 
     /// The step reads history: joined messages enter it in order, its cap is kept, and for `turn` the question itself
     /// becomes part of it. What the call will send is fixed here, so that a crash repeats the same call.
-    fn read_history(&mut self, effect: &ModelEffect) {
+    fn read_history(&mut self, id: EffectId, effect: &ModelEffect) {
         let Some(session) = &mut self.session else { return };
         // One whose attachments are not here yet waits for the next step, and so do those behind it.
         let mut in_order = true;
@@ -229,7 +284,8 @@ impl Driver {
         let window = session.window.get_or_insert_default();
         window.cap(messages_max, tokens_max);
         session.history_start = window.start;
-        session.notes.prompt_turns = Some(window.turns.len());
+        let turns = window.turns.len();
+        session.notes.entry(id).prompt_turns = Some(turns);
     }
 
     /// A row for the text to come, where the channel can show it; a row of an earlier step of the same answer is kept.

@@ -150,6 +150,9 @@ impl<S: Store> Store for CrashingStore<S> {
     fn mail<'a>(&'a self, key: &'a str, limit: u32) -> Answer<'a, Vec<InboxRow>> {
         self.read(move |s| s.mail(key, limit))
     }
+    fn discard_mail(&self, ids: Vec<i64>) -> Answer<'_, ()> {
+        self.change(move |s| s.discard_mail(ids))
+    }
     fn transcript(&self, session: i64, from: i64) -> Answer<'_, Vec<TranscriptRow>> {
         self.read(move |s| s.transcript(session, from))
     }

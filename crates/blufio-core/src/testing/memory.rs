@@ -172,6 +172,15 @@ impl Store for MemoryStore {
         })
     }
 
+    fn discard_mail(&self, ids: Vec<i64>) -> Answer<'_, ()> {
+        self.with(move |t| {
+            for (id, mail) in (1..).zip(&mut t.inbox) {
+                mail.consumed |= ids.contains(&id);
+            }
+            Ok(())
+        })
+    }
+
     fn transcript(&self, session: i64, from: i64) -> Answer<'_, Vec<TranscriptRow>> {
         self.with(move |t| {
             let rows = t.transcripts.get(&session).into_iter().flatten();

@@ -90,7 +90,7 @@ impl Tables {
         extra: StepExtra,
         is_live: bool,
         now_ms: UnixMs,
-    ) -> (Vec<i64>, Vec<(i64, Address)>) {
+    ) -> (Vec<(i64, Option<i64>)>, Vec<(i64, Address)>) {
         let (mut ids, mut touched) = (Vec::new(), Vec::new());
         for mail in extra.mail {
             if self.seen.insert((INTERNAL_CHANNEL.to_string(), mail.message.source_id.clone())) {
@@ -124,9 +124,9 @@ impl Tables {
             }
             self.world.last_question += 1;
             let id = self.world.last_question;
+            ids.push((id, question.outbox));
             let row = QuestionRow { id, session, key: key.to_string(), asking: new.asking, question };
             self.world.questions.insert(id, row);
-            ids.push(id);
         }
         extra.memories.into_iter().for_each(|change| self.world.remember(change));
         for progress in extra.progress {

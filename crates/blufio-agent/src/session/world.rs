@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a step decides about people, memory and money: who is meant, what is remembered for whom, what may be spent.
+
+use blufio_core::message::{Address, Inbound};
+use blufio_core::store::{MemoryChange, NewOutbox, Progress};
+use blufio_lang::effect::Outcome;
+use blufio_lang::program::{Limits, MemoryScope, Who};
+
+use super::envelope::{Notes, SenderNote};
+use super::{Driver, Session};
+use crate::perform::Reservation;
+use crate::routes::{LOCAL_CHANNEL, is_owner};
+use crate::shared::Shared;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Somebody, and where they are reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Contact {
+    pub address: Address,
+    /// The channel's id of who may answer there; empty where the channel's only user is meant.
+    pub person: String,
+}
+
+impl SenderNote {
+    /// Who wrote a message.
+    pub fn of(shared: &Shared, message: &Inbound) -> Self {
+        let channel = message.address.channel.as_str();
+        let routes = shared.routes();
+        let owner = shared.owner_id().filter(|_| channel == "telegram");
+        let who = if is_owner(message, owner.as_deref()) {
+            "owner".to_string()
+        } else {
+            let named = routes.name_of(channel, &message.sender.id).map(str::to_string);
+            named.unwrap_or_else(|| format!("{channel}:{}", message.sender.id))
+        };
+        Self { id: message.sender.id.clone(), who }
+    }
+}
+
+impl Notes {
+    /// An event of the world is taken.
+    pub fn begin_event(&mut self, heartbeat: bool) {
+        self.events += 1;
+        self.heartbeat = heartbeat;
+    }
+}
+
+impl Shared {
+    /// Where the owner is asked things.
+    fn owner_contact(&self) -> Option<Contact> {
+        let address = self.owner()?;
+        let person = if address.channel == LOCAL_CHANNEL { String::new() } else { address.chat.clone() };
+        Some(Contact { address, person })
+    }
+
+    /// Where somebody is reached who is known by name.
+    fn contact_named(&self, name: &str) -> Option<Contact> {
+        if name == "owner" {
+            return self.owner_contact();
+        }
+        let routes = self.routes();
+        let person = routes.person(name)?;
+        let (channel, id) =
+            person.identities.iter().find(|(channel, _)| self.channels.contains_key(channel.as_str()))?;
+        // A private chat has the id of its person.
+        let address = Address { channel: channel.clone(), chat: id.clone(), thread: None };
+        Some(Contact { address, person: id.clone() })
+    }
+}
+
+impl Driver {
+    /// The people meant, as far as they can be reached, and how many of them must agree.
+    pub(super) fn contacts(&self, who: &Who) -> (Vec<Contact>, u32) {
+        match who {
+            Who::Owner => (self.shared.owner_contact().into_iter().collect(), 1),
+            Who::Sender => (self.session.as_ref().and_then(Session::sender).into_iter().collect(), 1),
+            Who::Person(name) => (self.contacts_named(name), 1),
+            Who::Quorum(needed, name) => (self.contacts_named(name), *needed),
+        }
+    }
+
+    fn contacts_named(&self, name: &str) -> Vec<Contact> {
+        let routes = self.shared.routes();
+        let mut contacts: Vec<Contact> = Vec::new();
+        for name in routes.people_named(name) {
+            // One person under two names is asked once and counts once.
+            contacts.extend(self.shared.contact_named(name).filter(|contact| !contacts.contains(contact)));
+        }
+        contacts
+    }
+
+    /// `send`: to everybody meant.
+    pub(super) fn send(&mut self, who: &Who, text: &str) {
+        if *who == Who::Owner {
+            return self.tell_owner(text);
+        }
+        let (contacts, _) = self.contacts(who);
+        if contacts.is_empty() {
+            self.shared.note(&format!("a message to {} was dropped: no address is known", name_of(who)));
+        }
+        for Contact { address, .. } in contacts {
+            let parts = self.shared.split(&address, text).into_iter().filter(|part| !part.trim().is_empty());
+            let new = |part| NewOutbox { address: address.clone(), text: Some(part) };
+            self.draft.outbox.extend(parts.map(new));
+        }
+    }
+
+    /// `show`: the progress line, in one message that is edited.
+    pub(super) fn show(&mut self, text: &str) {
+        let Some(address) = self.session.as_ref().and_then(|session| session.address.clone()) else { return };
+        let Some(text) = self.shared.split(&address, text).into_iter().next().filter(|t| !t.trim().is_empty())
+        else {
+            return;
+        };
+        let edits = self.shared.channel(&address).is_some_and(|channel| channel.edits());
+        self.draft.extra.progress.push(Progress::Show { address, text, edits });
+    }
+
+    pub(super) fn remember_text(&mut self, text: &str, scope: MemoryScope) {
+        let scope = self.session.as_ref().and_then(|session| session.memory_scope(&self.shared, scope));
+        match scope {
+            Some(scope) if !text.trim().is_empty() => {
+                self.draft.extra.memories.push(MemoryChange::Remember { scope, text: text.to_string() });
+            }
+            Some(_) => {}
+            None => self.shared.note("something to remember was dropped: nobody is there to remember it of"),
+        }
+    }
+
+    pub(super) fn forget_memory(&mut self, scope: MemoryScope) {
+        let scope = self.session.as_ref().and_then(|session| session.memory_scope(&self.shared, scope));
+        self.draft.extra.memories.extend(scope.map(|scope| MemoryChange::Forget { scope }));
+    }
+
+    /// `forget history`: prompts begin behind what was said so far; the transcript itself stays for people.
+    pub(super) fn forget_history(&mut self) {
+        let Some(session) = self.session.as_mut().filter(|session| session.remembers()) else { return };
+        let window = session.window.get_or_insert_default();
+        window.start += i64::try_from(window.turns.len()).unwrap_or(0);
+        window.turns.clear();
+        session.history_start = window.start;
+        session.notes.said = None;
+    }
+}
+
+fn name_of(who: &Who) -> &str {
+    match who {
+        Who::Owner => "the owner",
+        Who::Sender => "the sender",
+        Who::Person(name) | Who::Quorum(_, name) => name,
+    }
+}
+
+impl Session {
+    /// Whoever wrote the message that was taken last, where they wrote it.
+    fn sender(&self) -> Option<Contact> {
+        let address = self.address.clone()?;
+        let person = self.notes.sender.as_ref().map(|sender| sender.id.clone()).unwrap_or_default();
+        // Nobody may answer for a sender without an id, except where there is only one.
+        (!person.is_empty() || address.channel == LOCAL_CHANNEL).then_some(Contact { address, person })
+    }
+
+    /// The name of a scope of memory; `None` when there is no such person or chat.
+    pub(super) fn memory_scope(&self, _shared: &Shared, scope: MemoryScope) -> Option<String> {
+        match scope {
+            MemoryScope::Person => self.notes.sender.as_ref().map(|sender| format!("person/{}", sender.who)),
+            MemoryScope::Chat => self.address.as_ref().map(|address| {
+                let thread = address.thread.as_ref().map(|thread| format!(":{thread}")).unwrap_or_default();
+                format!("chat/{}:{}{thread}", address.channel, address.chat)
+            }),
+            MemoryScope::Agent => Some(format!("agent/{}", self.program.program.name)),
+            MemoryScope::All => Some("all".to_string()),
+        }
+    }
+
+    /// Every scope that `with memory` reads.
+    pub(super) fn memory_scopes(&self, shared: &Shared) -> Vec<String> {
+        let all = [MemoryScope::Person, MemoryScope::Chat, MemoryScope::Agent, MemoryScope::All];
+        all.into_iter().filter_map(|scope| self.memory_scope(shared, scope)).collect()
+    }
+
+    /// How a model step ends that would be one call too many for its event or for whoever asked this agent.
+    pub(super) fn over_calls(&self) -> Option<Outcome> {
+        let budget = &self.program.program.budget;
+        let limits = if self.notes.heartbeat { &budget.heartbeat } else { &budget.message };
+        let event = limits.calls.is_some_and(|(most, _)| self.machine.model_calls() > most);
+        let parent = self.notes.parent.as_ref();
+        let asked = parent.is_some_and(|parent| parent.calls_max.is_some_and(|most| parent.calls > most));
+        (event || asked).then_some(Outcome::OverBudget(None))
+    }
+
+    /// What a model step takes of the agent's budgets of calls by day and month (in UTC).
+    pub(super) fn reservations(&self, now_ms: i64) -> Vec<Reservation> {
+        let program = &self.program.program;
+        let days = now_ms.div_euclid(DAY_MS);
+        let (year, month, _) = blufio_lang::program::civil::date_from_days(days);
+        let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+        let month_end = blufio_lang::program::civil::days_from_date(next.0, next.1, 1);
+        let month_end = month_end.map_or(days + 31, i64::from) * DAY_MS;
+        let of = |limits: &Limits, period: &str, until_ms: i64| {
+            let (most, _) = limits.calls?;
+            Some(Reservation { what: format!("{}/calls/{period}", program.name), most, until_ms })
+        };
+        let day = of(&program.budget.day, "day", (days + 1) * DAY_MS);
+        day.into_iter().chain(of(&program.budget.month, "month", month_end)).collect()
+    }
+}

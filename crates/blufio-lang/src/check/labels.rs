@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Information flow: from where each value, the history, memory and each decision may come. One monotone fixpoint over
+//! all agents of a folder; what it finds is judged here (`never LABEL reaches TOOL`, secrets, `run`) and in
+//! `approvals` (dangerous calls).
+//!
+//! The choices that it rests on:
+//! * Words of the owner are trusted, those of every other sender are `message` (see `trust`). A webhook is signed, but
+//!   what it carries was written elsewhere: its event is `web`.
+//! * What a model gives carries everything that its prompt held. What a tool gives carries the label of its manifest
+//!   and those of its arguments; secrets stop there, because only tools that give secrets take them.
+//! * A step is decided by what the branches read that choose between running it and not, until their ways meet again.
+//!   That an earlier step failed, or that an event never came, withholds a step and does not choose it.
+//! * An event decides everything until the session is at rest again, where nothing of it but slots, history and memory
+//!   is left.
+
+pub(super) mod arrows;
+pub(super) mod cells;
+mod control;
+pub(super) mod graph;
+mod judged;
+mod trust;
+pub(super) mod values;
+
+#[cfg(test)]
+mod tests;
+
+use arrows::{AgentFlow, Artist, Interface, Memory};
+use cells::{Cells, Labels, Role};
+
+use super::{Checked, approvals};
+use crate::diagnostic::Diagnostics;
+use crate::source::Span;
+use crate::typed::{Label, Program, Request, Step, StepKind};
+
+/// The solved fixpoint.
+pub(super) struct Analysis<'p> {
+    pub cells: Cells,
+    pub agents: Vec<AgentFlow<'p>>,
+    /// Whether a session of the agent may hold words of several senders.
+    pub mixed: Vec<bool>,
+}
+
+impl Analysis<'_> {
+    /// Whether the sender of messages to an agent is the owner.
+    pub fn sender_is_owner(&self, agent: usize) -> bool {
+        self.cells.labels(self.agents[agent].interface.sender).untrusted().is_empty()
+    }
+
+    /// What decides whether a node runs.
+    pub fn control(&self, agent: usize, node: graph::NodeId) -> Labels {
+        self.cells.labels(self.agents[agent].control(node))
+    }
+}
+
+/// Checks every agent of the folder, and notes the labels of slots.
+pub(super) fn check(checked: &mut Checked, diagnostics: &mut Diagnostics) {
+    let facts = {
+        let programs: Vec<&Program> = checked.agents.iter().map(|agent| &agent.program).collect();
+        let analysis = analyse(&programs, checked.routes.as_ref());
+        judged::check(&analysis, diagnostics);
+        approvals::check(&analysis, diagnostics);
+        slot_labels(&analysis)
+    };
+    for (agent, labels) in checked.agents.iter_mut().zip(facts) {
+        agent.facts.labels = labels;
+    }
+}
+
+fn slot_labels(analysis: &Analysis<'_>) -> Vec<Vec<(String, Vec<&'static str>)>> {
+    let labels_of = |flow: &AgentFlow<'_>| {
+        let mut labels = vec![Labels::default(); flow.graph.program.slots.len()];
+        for (at, held) in labels.iter_mut().enumerate() {
+            for cell in flow.values.cells_of(at as u32) {
+                *held = held.union(analysis.cells.labels(cell));
+            }
+        }
+        let slots = flow.graph.program.slots.iter().zip(labels);
+        slots.map(|(slot, held)| (slot.name.clone(), held.iter().map(Label::word).collect())).collect()
+    };
+    analysis.agents.iter().map(labels_of).collect()
+}
+
+/// Whether others ask an agent: then `done` answers them.
+fn answers(program: &Program) -> bool {
+    program.parameters > 0 || program.gives.is_some()
+}
+
+fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>) -> Analysis<'p> {
+    let mut cells = Cells::default();
+    let mut agents: Vec<AgentFlow<'p>> =
+        programs.iter().map(|program| AgentFlow::new(program, answers(program), &mut cells)).collect();
+    let interfaces: Vec<Interface> = agents.iter().map(|flow| flow.interface.clone()).collect();
+    let trust: Vec<trust::Trust> = programs.iter().map(|program| trust::of(routes, &program.name)).collect();
+    let mut mixed: Vec<bool> = trust.iter().map(|trust| trust.mixed).collect();
+    let [person, chat, all] = [(); 3].map(|()| cells.cell(Role::Memory));
+    for (at, program) in programs.iter().enumerate() {
+        let interface = &interfaces[at];
+        if trust[at].from_others {
+            let source = cells.source(Label::Message, Span::default(), "a sender who is not the owner");
+            cells.flow(source, interface.sender, Span::default());
+        }
+        // Nobody of this folder asks it: whoever does is unknown.
+        if answers(program) && !programs.iter().any(|p| p.asks.iter().any(|ask| ask.agent == program.name)) {
+            let source = cells.source(Label::Agent, Span::default(), "whoever asks this agent");
+            for cell in interface.parameters.iter().chain([&interface.control]) {
+                cells.flow(source, *cell, Span::default());
+            }
+        }
+    }
+    for flow in &mut agents {
+        let memory = Memory { person, chat, agent: cells.cell(Role::Memory), all };
+        let answers = answers(flow.graph.program);
+        let agents = &interfaces;
+        let mut artist = Artist { cells: &mut cells, flow, agents, memory, joins: false, beside: Vec::new() };
+        artist.draw(answers);
+    }
+    cells.solve();
+    spread_mixed(programs, &mut mixed);
+    Analysis { cells, agents, mixed }
+}
+
+/// Who is asked `here` talks to whoever the asker talks to.
+fn spread_mixed(programs: &[&Program], mixed: &mut [bool]) {
+    for _ in 0..programs.len() {
+        let mut changed = false;
+        for (at, program) in programs.iter().enumerate().filter(|(at, _)| mixed[*at]).collect::<Vec<_>>() {
+            for asked in asked_here(program) {
+                if let Some(to) = programs.iter().position(|p| p.name == asked) {
+                    changed |= !std::mem::replace(&mut mixed[to], true);
+                }
+            }
+            debug_assert!(mixed[at]);
+        }
+        if !changed {
+            break;
+        }
+    }
+}
+
+fn asked_here(program: &Program) -> Vec<&str> {
+    let timers = program.states.iter().flat_map(|s| &s.timers).map(|t| &t.steps);
+    let handlers = program.states.iter().flat_map(|s| &s.handlers).chain(&program.anywhere);
+    let handled = handlers.filter_map(|h| match &h.action {
+        crate::typed::HandlerAction::Run { steps, .. } => Some(steps),
+        _ => None,
+    });
+    let (mut out, mut work) = (Vec::new(), Vec::<&Step>::new());
+    work.extend(program.states.iter().map(|s| &s.body).chain(timers).chain(handled).flatten());
+    while let Some(step) = work.pop() {
+        let requests = match &step.kind {
+            StepKind::Request(request) => std::slice::from_ref(request),
+            StepKind::Together(branches) => branches,
+            _ => &[],
+        };
+        for request in requests {
+            if let Request::AskAgent { grant, here: true, .. } = request.request {
+                out.extend(program.asks.get(grant as usize).map(|ask| ask.agent.as_str()));
+            }
+        }
+        work.extend(super::flow::blocks(step).into_iter().flatten());
+    }
+    out
+}

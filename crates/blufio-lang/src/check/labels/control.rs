@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which step decides whether another one runs. Post-dominators by Cooper, Harvey and Kennedy ("A Simple, Fast
+//! Dominance Algorithm"), control dependence by Ferrante, Ottenstein and Warren. Ways that never end decide nothing:
+//! that a session waits or fails withholds a step, it does not choose one.
+
+use super::graph::{EXIT, Graph, Kind, Out, Via};
+
+const NONE: u32 = u32::MAX;
+
+/// For each node the nearest one that every way from it to the end passes; `u32::MAX` where no way ends.
+pub(super) fn post_dominators(graph: &Graph<'_>) -> Vec<u32> {
+    let count = graph.nodes.len();
+    // Reverse postorder of the reversed graph.
+    let (mut order, mut seen) = (Vec::with_capacity(count), vec![false; count]);
+    let mut work = vec![(EXIT, 0usize)];
+    seen[EXIT as usize] = true;
+    while let Some((at, edge)) = work.pop() {
+        match graph.predecessors[at as usize].get(edge) {
+            Some(&(before, _)) => {
+                work.push((at, edge + 1));
+                if !seen[before as usize] {
+                    seen[before as usize] = true;
+                    work.push((before, 0));
+                }
+            }
+            None => order.push(at),
+        }
+    }
+    order.reverse();
+    let mut number = vec![NONE; count];
+    for (index, at) in order.iter().enumerate() {
+        number[*at as usize] = index as u32;
+    }
+    let mut nearest = vec![NONE; count];
+    nearest[EXIT as usize] = EXIT;
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for &at in order.iter().skip(1) {
+            let mut new = NONE;
+            for next in graph.nodes[at as usize].out.iter().map(|out| out.to) {
+                if nearest[next as usize] != NONE {
+                    new = if new == NONE { next } else { meet(next, new, &nearest, &number) };
+                }
+            }
+            if nearest[at as usize] != new {
+                nearest[at as usize] = new;
+                changed = true;
+            }
+        }
+    }
+    nearest
+}
+
+fn meet(mut a: u32, mut b: u32, nearest: &[u32], number: &[u32]) -> u32 {
+    while a != b {
+        while number[a as usize] > number[b as usize] {
+            a = nearest[a as usize];
+        }
+        while number[b as usize] > number[a as usize] {
+            b = nearest[b as usize];
+        }
+    }
+    a
+}
+
+/// Calls back for every node and the edge that decides whether it runs: (who decides, by which edge, which node).
+pub(super) fn dependences(graph: &Graph<'_>, mut found: impl FnMut(u32, Out, u32)) {
+    let nearest = post_dominators(graph);
+    for (at, node) in graph.nodes.iter().enumerate() {
+        if !graph.reachable[at] {
+            continue;
+        }
+        // Nobody knows whether an event comes: until the session is back where it began, the event decides.
+        let by_event = matches!(node.kind, Kind::Wait | Kind::Pending);
+        for &out in &node.out {
+            let branches = node.out.len() > 1 || (by_event && out.via == Via::Target);
+            if nearest[out.to as usize] == NONE {
+                found(at as u32, out, out.to);
+                continue;
+            }
+            if !branches {
+                continue;
+            }
+            let mut runner = out.to;
+            while runner != EXIT && (by_event || runner != nearest[at]) {
+                if by_event && graph.is_hub[runner as usize] {
+                    break;
+                }
+                found(at as u32, out, runner);
+                runner = nearest[runner as usize];
+            }
+        }
+    }
+}
