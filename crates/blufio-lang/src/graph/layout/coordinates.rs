@@ -6,9 +6,9 @@
 use super::{Layered, MARGIN, Vertex};
 
 /// Sweeps, half of them downwards.
-const SWEEPS: usize = 24;
+const SWEEPS: usize = 40;
 /// How much harder a long arrow pulls itself straight than a box is pulled to its neighbours.
-const STRAIGHTNESS: f64 = 6.0;
+const STRAIGHTNESS: f64 = 16.0;
 /// Space between boxes.
 const BOX_GAP: f64 = 30.0;
 /// Space beside an arrow or a label.
