@@ -147,7 +147,7 @@ fn space(above: &Unit, unit: &Unit, dice: &mut Dice, lines: bool) -> String {
     let is_amount = above.text.starts_with(|c: char| c.is_ascii_digit());
     let is_currency = unit.text.len() >= 3 && unit.text.chars().take(3).all(|c| c.is_ascii_lowercase());
     if !lines || (is_amount && is_currency) {
-        return blanks(dice, usize::from(!unit.before.is_empty() || (!is_loose && above.text != "")));
+        return blanks(dice, usize::from(!unit.before.is_empty() || (!is_loose && !above.text.is_empty())));
     }
     match dice.below(12) {
         0 | 1 => format!("{}\n{}", blanks(dice, 0), blanks(dice, 1)),
