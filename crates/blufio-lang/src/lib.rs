@@ -14,6 +14,7 @@ pub mod check;
 pub mod compile;
 pub mod diagnostic;
 pub mod effect;
+pub mod format;
 pub mod graph;
 pub mod machine;
 pub mod manifest;

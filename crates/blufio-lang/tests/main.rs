@@ -4,6 +4,7 @@
 
 mod documents;
 mod examples;
+mod format;
 mod hostile;
 mod litmus;
 mod mutants;

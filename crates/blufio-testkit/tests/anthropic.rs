@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use crate::post;
 
-const HEADERS: &[(&str, &str)] = &[("x-api-key", "k"), ("anthropic-version", "2023-06-01")];
+type Headers = &'static [(&'static str, &'static str)];
+
+const HEADERS: Headers = &[("x-api-key", "k"), ("anthropic-version", "2023-06-01")];
 
 fn request(extra: Value) -> Value {
     let mut body = json!({"model": "claude-haiku-5-5", "max_tokens": 64,
@@ -22,7 +24,7 @@ async fn ask(emulator: &Emulator, body: &Value, headers: &[(&str, &str)]) -> (u1
 #[tokio::test]
 async fn keys_and_versions_are_looked_at() {
     let emulator = Emulator::start().await.unwrap();
-    let cases: [(&[(&str, &str)], Value, u16); 6] = [
+    let cases: [(Headers, Value, u16); 6] = [
         (HEADERS, json!({}), 200),
         (&[("authorization", "Bearer k"), ("anthropic-version", "2026-10-21")], json!({}), 200),
         (

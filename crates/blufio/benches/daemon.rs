@@ -134,7 +134,9 @@ fn main() {
     // The caches (SQLite's pages, 20 sessions) fill first; what grows after that would grow for ever.
     let figures = [memory(1_000), memory(4_000), memory(5_000), memory(5_000), memory(5_000)];
     let [one, five, ten, fifteen, twenty] = figures;
-    println!("memory after 1, 5, 10, 15, 20 thousand messages: {one:.1} {five:.1} {ten:.1} {fifteen:.1} {twenty:.1} MiB");
+    println!(
+        "memory after 1, 5, 10, 15, 20 thousand messages: {one:.1} {five:.1} {ten:.1} {fifteen:.1} {twenty:.1} MiB"
+    );
     print("memory after 5,000 messages ÷ after 1,000", five / one * 100.0, "%", 105.0);
     print("memory after 20,000 messages ÷ after 5,000", twenty / five * 100.0, "%", 102.0);
     print("memory after 20,000 messages", twenty, "MiB", 40.0);

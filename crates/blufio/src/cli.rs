@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, explain, graph, init, outbox, reload, serve, sessions, shell, status, stop,
+    check, demo, explain, fmt, graph, init, outbox, reload, serve, sessions, shell, status, stop,
 };
 use crate::config::Config;
 use crate::output;
@@ -37,6 +37,8 @@ struct Cli {
 enum Command {
     /// Check the programs of a folder.
     Check(check::Arguments),
+    /// Bring files into the one style.
+    Fmt(fmt::Arguments),
     /// Draw an agent.
     Graph(graph::Arguments),
     /// Explain a code that `check` prints.
@@ -108,6 +110,7 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Check(arguments) => return check::run(&arguments),
+        Command::Fmt(arguments) => return fmt::run(&arguments),
         Command::Graph(arguments) => return graph::run(&arguments, cli.config.as_deref(), cli.data),
         Command::Explain(arguments) => return explain::run(&arguments),
         Command::Init(arguments) => return init::run(&arguments),
@@ -124,7 +127,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Outbox(arguments) => outbox::run(&context, &arguments),
         Command::Reload(arguments) => reload::run(&context, &arguments),
         Command::Stop(arguments) => stop::run(&context, &arguments),
-        Command::Check(_) | Command::Graph(_) | Command::Explain(_) | Command::Init(_) | Command::Demo(_) => {
+        Command::Check(_) | Command::Fmt(_) | Command::Graph(_) | Command::Explain(_) | Command::Init(_) | Command::Demo(_) => {
             Ok(0)
         }
     }

@@ -16,7 +16,7 @@ const TOOLS: &str = "tools";
 /// Extension of the language.
 const EXTENSION: &str = "agent";
 /// Largest file that is read.
-const FILE_BYTES_MAX: u64 = 4 << 20;
+pub const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Most files of one folder.
 const FILES_MAX: usize = 1_000;
 
@@ -137,7 +137,8 @@ fn add(map: &mut SourceMap, path: &Path) -> Result<(), SourceError> {
         .ok_or_else(|| unreadable(path, "the files of this folder are too large together"))
 }
 
-fn read(path: &Path) -> Result<String, SourceError> {
+/// Reads one file: a plain one, UTF-8, not too large.
+pub fn read(path: &Path) -> Result<String, SourceError> {
     // NONBLOCK: opening a pipe must not wait for its other end.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(CWD, path, flags, Mode::empty()).map_err(|error| unreadable(path, error))?;

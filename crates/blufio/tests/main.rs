@@ -9,6 +9,7 @@ mod command_line;
 mod commands;
 mod configuration;
 mod demo;
+mod formatting;
 mod kill_loop;
 mod repository;
 mod running;

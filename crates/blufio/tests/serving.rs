@@ -39,6 +39,31 @@ fn the_code_of_the_terminal_pairs_the_owner_and_nobody_else() {
 }
 
 #[test]
+fn a_photo_reaches_the_model_with_its_caption() {
+    // The smallest JPEG that names itself one.
+    const PHOTO: &str = "\u{0}JFIF";
+    let bytes = [&[0xFF, 0xD8, 0xFF, 0xE0], PHOTO.as_bytes()].concat();
+    let world = World::new();
+    world.telegram.put_file("photo-1", &bytes);
+    let _server = owned(&world);
+    world.telegram.push_message(serde_json::json!({
+        "from": {"id": OWNER, "is_bot": false, "first_name": "Ada"},
+        "chat": {"id": OWNER, "type": "private", "first_name": "Ada"},
+        "date": 1_760_000_000,
+        "caption": "what is this?",
+        "photo": [{"file_id": "photo-1", "file_unique_id": "u", "width": 90, "height": 90, "file_size": bytes.len()}],
+    }));
+    world.seen(OWNER, |text| text.contains("what is this?"));
+    let request = world.anthropic.requests().pop().unwrap();
+    let content = request["messages"][0]["content"].as_array().unwrap().clone();
+    let image = content.iter().find(|block| block["type"] == "image").unwrap();
+    assert_eq!(image["source"]["media_type"], "image/jpeg");
+    assert_eq!(image["source"]["data"], "/9j/4ABKRklG", "{content:?}");
+    assert!(content.iter().any(|block| block["text"].as_str().is_some_and(|t| t.contains("what is this?"))));
+    assert_eq!((world.telegram.violations(), world.anthropic.violations()), (Vec::new(), Vec::new()));
+}
+
+#[test]
 fn status_says_ready_only_while_a_server_runs() {
     let world = World::new();
     assert_eq!(code(&world.run(&["status"])), 1);

@@ -262,6 +262,18 @@ fn route(
         }
     }
     points.dedup();
+    // A straight line through several layers is one piece.
+    let mut joined: Vec<Point> = Vec::with_capacity(points.len());
+    for point in points {
+        if let [.., before, last] = joined[..]
+            && (before.x - last.x).abs() < 0.05
+            && (last.x - point.x).abs() < 0.05
+        {
+            joined.pop();
+        }
+        joined.push(point);
+    }
+    let mut points = joined;
     if layered.is_upwards[number] {
         points.reverse();
     }

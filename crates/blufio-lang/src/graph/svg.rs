@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The picture as SVG, laid out here and drawn without any other program. Colours follow the reader's light or dark
 //! theme. Arrows that only `anywhere` causes are written into the states that they leave (`⇢ human: failed`), because
-//! drawn from every state they would hide the rest; once a session has taken one, it is an arrow.
+//! drawn from every state they would hide the rest; they are arrows where a session took them or nothing else leads.
 
 use super::layout::{Frame, Layout, Link, Point, Route, Size, layout};
 use super::measure::{LINE, cut, width, wrapped};
@@ -97,13 +97,10 @@ struct Arrow {
     labels: Vec<String>,
     is_inherited: bool,
     count: Option<usize>,
+    is_drawn: bool,
 }
 
 impl Arrow {
-    fn is_note(&self) -> bool {
-        self.is_inherited && self.count.is_none()
-    }
-
     fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.labels.iter().map(|label| cut(label, CHARACTERS_MAX.0)).collect();
         lines.extend(self.count.map(|count| format!("×{count}")));
@@ -112,18 +109,10 @@ impl Arrow {
 }
 
 fn agent(graph: &Graph, highlight: &Highlight) -> Part {
-    let counts = highlight.counts();
-    let arrows: Vec<Arrow> = merged(graph)
-        .into_iter()
-        .map(|((from, to), (labels, is_inherited))| {
-            let pair = (graph.nodes[from].name.as_str(), graph.nodes[to].name.as_str());
-            let labels = labels.into_iter().map(str::to_string).collect();
-            Arrow { from, to, labels, is_inherited, count: counts.get(&pair).copied() }
-        })
-        .collect();
+    let arrows = arrows(graph, highlight);
     let texts: Vec<Lines> =
         graph.nodes.iter().enumerate().map(|(at, node)| lines(graph, at, node, &arrows)).collect();
-    let (drawn, noted): (Vec<&Arrow>, Vec<&Arrow>) = arrows.iter().partition(|arrow| !arrow.is_note());
+    let (drawn, noted): (Vec<&Arrow>, Vec<&Arrow>) = arrows.iter().partition(|arrow| arrow.is_drawn);
     // The first box is the dot where a session begins.
     let mut sizes = vec![Size { width: 12.0, height: 12.0 }];
     sizes.extend(texts.iter().map(Lines::size));
@@ -165,10 +154,53 @@ fn agent(graph: &Graph, highlight: &Highlight) -> Part {
     Part { body, size }
 }
 
+/// Arrows by their two ends. What the state causes itself is one arrow; what only `anywhere` causes is written into the
+/// state, unless a session took it or nothing else leads there.
+fn arrows(graph: &Graph, highlight: &Highlight) -> Vec<Arrow> {
+    let counts = highlight.counts();
+    let mut out: Vec<Arrow> = Vec::new();
+    for ((from, to), (labels, is_inherited)) in merged(graph) {
+        let pair = (graph.nodes[from].name.as_str(), graph.nodes[to].name.as_str());
+        let count = counts.get(&pair).copied();
+        let is_own = |label: &str| {
+            let mut same = graph.edges.iter().filter(|e| (e.from, e.to) == (from, to) && e.label == label);
+            same.any(|edge| !edge.inherited)
+        };
+        let (own, other): (Vec<&str>, Vec<&str>) = labels.into_iter().partition(|label| is_own(label));
+        let texts = |labels: Vec<&str>| labels.into_iter().map(str::to_string).collect::<Vec<_>>();
+        if is_inherited {
+            out.push(Arrow {
+                from,
+                to,
+                labels: texts(other),
+                is_inherited,
+                count,
+                is_drawn: count.is_some(),
+            });
+            continue;
+        }
+        out.push(Arrow { from, to, labels: texts(own), is_inherited, count, is_drawn: true });
+        if !other.is_empty() {
+            let labels = texts(other);
+            out.push(Arrow { from, to, labels, is_inherited: true, count: None, is_drawn: false });
+        }
+    }
+    for to in 0..graph.nodes.len() {
+        let leads_here = |arrow: &Arrow| arrow.to == to && arrow.from != to;
+        if to != graph.start()
+            && !out.iter().any(|arrow| leads_here(arrow) && arrow.is_drawn)
+            && let Some(arrow) = out.iter_mut().find(|arrow| leads_here(arrow))
+        {
+            arrow.is_drawn = true;
+        }
+    }
+    out
+}
+
 fn lines(graph: &Graph, at: usize, node: &Node, arrows: &[Arrow]) -> Lines {
     let name = if node.kind == NodeKind::End { "done" } else { &node.name };
     let mut notes: Vec<String> = node.note.iter().cloned().collect();
-    for arrow in arrows.iter().filter(|arrow| arrow.from == at && arrow.is_note()) {
+    for arrow in arrows.iter().filter(|arrow| arrow.from == at && !arrow.is_drawn) {
         let causes: Vec<String> = arrow
             .labels
             .iter()

@@ -180,8 +180,10 @@ impl Builder<'_> {
             }
             Rule::zone_conditional => {
                 let above = child(&node, Rule::above).map(|n| {
-                    let text = n.as_str().trim_start_matches("above").trim().to_string();
-                    Spanned { node: text, span: self.span(&n) }
+                    let span = self.span(&n);
+                    // The text of the whole would include a comment between the word and the number.
+                    let number = n.into_inner().find(|n| matches!(n.as_rule(), Rule::number | Rule::int));
+                    Spanned { node: number.map(|n| n.as_str().to_string()).unwrap_or_default(), span }
                 });
                 let top = child(&node, Rule::top).map(|n| self.uint_of(&n));
                 ContextZoneKind::Conditional { scope: self.ident_of(&node), top, above }

@@ -27,7 +27,13 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn binary(&mut self, operator: BinaryOperator, left: &ast::Expr, right: &ast::Expr, span: Span) -> Expr {
+    pub(super) fn binary(
+        &mut self,
+        operator: BinaryOperator,
+        left: &ast::Expr,
+        right: &ast::Expr,
+        span: Span,
+    ) -> Expr {
         use BinaryOperator as B;
         match operator {
             B::And => {

@@ -6,9 +6,12 @@
 use super::{Layered, MARGIN, Vertex};
 
 /// Sweeps, half of them downwards.
-const SWEEPS: usize = 24;
+const SWEEPS: usize = 40;
+/// Sweeps over pictures with more vertices than this: nobody looks at such a picture as a whole.
+const SWEEPS_OF_MANY: usize = 10;
+const MANY: usize = 20_000;
 /// How much harder a long arrow pulls itself straight than a box is pulled to its neighbours.
-const STRAIGHTNESS: f64 = 6.0;
+const STRAIGHTNESS: f64 = 16.0;
 /// Space between boxes.
 const BOX_GAP: f64 = 30.0;
 /// Space beside an arrow or a label.
@@ -29,10 +32,11 @@ pub(super) fn horizontal(layered: &Layered) -> Vec<f64> {
         }
     }
     let count = layered.layers.len();
-    for sweep in 0..SWEEPS {
+    let sweeps = if layered.vertices.len() > MANY { SWEEPS_OF_MANY } else { SWEEPS };
+    for sweep in 0..sweeps {
         let is_down = sweep % 2 == 0;
         // At the end both sides pull, so that a box stands between what is above and what is below it.
-        let is_both = sweep + 6 >= SWEEPS;
+        let is_both = sweep + 6 >= sweeps;
         for step in 0..count {
             let layer = if is_down { step } else { count - 1 - step };
             settle(layered, layer, &offsets[layer], (is_down || is_both, !is_down || is_both), &mut x);

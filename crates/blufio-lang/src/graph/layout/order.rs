@@ -6,6 +6,8 @@ use super::Layered;
 
 /// Sweeps, half of them downwards. More do not help the programs that people write.
 const SWEEPS: usize = 24;
+/// Sweeps without fewer crossings after which no more are tried: both directions, with ties both ways.
+const FRUITLESS_MAX: usize = 4;
 
 /// Orders the layers.
 pub(super) fn order(layered: &mut Layered) {
@@ -13,6 +15,7 @@ pub(super) fn order(layered: &mut Layered) {
     let mut place = vec![0; layered.vertices.len()];
     note(&layered.layers, &mut place);
     let mut best = (crossings(layered, &place), layered.layers.clone());
+    let mut fruitless = 0;
     for sweep in 0..SWEEPS {
         let count = layered.layers.len();
         let is_down = sweep % 2 == 0;
@@ -40,10 +43,12 @@ pub(super) fn order(layered: &mut Layered) {
             }
         }
         let found = crossings(layered, &place);
+        fruitless += 1;
         if found < best.0 {
             best = (found, layered.layers.clone());
+            fruitless = 0;
         }
-        if best.0 == 0 {
+        if best.0 == 0 || fruitless == FRUITLESS_MAX {
             break;
         }
     }
