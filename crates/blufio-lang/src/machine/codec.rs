@@ -8,8 +8,9 @@ use super::execute::{WAKES_MAX, Wake};
 use super::parallel::{Parallel, Strand};
 use super::{Machine, Origin, Pending, Place, Status, prefix};
 use crate::program::{Program, Register};
+use crate::program::monitor::Monitor;
 use crate::program::bytes::{BytesError, Reader, Writer};
-use crate::program::shape::conforms;
+use crate::program::shape::{Shape, conforms};
 use crate::value::Value;
 
 /// Version of the format.
@@ -47,6 +48,7 @@ impl Machine {
         w.unsigned(self.visit - self.failure_visit.min(self.visit));
         w.unsigned(self.fired);
         w.each(&self.counters, |w, counter| w.unsigned(u64::from(*counter)));
+        w.each(&self.rules, |w, state| w.unsigned(u64::from(*state)));
         w.each(&self.pending, |w, pending| {
             w.unsigned(u64::from(pending.site));
             w.unsigned(u64::from(pending.number));
@@ -76,9 +78,17 @@ impl Machine {
     }
 
     /// Bytes that are equal for sessions that differ only in numbers that grow for ever: of visits, effects, model
-    /// calls, wakes. What such sessions do next is the same.
-    pub fn canonical(&self) -> Vec<u8> {
+    /// calls, wakes, and slots that count beyond `int_max` either way. What such sessions do next is the same, as long as
+    /// the program compares slots with smaller numbers only.
+    pub fn canonical(&self, program: &Program, int_max: i64) -> Vec<u8> {
         let mut alike = self.clone();
+        for slot in &program.slots {
+            if let (Register::Scalar(at), Some(Shape::Int(..))) = (slot.register, program.shape(slot.shape))
+                && let Some(place) = alike.scalars.get_mut(usize::from(at))
+            {
+                *place = (*place).clamp(-int_max.abs(), int_max.abs());
+            }
+        }
         let is_after_failure = self.failure_visit == self.visit && self.visit > 0;
         alike.visit = 1;
         alike.failure_visit = u64::from(is_after_failure);
@@ -129,6 +139,11 @@ impl Machine {
         machine.counters = r.each(Reader::narrow)?;
         if machine.counters.len() != usize::from(program.layout.counters) {
             return Err(DecodeError::Mismatch("the counters"));
+        }
+        machine.rules = r.each(Reader::narrow)?;
+        let fits = |(state, monitor): (&u32, &Monitor)| *state <= monitor.state_max();
+        if machine.rules.len() != program.monitors.len() || !machine.rules.iter().zip(&program.monitors).all(fits) {
+            return Err(DecodeError::Mismatch("the rules"));
         }
         machine.pending = r.each(read_pending)?;
         machine.gather = r.optional(Reader::narrow)?;

@@ -69,6 +69,7 @@ pub(super) fn fault(fault: &Fault) -> String {
             format!("a step failed again while a failure was handled: {}", failure(why))
         }
         Fault::Unhandled(why) => format!("nobody handles a failure: {}", failure(why)),
+        Fault::RuleBroken(rule) => format!("a step would have broken the rule `{rule}`"),
         Fault::UnhandledUncertain => "nobody handles an uncertain outcome".into(),
         Fault::OutOfFuel => "one step did too much work".into(),
         Fault::TooManyTransitions => "states lead to each other without ever waiting".into(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every path of an agent to a bound, without a model: breadth first, every event that a state handles, every outcome of
-//! every effect, with values that stand for their types. Sessions that will do the same count once. At every point the
+//! every effect, with values that stand for their types. Sessions that will do the same count once; a slot that counts
+//! beyond every number that the program compares with counts as large. At every point the
 //! session is also crashed (written down, read back), which must change nothing.
 //!
 //! Two failures of the outside in a row park a session by the rules of the language (ruling 8); that is not reported.
@@ -239,7 +240,8 @@ impl Explorer<'_> {
         // Ruling 8: a second failure of the outside while the first is handled parks the session, as it must.
         if let Stop::Fault(Fault::FailedTwice(why)) = &result.stop
             && choice.is_failure
-            && !matches!(why.kind, FailureKind::Arithmetic | FailureKind::Invalid)
+            && (choices::is_outside(&choice.event, why)
+                || !matches!(why.kind, FailureKind::Arithmetic | FailureKind::Invalid))
         {
             return;
         }
@@ -276,7 +278,7 @@ impl Explorer<'_> {
             let why = describe::fault(fault);
             return self.find_at(FindingKind::Parked, machine.state(), parent, Some(line), why);
         }
-        let key = key(&machine, &deadlines);
+        let key = self.key(&machine, &deadlines);
         let at = match self.known.get(&key) {
             Some(at) => *at,
             None => {
@@ -336,17 +338,17 @@ impl Explorer<'_> {
         path.reverse();
         self.findings.push(Finding { kind, state: name.to_string(), span, why, path });
     }
-}
 
-/// Equal for sessions that will do the same.
-fn key(machine: &Machine, deadlines: &[Deadline]) -> Vec<u8> {
-    let mut key = machine.canonical();
-    let mut armed: Vec<(u32, i64)> =
-        deadlines.iter().map(|deadline| (deadline.timer.min(1 << 16), deadline.due_ms)).collect();
-    armed.sort_unstable();
-    for (timer, due_ms) in armed {
-        key.extend_from_slice(&timer.to_le_bytes());
-        key.extend_from_slice(&due_ms.to_le_bytes());
+    /// Equal for sessions that will do the same.
+    fn key(&self, machine: &Machine, deadlines: &[Deadline]) -> Vec<u8> {
+        let mut key = machine.canonical(self.program, self.menu.int_max());
+        let mut armed: Vec<(u32, i64)> =
+            deadlines.iter().map(|deadline| (deadline.timer.min(1 << 16), deadline.due_ms)).collect();
+        armed.sort_unstable();
+        for (timer, due_ms) in armed {
+            key.extend_from_slice(&timer.to_le_bytes());
+            key.extend_from_slice(&due_ms.to_le_bytes());
+        }
+        key
     }
-    key
 }

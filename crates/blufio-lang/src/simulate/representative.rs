@@ -43,6 +43,13 @@ impl<'p> Representatives<'p> {
         self.values(shape, 0)
     }
 
+    /// Beyond this no comparison of the program tells numbers apart.
+    pub fn int_max(&self) -> i64 {
+        const LEAST: i64 = 4;
+        let largest = self.literals.ints.iter().map(|value| value.saturating_abs()).max().unwrap_or(0);
+        largest.saturating_add(2).max(LEAST)
+    }
+
     /// Texts that stand for what people say.
     pub fn texts(&self) -> Vec<Arc<str>> {
         let mut out: Vec<Arc<str>> = vec!["hello".into()];

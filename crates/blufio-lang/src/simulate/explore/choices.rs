@@ -78,6 +78,11 @@ impl<'p> Menu<'p> {
         Self { program, stand_ins, events, picks, results, failures, clocks_ms, has_over_budget }
     }
 
+    /// Beyond this no comparison of the program tells numbers apart.
+    pub fn int_max(&self) -> i64 {
+        self.stand_ins.int_max()
+    }
+
     /// Values of the agent's parameters.
     pub fn parameters(&self) -> Vec<Value> {
         let slots = self.program.slots.iter().take(usize::from(self.program.parameters));
@@ -311,4 +316,9 @@ fn events(program: &Program, stand_ins: &Representatives<'_>) -> Vec<(String, Ev
         out.push((format!("// schedule {} fires", schedule + 1), Event::Every(schedule)));
     }
     out
+}
+
+/// Whether a failure is the one that an outcome brought.
+pub(super) fn is_outside(event: &Event, why: &Failure) -> bool {
+    matches!(event, Event::Resolved { outcome: Outcome::Failed(failure), .. } if **failure == *why)
 }
