@@ -17,7 +17,11 @@ fn coordinate(id: EffectId) -> Value {
 
 /// The session began, with the values of its parameters.
 pub(crate) fn started(arguments: &[Value]) -> JournalRecord {
-    let body = if arguments.is_empty() { json!({ "start": true }) } else { json!({ "start": true, "arguments": arguments }) };
+    let body = if arguments.is_empty() {
+        json!({ "start": true })
+    } else {
+        json!({ "start": true, "arguments": arguments })
+    };
     record("event", body)
 }
 
@@ -47,7 +51,9 @@ pub(crate) fn intent(id: EffectId, effect: &Effect, model: Option<&str>) -> Jour
     let body = match effect {
         Effect::Run { calls, .. } => json!({ "effect": at, "run": crate::outcome::calls_json(calls) }),
         Effect::Model(effect) => json!({ "effect": at, "model": purpose(&effect.purpose), "using": model }),
-        Effect::Call { grant, arguments, .. } => json!({ "effect": at, "call": grant, "arguments": &**arguments }),
+        Effect::Call { grant, arguments, .. } => {
+            json!({ "effect": at, "call": grant, "arguments": &**arguments })
+        }
         Effect::AskAgent { grant, .. } => json!({ "effect": at, "ask": grant }),
         Effect::AskPerson { whom, question, .. } => {
             json!({ "effect": at, "ask": format!("{whom:?}"), "question": &**question })
@@ -97,7 +103,7 @@ pub(crate) fn result(id: EffectId, outcome: Value) -> JournalRecord {
 
 /// How a cancelled effect ended all the same; no step saw it.
 pub(crate) fn result_late(id: EffectId, outcome: Value) -> JournalRecord {
-    record("late", json!({ "what": "outcome", "at": coordinate(id), "outcome": outcome }))
+    record("late", json!({ "what": "result", "at": coordinate(id), "outcome": outcome }))
 }
 
 /// Somebody's answer to a question that is not decided by it alone, or a decision about one call of a `run`.
@@ -145,6 +151,7 @@ pub(crate) fn fault_words(fault: &Fault) -> String {
             format!("a failure that nothing handles: {} ({})", failure.kind.word(), failure.detail)
         }
         Fault::UnhandledUncertain => "an effect of unknown outcome that nothing handles".to_string(),
+        Fault::RuleBroken(rule) => format!("a step that would have broken the rule `{rule}`"),
         Fault::OutOfFuel => "a step that did not end within its instructions".to_string(),
         Fault::TooManyTransitions => "a step that moved from state to state without waiting".to_string(),
         Fault::Corrupt(what) => format!("the program's code is damaged: {what}"),

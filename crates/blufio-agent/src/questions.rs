@@ -86,8 +86,7 @@ impl Questions {
 
     /// The questions of an effect are closed.
     pub fn closed(&self, key: &str, visit: u64, number: u32) {
-        lock(&self.known)
-            .retain(|k| k.key != key || k.asking.visit != visit || k.asking.number != number);
+        lock(&self.known).retain(|k| k.key != key || k.asking.visit != visit || k.asking.number != number);
     }
 
     /// A session ended, and its questions with it.
@@ -140,10 +139,9 @@ fn decide(message: &Inbound, open: &[(i64, String, Asking, Question)]) -> Option
     let text = message.text.trim();
     let waits = |q: &Question| !matches!(q.kind, QuestionKind::Conversation { .. });
     let waiting: Vec<_> = open.iter().filter(|(.., q)| waits(q)).collect();
-    let quoted = message
-        .quoted
-        .as_deref()
-        .and_then(|quoted| waiting.iter().find(|(.., q)| q.text.starts_with(quoted.trim()) && !quoted.trim().is_empty()));
+    let quoted = message.quoted.as_deref().and_then(|quoted| {
+        waiting.iter().find(|(.., q)| q.text.starts_with(quoted.trim()) && !quoted.trim().is_empty())
+    });
     let (number, rest) = numbered(text);
     let numbered = number.and_then(|number| waiting.iter().find(|(.., q)| q.label == number));
     let (chosen, words) = match (quoted, numbered, waiting.as_slice()) {
@@ -189,11 +187,7 @@ fn tell(address: &Address, text: String) -> NewOutbox {
 fn yes_or_no(text: &str) -> Option<bool> {
     let word = text.trim().to_lowercase();
     let word = word.trim_end_matches('!');
-    if YES.contains(&word) {
-        Some(true)
-    } else {
-        NO.contains(&word).then_some(false)
-    }
+    if YES.contains(&word) { Some(true) } else { NO.contains(&word).then_some(false) }
 }
 
 fn answer(message: &Inbound, chosen: &(i64, String, Asking, Question), words: &str) -> Option<Heard> {
@@ -319,7 +313,8 @@ mod tests {
     #[test]
     fn a_correction_is_shown_before_it_is_approved() {
         let questions = open(&[QuestionKind::Approval { editing: true }]);
-        let Some(Heard::Told { answer, change: Some(change) }) = questions.hear(&says("Better words", None), &[])
+        let Some(Heard::Told { answer, change: Some(change) }) =
+            questions.hear(&says("Better words", None), &[])
         else {
             panic!("the correction is shown")
         };

@@ -260,7 +260,10 @@ mod tests {
         let mut in_group = rule(From::Anyone, "trip", KeyPer::Chat);
         in_group.group = Some("Trips".into());
         let private = rule(From::Owner, "assistant", KeyPer::Person);
-        let routes = Routes { rules: vec![private, in_group, rule(From::Anyone, "support", KeyPer::Person)], ..Routes::default() };
+        let routes = Routes {
+            rules: vec![private, in_group, rule(From::Anyone, "support", KeyPer::Person)],
+            ..Routes::default()
+        };
         let mut said = message("telegram", "1");
         assert_eq!(routes.decide(&said, Some("1")), Decision::Session("assistant/owner".into()));
         said.chat = ChatKind::Group("Foreign".into());
@@ -283,7 +286,8 @@ mod tests {
 
     #[test]
     fn anonymous_senders_have_no_session_of_their_own() {
-        let routes = Routes { rules: vec![rule(From::Anyone, "support", KeyPer::Person)], ..Routes::default() };
+        let routes =
+            Routes { rules: vec![rule(From::Anyone, "support", KeyPer::Person)], ..Routes::default() };
         assert_eq!(routes.decide(&message("telegram", ""), Some("1")), Decision::Drop(None));
     }
 }

@@ -5,11 +5,11 @@
 //! `open` loads or creates, `offer` gives the machine its deadlines and mail, `step` turns decisions into a draft,
 //! `draft` commits it.
 
+mod ask;
 pub(crate) mod defect;
 mod draft;
 pub mod envelope;
 mod offer;
-mod ask;
 mod open;
 mod post;
 mod step;
@@ -343,8 +343,7 @@ impl Session {
         let sends = |notes: &EffectNotes| notes.prompt_turns;
         let sends = self.notes.at(id).and_then(sends).unwrap_or(usize::MAX);
         let window = self.window.as_ref().filter(|_| reads);
-        let mut turns =
-            window.map_or_else(Vec::new, |w| w.to_turns(sends));
+        let mut turns = window.map_or_else(Vec::new, |w| w.to_turns(sends));
         if !(reads && matches!(effect.purpose, ModelPurpose::Turn { .. })) {
             turns.extend(context::ask(effect, &turns));
         }

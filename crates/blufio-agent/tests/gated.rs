@@ -8,7 +8,7 @@ use blufio_core::BoxFuture;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
     Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 use tokio::sync::Notify;
 
@@ -130,6 +130,25 @@ impl Store for GatedStore {
     }
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {
         self.inner.ledger(session, limit)
+    }
+    fn discard_mail(&self, ids: Vec<i64>) -> Answer<'_, ()> {
+        self.inner.discard_mail(ids)
+    }
+    fn questions(&self) -> Answer<'_, Vec<QuestionRow>> {
+        self.inner.questions()
+    }
+    fn recall<'a>(&'a self, scopes: &'a [String], query: &'a str, top: u32) -> Answer<'a, Vec<String>> {
+        self.inner.recall(scopes, query, top)
+    }
+    fn reserve<'a>(
+        &'a self,
+        what: &'a str,
+        token: &'a str,
+        most: u32,
+        until_ms: UnixMs,
+        now_ms: UnixMs,
+    ) -> Answer<'a, bool> {
+        self.inner.reserve(what, token, most, until_ms, now_ms)
     }
     fn totals(&self) -> Answer<'_, StoreTotals> {
         self.inner.totals()

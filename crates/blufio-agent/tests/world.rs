@@ -327,11 +327,9 @@ pub fn program_with(text: &str, change: impl Fn(&mut blufio_lang::typed::Program
     let tool = |name: &&str| {
         let info = ToolInfo::new(name, "text");
         match *name {
-            "post.send" => ToolInfo {
-                effect: EffectKind::Once,
-                danger: Danger::Dangerous,
-                ..info.with("text", "text")
-            },
+            "post.send" => {
+                ToolInfo { effect: EffectKind::Once, danger: Danger::Dangerous, ..info.with("text", "text") }
+            }
             "files.read" => ToolInfo { scope: ToolScope::Folder, ..info.with("path", "text") },
             "orders.find" => ToolInfo {
                 types: "type Status = paid | refunded".into(),
@@ -416,7 +414,11 @@ impl World {
             let group = group.map(str::to_string);
             Rule { channel: None, from: From::Anyone, group, to: to.clone() }
         };
-        Routes { rules: vec![rule(None), rule(Some("Tea"))], people: self.people.clone(), groups: self.groups.clone() }
+        Routes {
+            rules: vec![rule(None), rule(Some("Tea"))],
+            people: self.people.clone(),
+            groups: self.groups.clone(),
+        }
     }
 
     pub fn options(&self) -> Options {

@@ -154,7 +154,9 @@ pub(super) async fn take_use(shared: &Shared, origin: &Origin, grant: &Tool, at:
     let token = format!("{}.{at}", origin.token());
     match shared.store.reserve(&what, &token, most, until_ms, now_ms).await {
         Ok(true) => None,
-        Ok(false) => Some(failed(FailureKind::Limited, &format!("`{tool}` was used {most} times already"), told)),
+        Ok(false) => {
+            Some(failed(FailureKind::Limited, &format!("`{tool}` was used {most} times already"), told))
+        }
         Err(error) => {
             shared.store_failed(&error);
             Some(failed(FailureKind::Broken, "the store failed", None))

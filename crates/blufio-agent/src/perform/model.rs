@@ -118,7 +118,11 @@ impl Step<'_> {
             }
         };
         let manifest = |tool: &str| self.attempts.shared.manifests.get(tool).cloned();
-        let tools = if tools { context::offers(&loaded.program, self.attempts.origin.allowed.as_deref(), manifest) } else { Vec::new() };
+        let tools = if tools {
+            context::offers(&loaded.program, self.attempts.origin.allowed.as_deref(), manifest)
+        } else {
+            Vec::new()
+        };
         let turns = if turns.is_empty() { vec![text_turn(Role::User, "Go on.")] } else { turns };
         ModelRequest {
             model: String::new(),

@@ -119,7 +119,8 @@ impl Notes {
 
     /// The same, to change.
     pub fn entry(&mut self, id: EffectId) -> &mut EffectNotes {
-        let known = self.effects.iter().position(|notes| (notes.visit, notes.number) == (id.visit, id.number));
+        let known =
+            self.effects.iter().position(|notes| (notes.visit, notes.number) == (id.visit, id.number));
         let at = known.unwrap_or_else(|| {
             self.effects.push(EffectNotes { visit: id.visit, number: id.number, ..EffectNotes::default() });
             self.effects.len() - 1

@@ -13,10 +13,10 @@ use super::post::Offered;
 use super::step::Cause;
 use super::{Driver, Trouble};
 use crate::internal::Internal;
-use crate::{journal, outcome};
 use crate::perform::{FromEffect, Performed};
 use crate::replay::program_message;
 use crate::transcript;
+use crate::{journal, outcome};
 
 /// Mark behind a question that others decided.
 const DECIDED: &str = "(decided)";
@@ -183,7 +183,6 @@ impl Driver {
             Some(FromEffect::Done(performed)) => {
                 let calls = serde_json::to_value(&performed.results).ok();
                 let outcome = outcome::to_json(program, None, &performed.outcome, None, calls);
-                draft.journal.push(journal::late("result", performed.id.visit, performed.id.number));
                 // A kind that replay does not take: the machine never saw it.
                 draft.journal.push(journal::result_late(performed.id, outcome));
                 false

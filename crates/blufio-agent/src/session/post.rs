@@ -143,7 +143,12 @@ impl Driver {
     }
 
     /// Somebody answered. Words and single approvals end the effect; of several people each one is counted.
-    async fn answered(&mut self, asking: Asking, answer: Answer, inbound: &Inbound) -> Result<Offered, Trouble> {
+    async fn answered(
+        &mut self,
+        asking: Asking,
+        answer: Answer,
+        inbound: &Inbound,
+    ) -> Result<Offered, Trouble> {
         let id = effect_of(asking);
         let Some(session) = &mut self.session else { return Ok(Offered::Gone) };
         let pending = session.machine.pending(&session.program.program);
@@ -213,7 +218,8 @@ impl Driver {
         let Some(session) = self.session.as_mut().filter(|session| session.notes.parent.is_some()) else {
             return Ok(Offered::Gone);
         };
-        let pending: Vec<EffectId> = session.notes.effects.iter().map(|n| EffectId { visit: n.visit, number: n.number }).collect();
+        let pending: Vec<EffectId> =
+            session.notes.effects.iter().map(|n| EffectId { visit: n.visit, number: n.number }).collect();
         session.ended = true;
         for id in pending {
             self.settle(id, Some("(no longer needed)"));

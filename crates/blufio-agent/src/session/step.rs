@@ -209,7 +209,8 @@ impl Driver {
                 let manifest = first.and_then(|call| self.shared.manifests.get(&*call.tool));
                 let once = manifest.is_some_and(|manifest| manifest.effect == EffectClass::Once);
                 let asks = approved_by.is_some()
-                    && first.is_some_and(|call| is_dangerous(&self.shared, &session.program.program, &call.tool));
+                    && first
+                        .is_some_and(|call| is_dangerous(&self.shared, &session.program.program, &call.tool));
                 let progress = RunProgress { started: once && !asks, ..RunProgress::default() };
                 session.notes.entry(id).run = Some(progress);
             }
@@ -217,7 +218,8 @@ impl Driver {
                 let grant = session.program.program.tools.get(*grant as usize);
                 let once = grant.is_some_and(|grant| grant.effect == GrantClass::Once);
                 if once {
-                    session.notes.entry(id).run = Some(RunProgress { started: true, ..RunProgress::default() });
+                    session.notes.entry(id).run =
+                        Some(RunProgress { started: true, ..RunProgress::default() });
                 }
             }
             Effect::AskPerson { whom, question, deadline_ms } => {

@@ -109,7 +109,8 @@ impl Driver {
     /// `show`: the progress line, in one message that is edited.
     pub(super) fn show(&mut self, text: &str) {
         let Some(address) = self.session.as_ref().and_then(|session| session.address.clone()) else { return };
-        let Some(text) = self.shared.split(&address, text).into_iter().next().filter(|t| !t.trim().is_empty())
+        let Some(text) =
+            self.shared.split(&address, text).into_iter().next().filter(|t| !t.trim().is_empty())
         else {
             return;
         };
