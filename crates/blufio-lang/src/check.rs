@@ -5,17 +5,20 @@
 pub mod report;
 
 mod agent;
+mod approvals;
 mod arms;
 mod assigned;
 mod bounds;
+mod capabilities;
 mod closed;
 mod declared_tests;
 mod expressions;
 mod flow;
 mod folder;
+mod labels;
 mod mailbox;
 mod model_steps;
-mod monitors;
+pub(crate) mod monitors;
 mod reach;
 mod requests;
 pub mod routes;
@@ -258,6 +261,8 @@ pub struct Facts {
     pub calls_per_event: Option<u32>,
     /// The states of the path that causes them.
     pub worst_path: Vec<String>,
+    /// From where each slot may hold something: its name and the words of its labels.
+    pub labels: Vec<(String, Vec<&'static str>)>,
 }
 
 /// A checked folder. Usable only when the diagnostics have no errors.

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::report;
-use super::{Checked, Environment, agent, routes};
+use super::{Checked, Environment, agent, capabilities, labels, routes};
 use crate::ast;
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostics, Severity};
 use crate::source::{SourceMap, Span};
 
 /// Names that every file of the folder sees.
@@ -62,6 +62,12 @@ pub(super) fn check_folder(
         {
             diagnostics.push(report::no_routes::report(second.span, &first.program.name));
         }
+    }
+    // What is missing in a program would be missing in its proofs: they wait until names and types are settled.
+    let is_settled = |code: &str| ("E0300".."E0900").contains(&code);
+    if !names.recovered && diagnostics.iter().all(|d| d.severity == Severity::Warning || is_settled(d.code)) {
+        capabilities::check(&checked.agents, diagnostics);
+        labels::check(&mut checked, diagnostics);
     }
     checked
 }

@@ -17,7 +17,7 @@ pub(super) mod arrows;
 pub(super) mod cells;
 mod control;
 pub(super) mod graph;
-mod judged;
+pub(super) mod judged;
 mod trust;
 pub(super) mod values;
 
@@ -123,13 +123,13 @@ fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>)
 fn spread_mixed(programs: &[&Program], mixed: &mut [bool]) {
     for _ in 0..programs.len() {
         let mut changed = false;
-        for (at, program) in programs.iter().enumerate().filter(|(at, _)| mixed[*at]).collect::<Vec<_>>() {
-            for asked in asked_here(program) {
-                if let Some(to) = programs.iter().position(|p| p.name == asked) {
+        for at in 0..programs.len() {
+            let asked = if mixed[at] { asked_here(programs[at]) } else { Vec::new() };
+            for name in asked {
+                if let Some(to) = programs.iter().position(|p| p.name == name) {
                     changed |= !std::mem::replace(&mut mixed[to], true);
                 }
             }
-            debug_assert!(mixed[at]);
         }
         if !changed {
             break;

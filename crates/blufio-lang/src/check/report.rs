@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One file per diagnostic: its meaning, its page and its construction. Codes are stable.
 
+pub mod approval_hides;
+pub mod approval_reused;
+pub mod approval_stale;
 pub mod bad_bounds;
 pub mod bad_path;
 pub mod bad_route;
+pub mod callee_costs_more;
+pub mod callee_needs_more;
 pub mod cap_without_else;
 pub mod code_after_arrow;
 pub mod dead_arm;
 pub mod dead_end;
 pub mod dead_handler;
+pub mod delegation;
 pub mod duplicate;
 pub mod failure_open;
 pub mod infinite_type;
+pub mod label_reaches;
 pub mod message_lost;
 pub mod missing_part;
 pub mod no_budget;
@@ -23,7 +30,9 @@ pub mod not_yet;
 pub mod nothing_emits;
 pub mod over_budget;
 pub mod rule_broken;
+pub mod run_unapproved;
 pub mod same_agent;
+pub mod secret_leaves;
 pub mod shadowed_route;
 pub mod start_state;
 pub mod type_mismatch;
@@ -39,7 +48,10 @@ pub mod unknown_tool;
 pub mod unknown_type;
 pub mod unknown_zone;
 pub mod unreachable;
+pub mod untrusted_control;
+pub mod untrusted_selector;
 pub mod vacuous_rule;
+pub mod wrong_approver;
 pub mod wrong_count;
 
 /// What `blufio explain CODE` prints.
@@ -98,6 +110,18 @@ pub const PAGES: &[Page] = &[
     shadowed_route::PAGE,
     no_routes::PAGE,
     uncovered::PAGE,
+    untrusted_selector::PAGE,
+    untrusted_control::PAGE,
+    approval_hides::PAGE,
+    approval_stale::PAGE,
+    approval_reused::PAGE,
+    wrong_approver::PAGE,
+    run_unapproved::PAGE,
+    label_reaches::PAGE,
+    secret_leaves::PAGE,
+    callee_needs_more::PAGE,
+    callee_costs_more::PAGE,
+    delegation::PAGE,
     nothing_emits::PAGE,
     rule_broken::PAGE,
     vacuous_rule::PAGE,

@@ -301,7 +301,7 @@ impl<'p> Artist<'_, 'p> {
         match &step.kind {
             StepKind::Request(request) => {
                 self.request(at, request, result);
-                for variable in request.into {
+                if let Some(variable) = request.into {
                     self.define(at, variable, result);
                 }
             }
@@ -310,7 +310,7 @@ impl<'p> Artist<'_, 'p> {
                     let own = self.cells.cell(Role::Result);
                     self.request(at, branch, own);
                     self.cells.flow(own, result, branch.span);
-                    for variable in branch.into {
+                    if let Some(variable) = branch.into {
                         self.define(at, variable, own);
                     }
                 }
@@ -366,7 +366,7 @@ impl<'p> Artist<'_, 'p> {
                 self.cells.flow(control, self.flow.interface.gives, span);
             }
             StepKind::Each(each) => {
-                for (results, item) in each.results {
+                if let Some((results, item)) = each.results {
                     if let Some(item) = item {
                         let item = self.variable(at, item);
                         let value = self.flow.values.read(&self.flow.graph, self.cells, item, at);
@@ -476,7 +476,7 @@ impl<'p> Artist<'_, 'p> {
                 if *by == Who::Sender {
                     self.words_of(by, span, result);
                 }
-                for slot in *editing {
+                if let Some(slot) = *editing {
                     self.define(at, slot, result);
                 }
             }

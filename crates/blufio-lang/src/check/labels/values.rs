@@ -87,6 +87,21 @@ impl Values {
         }
     }
 
+    /// The name of a variable.
+    pub fn name(&self, graph: &Graph<'_>, variable: VariableId) -> String {
+        let program = graph.program;
+        let frame = self.first_locals.partition_point(|first| *first <= variable);
+        let local = |locals: &[crate::typed::VariableDef]| {
+            let first = self.first_locals[frame - 1];
+            locals.get((variable - first) as usize).map(|l| l.name.clone())
+        };
+        let found = match frame {
+            0 => program.slots.get(variable as usize).map(|s| s.name.clone()),
+            _ => local(program.states.get(frame - 1).map_or(&program.anywhere_locals, |s| &s.locals)),
+        };
+        found.unwrap_or_default()
+    }
+
     /// The cell of what a node assigns to a variable.
     pub fn definition(&self, node: NodeId, variable: VariableId) -> Option<CellId> {
         self.definitions[node as usize].iter().find(|(v, _)| *v == variable).map(|(_, cell)| *cell)

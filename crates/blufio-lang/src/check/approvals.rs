@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Dangerous calls: their untrusted arguments, and the decision to make them, are endorsed by an approval. From each
+//! call the graph is searched backwards; every way to it must pass the `yes` of an approval that shows what is
+//! untrusted, asks the right person, and has not been used or overtaken by an assignment since. So dominators and
+//! reaching definitions are one search, which stops at the nearest approval.
+
+mod shown;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use super::labels::Analysis;
+use super::labels::arrows::{AgentFlow, CallSite};
+use super::labels::cells::Labels;
+use super::labels::graph::{Graph, Kind, NodeId, Via};
+use super::labels::judged::{first_way, with_path};
+use super::labels::values::{VariableId, is_before};
+use super::report;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::Span;
+use crate::typed::{
+    Danger, Expr, Label, OutcomeKind, Request, RequestStep, Step, StepKind, ToolGrant, Variable, Who,
+};
+
+/// Reports dangerous calls that nobody endorsed.
+pub(super) fn check(analysis: &Analysis<'_>, diagnostics: &mut Diagnostics) {
+    for (agent, flow) in analysis.agents.iter().enumerate() {
+        for call in &flow.calls {
+            let Some(tool) = flow.graph.program.tools.get(call.grant as usize) else { continue };
+            if tool.danger == Danger::Dangerous {
+                diagnostics_of(&Case::new(analysis, agent, flow, call, tool), diagnostics);
+            }
+        }
+    }
+}
+
+/// A dangerous call with what is untrusted about it.
+struct Case<'a, 'p> {
+    analysis: &'a Analysis<'p>,
+    agent: usize,
+    flow: &'a AgentFlow<'p>,
+    call: &'a CallSite<'p>,
+    tool: &'a ToolGrant,
+    /// Untrusted arguments: name, value, whether it selects.
+    untrusted: Vec<(&'p str, &'p Expr, bool)>,
+    /// Variables that they read.
+    variables: BTreeSet<VariableId>,
+    control: Labels,
+    labels: Labels,
+}
+
+/// What stands between a call and its approval.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    /// There is a way without any; its states.
+    Missing(Vec<String>),
+    /// Another person than a sender had to decide.
+    WrongPerson(Span),
+    /// One session holds words of several senders.
+    WhoseWords(Span),
+    /// The question does not show an argument.
+    Hidden(Span, String, bool),
+    /// A variable was assigned since.
+    Stale(Span, String),
+    /// It was used before.
+    Used(Span),
+}
+
+impl<'a, 'p> Case<'a, 'p> {
+    fn new(
+        analysis: &'a Analysis<'p>,
+        agent: usize,
+        flow: &'a AgentFlow<'p>,
+        call: &'a CallSite<'p>,
+        tool: &'a ToolGrant,
+    ) -> Self {
+        let control = analysis.control(agent, call.node).untrusted();
+        let (mut untrusted, mut labels) = (Vec::new(), control);
+        for (name, value, cell) in &call.arguments {
+            let held = analysis.cells.labels(*cell).untrusted();
+            if !held.is_empty() {
+                let selects = tool.parameters.iter().any(|p| p.name == *name && p.selects);
+                untrusted.push((*name, *value, selects));
+                labels = labels.union(held);
+            }
+        }
+        let mut case =
+            Self { analysis, agent, flow, call, tool, untrusted, variables: BTreeSet::new(), control, labels };
+        let values: Vec<&Expr> = case.untrusted.iter().map(|(_, value, _)| *value).collect();
+        for value in values {
+            shown::variables(value, &mut |variable| {
+                let id = case.id(call.node, variable);
+                case.variables.insert(id);
+            });
+        }
+        case
+    }
+
+    fn id(&self, node: NodeId, variable: Variable) -> VariableId {
+        self.flow.values.variable(&self.flow.graph.nodes[node as usize], variable)
+    }
+
+    fn name(&self, variable: VariableId) -> String {
+        self.flow.values.name(&self.flow.graph, variable)
+    }
+
+    /// What an approval lacks for this call.
+    fn lacks(&self, approve: NodeId, by: &Who, question: &Expr, editing: Option<Variable>, span: Span) -> Option<Fault> {
+        if *by == Who::Sender && !self.analysis.sender_is_owner(self.agent) {
+            if self.labels != Labels::of(Label::Message) {
+                return Some(Fault::WrongPerson(span));
+            }
+            if self.analysis.mixed[self.agent] {
+                return Some(Fault::WhoseWords(span));
+            }
+        }
+        let same = |a: Variable, b: Variable| self.id(self.call.node, a) == self.id(approve, b);
+        let untrusted = |expr: &Expr| {
+            let mut any = shown::reads_wakes(expr);
+            shown::variables(expr, &mut |variable| any |= self.variables.contains(&self.id(self.call.node, variable)));
+            any
+        };
+        for (name, value, _) in &self.untrusted {
+            let edited = |expr: &Expr| editing.is_some_and(|slot| shown::is_variable(expr, |v| same(v, slot)));
+            if !shown::covers(question, value, &same, &untrusted, &edited) {
+                return Some(Fault::Hidden(span, (*name).to_string(), shown::is_computed(value)));
+            }
+        }
+        None
+    }
+}
+
+/// The approval whose `yes` begins at a node.
+fn yes_of<'g>(kind: &'g Kind<'_>) -> Option<&'g RequestStep> {
+    let Kind::Arm(Step { kind: StepKind::Request(request), .. }, index, _) = kind else { return None };
+    let arm = request.arms.get(*index)?;
+    let approves = matches!(request.request, Request::Approve { .. });
+    (approves && arm.outcomes.as_slice() == [OutcomeKind::Yes]).then_some(request)
+}
+
+/// How often a node calls a tool.
+fn calls_in(kind: &Kind<'_>, grant: u32) -> usize {
+    let calls = |request: &RequestStep| matches!(request.request, Request::Call { grant: g, .. } if g == grant);
+    match kind {
+        Kind::Step(Step { kind: StepKind::Request(request), .. }) => usize::from(calls(request)),
+        Kind::Step(Step { kind: StepKind::Together(branches), .. }) => branches.iter().filter(|b| calls(b)).count(),
+        _ => 0,
+    }
+}
+
+/// The search from a call back to its approvals.
+struct Search<'c, 'a, 'p> {
+    case: &'c Case<'a, 'p>,
+    queue: VecDeque<NodeId>,
+    /// From where each node was come to, and what the nearest approval on the way lacks.
+    seen: HashMap<NodeId, (NodeId, Option<Fault>)>,
+    faults: BTreeSet<Fault>,
+}
+
+impl Search<'_, '_, '_> {
+    fn run(mut self) -> Option<Fault> {
+        let from = self.case.call.node;
+        let graph = &self.case.flow.graph;
+        if calls_in(&graph.nodes[from as usize].kind, self.case.call.grant) > 1 {
+            self.faults.insert(Fault::Used(self.case.call.span));
+        }
+        self.back_from(from, None);
+        while let Some(at) = self.queue.pop_front() {
+            let lacks = self.seen.get(&at).and_then(|(_, lacks)| lacks.clone());
+            if at == graph.start() {
+                self.found(lacks.clone(), Fault::Missing(self.way(at)));
+                continue;
+            }
+            self.back_from(at, lacks);
+        }
+        self.faults.into_iter().next()
+    }
+
+    fn back_from(&mut self, at: NodeId, lacks: Option<Fault>) {
+        let before = &self.case.flow.graph.predecessors[at as usize];
+        for &(before, via) in before {
+            self.visit(before, via, at, lacks.clone());
+        }
+    }
+
+    fn found(&mut self, lacks: Option<Fault>, otherwise: Fault) {
+        self.faults.insert(lacks.unwrap_or(otherwise));
+    }
+
+    fn visit(&mut self, at: NodeId, via: Via, from: NodeId, mut lacks: Option<Fault>) {
+        let case = self.case;
+        let graph = &case.flow.graph;
+        let node = &graph.nodes[at as usize];
+        if via == Via::Restart {
+            return self.found(lacks, Fault::Missing(self.way(from)));
+        }
+        if let Some(request) = yes_of(&node.kind)
+            && let Request::Approve { by, editing, question, .. } = &request.request
+            && let Some(&(approve, _)) = graph.predecessors[at as usize].first()
+        {
+            let reassigned = case.variables.iter().find(|v| case.flow.values.beside(graph, approve, **v).is_some());
+            match (case.lacks(approve, by, question, *editing, request.span), reassigned) {
+                (None, None) => return,
+                (None, Some(variable)) => {
+                    let fault = Fault::Stale(beside_span(graph, case, approve, *variable), case.name(*variable));
+                    return self.found(lacks, fault);
+                }
+                (Some(fault), _) => lacks = lacks.or(Some(fault)),
+            }
+        }
+        // Whatever became of it: the other call has used the approval.
+        if calls_in(&node.kind, case.call.grant) > 0 {
+            return self.found(lacks, Fault::Used(node.span));
+        }
+        for variable in &case.variables {
+            if !is_before(via) && case.flow.values.definition(at, *variable).is_some() {
+                return self.found(lacks, Fault::Stale(node.span, case.name(*variable)));
+            }
+            if case.flow.values.beside(graph, at, *variable).is_some() {
+                let fault = Fault::Stale(beside_span(graph, case, at, *variable), case.name(*variable));
+                return self.found(lacks, fault);
+            }
+        }
+        if !self.seen.contains_key(&at) {
+            self.seen.insert(at, (from, lacks));
+            self.queue.push_back(at);
+        }
+    }
+
+    /// States from a node on to the call.
+    fn way(&self, at: NodeId) -> Vec<String> {
+        let graph = &self.case.flow.graph;
+        let (mut at, mut names) = (at, Vec::<String>::new());
+        loop {
+            let state = graph.nodes[at as usize].state as usize;
+            if let Some(state) = graph.program.states.get(state)
+                && names.last() != Some(&state.name)
+            {
+                names.push(state.name.clone());
+            }
+            match self.seen.get(&at) {
+                Some((next, _)) if at != self.case.call.node => at = *next,
+                _ => return names,
+            }
+        }
+    }
+}
+
+/// Where a variable is assigned while the step of a node is pending.
+fn beside_span(graph: &Graph<'_>, case: &Case<'_, '_>, node: NodeId, variable: VariableId) -> Span {
+    let assigns = |at: &NodeId| case.flow.values.definition(*at, variable).is_some();
+    let mut nodes = graph.beside(node).filter_map(|key| graph.beside.get(&key)).flatten().cloned().flatten();
+    let found = nodes.find(assigns).unwrap_or(node);
+    graph.nodes[found as usize].span
+}
+
+fn diagnostics_of(case: &Case<'_, '_>, diagnostics: &mut Diagnostics) {
+    let selector = case.untrusted.iter().find(|(_, _, selects)| *selects);
+    if selector.is_none() && case.control.is_empty() {
+        return;
+    }
+    let search = Search { case, queue: VecDeque::new(), seen: HashMap::new(), faults: BTreeSet::new() };
+    let Some(fault) = search.run() else { return };
+    let (tool, span) = (case.tool.tool.as_str(), case.call.span);
+    let found = match &fault {
+        Fault::Missing(way) => match selector {
+            Some((name, value, _)) => report::untrusted_selector::report(tool, name, &way.join(" → "), value.span),
+            None => report::untrusted_control::report(tool, &way.join(" → "), span),
+        },
+        Fault::WrongPerson(place) => report::wrong_approver::report(tool, span).also(*place, "the sender decides here"),
+        Fault::WhoseWords(place) => report::wrong_approver::unknown(tool, span).also(*place, "the sender decides here"),
+        Fault::Hidden(place, name, is_computed) => {
+            let found = if *is_computed {
+                report::approval_hides::unknown(tool, name, span)
+            } else {
+                report::approval_hides::report(tool, name, span)
+            };
+            found.also(*place, "this approval")
+        }
+        Fault::Stale(place, variable) => report::approval_stale::report(tool, variable, span, *place),
+        Fault::Used(place) => report::approval_reused::report(tool, span, *place),
+    };
+    diagnostics.push(told(case, found));
+}
+
+/// The finding with the way of one untrusted label.
+fn told(case: &Case<'_, '_>, found: Diagnostic) -> Diagnostic {
+    let by_selector = case.tool.parameters.iter().filter(|p| p.selects);
+    let selectors = by_selector.filter_map(|p| case.call.arguments.iter().find(|(name, ..)| *name == p.name));
+    let others = case.call.arguments.iter();
+    let mut cells: Vec<_> = selectors.chain(others).map(|(_, _, cell)| *cell).collect();
+    cells.push(case.flow.control(case.call.node));
+    match first_way(case.analysis, &cells, Labels::untrusted) {
+        Some((label, hops)) => with_path(found, label, &hops, &format!("`{}`", case.tool.tool)),
+        None => found,
+    }
+}
