@@ -13,6 +13,7 @@ mod expression;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod model;
+mod monitors;
 mod request;
 mod shapes;
 mod step;
@@ -135,6 +136,7 @@ impl<'a> Compiler<'a> {
         let span = source.states.first().map(|state| state.span).unwrap_or_default();
         let gives = source.gives.as_ref().map(|ty| self.shape(ty, span));
         let wake = source.wake.as_ref().map(|ty| self.shape(ty, span));
+        let monitors = self.monitors();
         let (code, spans) = self.emitter.finish(&mut self.diagnostics);
         Program {
             name: source.name.clone(),
@@ -151,6 +153,7 @@ impl<'a> Compiler<'a> {
             people: std::mem::take(&mut self.people),
             events,
             schedules,
+            monitors,
             budget: source.budget,
             parameters: u16::try_from(source.parameters).unwrap_or(u16::MAX),
             gives,

@@ -315,6 +315,8 @@ pub enum Fault {
     /// A visit cap whose target is capped too, back and forth, or more than [`TRANSITIONS_PER_STEP_MAX`] transitions
     /// without waiting.
     TooManyTransitions,
+    /// A step that would have broken this rule; nothing of it was done.
+    RuleBroken(Arc<str>),
     /// The bytecode broke its own rules (cannot happen after verification).
     Corrupt(&'static str),
 }

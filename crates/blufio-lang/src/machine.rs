@@ -9,6 +9,7 @@
 mod codec;
 mod effects;
 mod execute;
+mod monitors;
 mod objects;
 mod parallel;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub use codec::DecodeError;
 
 use crate::effect::{Action, Awaited, Disposition, Effect, EffectId, Event, Fault, StepResult, Stop};
 use crate::machine::execute::{Context, Wake};
+use crate::machine::monitors::Happened;
 use crate::machine::parallel::Parallel;
 use crate::program::{Handler, HandlerAction, Program, Register, Trigger};
 use crate::value::{Message, Value};
@@ -51,6 +53,8 @@ pub struct Machine {
     fired: u64,
     live: Live,
     counters: Vec<u32>,
+    /// The number of each monitor.
+    rules: Vec<u32>,
     scalars: Vec<i64>,
     objects: Vec<Value>,
     before: Before,
@@ -154,6 +158,7 @@ impl Machine {
             fired: 0,
             live: live(program, program.start),
             counters: vec![0; usize::from(program.layout.counters)],
+            rules: vec![0; program.monitors.len()],
             scalars: vec![0; usize::from(program.layout.scalars)],
             objects: vec![Value::None; usize::from(program.layout.objects)],
             before: Before::default(),
@@ -195,6 +200,7 @@ impl Machine {
         context.wake_next = self.wake_next;
         let stop = match (self.meet(program, &event, &context.wakes), event) {
             (Ok(Taken::Handler(handler)), event) => {
+                context.happened = Happened::event(&event);
                 let value = match event {
                     Event::Message(message) | Event::Channel { message, .. } => Value::Message(message),
                     Event::Declared { value, .. } => value,
@@ -213,6 +219,7 @@ impl Machine {
                 self.drive(&mut context, Segment { entry, bind: None, origin: Origin::Plain })
             }
             (Ok(Taken::Outcome), Event::Resolved { effect, outcome }) => {
+                context.happened = Happened::outcome(program, &self.pending, effect.number, &outcome);
                 self.resume(&mut context, effect.number, outcome)
             }
             _ => self.rest(program),
@@ -279,10 +286,21 @@ impl Machine {
             && self.scalars.len() == usize::from(program.layout.scalars)
             && self.objects.len() == usize::from(program.layout.objects)
             && self.counters.len() == usize::from(program.layout.counters)
+            && self.rules.len() == program.monitors.len()
             && (self.state as usize) < program.states.len()
     }
 
-    fn result(&mut self, context: Context<'_>, stop: Stop) -> StepResult {
+    fn result(&mut self, mut context: Context<'_>, mut stop: Stop) -> StepResult {
+        if !context.program.monitors.is_empty()
+            && !matches!(stop, Stop::Fault(_))
+            && let Some(fault) = self.watch(&context, &stop)
+        {
+            context.actions.clear();
+            self.pending.clear();
+            self.gather = None;
+            self.each = None;
+            stop = Stop::Fault(fault);
+        }
         self.wakes = context.wakes;
         self.wake_next = context.wake_next;
         if matches!(stop, Stop::Fault(_)) {

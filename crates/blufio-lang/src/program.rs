@@ -8,6 +8,7 @@ pub mod bytes;
 pub mod civil;
 mod codec;
 pub mod instruction;
+pub mod monitor;
 pub mod operand;
 mod print;
 pub mod shape;
@@ -68,6 +69,8 @@ pub struct Program {
     pub events: Vec<Event>,
     /// Schedules.
     pub schedules: Vec<Schedule>,
+    /// Rules that are watched while the program runs.
+    pub monitors: Vec<monitor::Monitor>,
     /// Caps on calls, money and time.
     pub budget: Budget,
     /// How many of the first slots are parameters.
@@ -112,6 +115,8 @@ pub(crate) struct Derived {
     pub schemas: Vec<String>,
     /// Whether any instruction can fail, so that handlers must be undone.
     pub can_fail: bool,
+    /// What each monitor looks at.
+    pub watch: monitor::Watch,
 }
 
 /// Where everything lives in the register files. State locals of different states share their place.
@@ -575,6 +580,7 @@ impl Program {
         verify(&self)?;
         self.derived.schemas = crate::schema::generate(&self);
         self.derived.can_fail = self.code.iter().any(|instruction| instruction.can_fail());
+        self.derived.watch = monitor::Watch::of(&self);
         self.derived.hash = Sha256::digest(self.content()).into();
         Ok(self)
     }

@@ -2,6 +2,7 @@
 //! The dispatch loop: scalars and jumps here, values in `objects`. Every stop is a value. Code is verified, so every
 //! register and target exists; fuel is taken at backward jumps, since code without one ends by itself.
 
+use super::monitors::Happened;
 use super::objects;
 use crate::effect::{Action, FUEL_PER_STEP};
 use crate::program::Program;
@@ -24,6 +25,8 @@ pub(super) struct Context<'p> {
     pub wake_next: u64,
     /// Sites that `together` asked for and does not wait for yet, with their values.
     pub forked: Vec<(u16, Box<[Value]>)>,
+    /// What the step began with, for the rules.
+    pub happened: Happened,
 }
 
 /// A pending wake.
@@ -41,7 +44,7 @@ const WAKE_AHEAD_MS: i64 = 1_000;
 
 impl<'p> Context<'p> {
     pub fn new(program: &'p Program, now_ms: i64) -> Self {
-        Self { program, now_ms, actions: Vec::new(), fuel: FUEL_PER_STEP, transitions: 0, wakes: Vec::new(), wake_next: 0, forked: Vec::new() }
+        Self { program, now_ms, actions: Vec::new(), fuel: FUEL_PER_STEP, transitions: 0, wakes: Vec::new(), wake_next: 0, forked: Vec::new(), happened: Happened::Nothing }
     }
 }
 

@@ -84,6 +84,7 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
         check_state(program, state)?;
     }
     program.anywhere.iter().try_for_each(|handler| check_handler(program, handler))?;
+    super::monitor::verify(program)?;
     sites::verify(program)
 }
 

@@ -3,6 +3,7 @@
 
 use super::{ShapeId, read_span, short, write_span};
 use crate::program::bytes::{BytesError, Reader, Writer};
+use crate::program::monitor;
 use crate::program::{
     Ask, Budget, Context, Danger, Days, EffectClass, Event, History, Label, Limits, MemoryScope, Migration,
     Parameter, Program, RatePeriod, Schedule, ScheduleWhen, Tool, Who,
@@ -58,6 +59,7 @@ pub(super) fn write(w: &mut Writer, program: &Program) {
         shape(w, event.shape);
     });
     w.each(&program.schedules, write_schedule);
+    w.each(&program.monitors, monitor::write);
     let budget = &program.budget;
     for limits in [budget.message, budget.heartbeat, budget.day, budget.month] {
         write_limits(w, limits);
@@ -93,6 +95,7 @@ pub(super) fn read(r: &mut Reader<'_>, program: &mut Program) -> Result<(), Byte
     program.people = r.each(read_who)?;
     program.events = r.each(|r| Ok(Event { name: r.text()?.to_string(), shape: read_shape(r)? }))?;
     program.schedules = r.each(read_schedule)?;
+    program.monitors = r.each(monitor::read)?;
     program.budget = Budget {
         message: read_limits(r)?,
         heartbeat: read_limits(r)?,
