@@ -42,6 +42,8 @@ pub fn environment() -> Environment {
                 &["order", "amount"],
             ),
             from(Label::Web, tool("web.fetch", "text").with("query", "text")),
+            from(Label::Secret, tool("vault.key", "text")),
+            from(Label::Secret, tool("vault.sign", "yesno").with("key", "text")),
             tool("metrics.read", "text").with("id", "text"),
             tool("calendar.free", "{ free: list max 20 of text, near: text }")
                 .with("day", "date")

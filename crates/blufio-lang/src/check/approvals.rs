@@ -147,12 +147,22 @@ fn calls_in(kind: &Kind<'_>, grant: u32) -> usize {
     }
 }
 
+/// What lies on a way back from the call.
+#[derive(Debug, Clone, Default)]
+struct Way {
+    /// The nearest step that takes the force from any approval before it.
+    overtaken: Option<Fault>,
+    /// What the nearest approval lacks that does not endorse the call.
+    lacks: Option<Fault>,
+}
+
 /// The search from a call back to its approvals.
 struct Search<'c, 'a, 'p> {
     case: &'c Case<'a, 'p>,
-    queue: VecDeque<NodeId>,
-    /// From where each node was come to, and what the nearest approval on the way lacks.
-    seen: HashMap<NodeId, (NodeId, Option<Fault>)>,
+    /// Nodes to go on from. Each is met at most twice: by a way that something has overtaken, and by another.
+    queue: VecDeque<(NodeId, Way)>,
+    /// From where each node was come to.
+    seen: HashMap<(NodeId, bool), NodeId>,
     faults: BTreeSet<Fault>,
 }
 
@@ -160,76 +170,90 @@ impl Search<'_, '_, '_> {
     fn run(mut self) -> Option<Fault> {
         let from = self.case.call.node;
         let graph = &self.case.flow.graph;
+        let mut way = Way::default();
         if calls_in(&graph.nodes[from as usize].kind, self.case.call.grant) > 1 {
-            self.faults.insert(Fault::Used(self.case.call.span));
+            way.overtaken = Some(Fault::Used(self.case.call.span));
         }
-        self.back_from(from, None);
-        while let Some(at) = self.queue.pop_front() {
-            let lacks = self.seen.get(&at).and_then(|(_, lacks)| lacks.clone());
+        self.back_from(from, &way);
+        while let Some((at, way)) = self.queue.pop_front() {
             if at == graph.start() {
-                self.found(lacks.clone(), Fault::Missing(self.way(at)));
-                continue;
+                self.begins(at, way);
+            } else {
+                self.back_from(at, &way);
             }
-            self.back_from(at, lacks);
         }
         self.faults.into_iter().next()
     }
 
-    fn back_from(&mut self, at: NodeId, lacks: Option<Fault>) {
+    /// A way on which no approval endorses the call.
+    fn begins(&mut self, at: NodeId, way: Way) {
+        let fault = way.lacks.unwrap_or_else(|| Fault::Missing(self.way(at, way.overtaken.is_some())));
+        self.faults.insert(fault);
+    }
+
+    fn back_from(&mut self, at: NodeId, way: &Way) {
         let before = &self.case.flow.graph.predecessors[at as usize];
         for &(before, via) in before {
-            self.visit(before, via, at, lacks.clone());
+            if via == Via::Restart {
+                self.begins(at, way.clone());
+            } else {
+                self.visit(before, via, at, way.clone());
+            }
         }
     }
 
-    fn found(&mut self, lacks: Option<Fault>, otherwise: Fault) {
-        self.faults.insert(lacks.unwrap_or(otherwise));
-    }
-
-    fn visit(&mut self, at: NodeId, via: Via, from: NodeId, mut lacks: Option<Fault>) {
+    fn visit(&mut self, at: NodeId, via: Via, from: NodeId, mut way: Way) {
         let case = self.case;
         let graph = &case.flow.graph;
         let node = &graph.nodes[at as usize];
-        if via == Via::Restart {
-            return self.found(lacks, Fault::Missing(self.way(from)));
-        }
         if let Some(request) = yes_of(&node.kind)
             && let Request::Approve { by, editing, question, .. } = &request.request
             && let Some(&(approve, _)) = graph.predecessors[at as usize].first()
         {
-            let reassigned = case.variables.iter().find(|v| case.flow.values.beside(graph, approve, **v).is_some());
-            match (case.lacks(approve, by, question, *editing, request.span), reassigned) {
-                (None, None) => return,
-                (None, Some(variable)) => {
-                    let fault = Fault::Stale(beside_span(graph, case, approve, *variable), case.name(*variable));
-                    return self.found(lacks, fault);
+            match case.lacks(approve, by, question, *editing, request.span) {
+                None => {
+                    let fault = way.overtaken.or_else(|| self.assigned_beside(approve));
+                    self.faults.extend(fault);
+                    return;
                 }
-                (Some(fault), _) => lacks = lacks.or(Some(fault)),
+                lacks => way.lacks = way.lacks.or(lacks),
             }
         }
-        // Whatever became of it: the other call has used the approval.
-        if calls_in(&node.kind, case.call.grant) > 0 {
-            return self.found(lacks, Fault::Used(node.span));
-        }
-        for variable in &case.variables {
-            if !is_before(via) && case.flow.values.definition(at, *variable).is_some() {
-                return self.found(lacks, Fault::Stale(node.span, case.name(*variable)));
-            }
-            if case.flow.values.beside(graph, at, *variable).is_some() {
-                let fault = Fault::Stale(beside_span(graph, case, at, *variable), case.name(*variable));
-                return self.found(lacks, fault);
-            }
-        }
-        if !self.seen.contains_key(&at) {
-            self.seen.insert(at, (from, lacks));
-            self.queue.push_back(at);
+        way.overtaken = way.overtaken.or_else(|| self.overtakes(at, via));
+        if let std::collections::hash_map::Entry::Vacant(entry) = self.seen.entry((at, way.overtaken.is_some())) {
+            entry.insert(from);
+            self.queue.push_back((at, way));
         }
     }
 
+    /// Whether a node takes the force from the approvals before it.
+    fn overtakes(&self, at: NodeId, via: Via) -> Option<Fault> {
+        let case = self.case;
+        let node = &case.flow.graph.nodes[at as usize];
+        // Whatever became of it: the other call has used the approval.
+        if calls_in(&node.kind, case.call.grant) > 0 {
+            return Some(Fault::Used(node.span));
+        }
+        let assigns = |variable: &&VariableId| case.flow.values.definition(at, **variable).is_some();
+        match case.variables.iter().find(assigns) {
+            Some(variable) if !is_before(via) => Some(Fault::Stale(node.span, case.name(*variable))),
+            _ => self.assigned_beside(at),
+        }
+    }
+
+    /// Whether others may assign what the call uses while the step of a node is pending.
+    fn assigned_beside(&self, at: NodeId) -> Option<Fault> {
+        let (case, graph) = (self.case, &self.case.flow.graph);
+        let variable =
+            *case.variables.iter().find(|variable| case.flow.values.beside(graph, at, **variable).is_some())?;
+        Some(Fault::Stale(beside_span(graph, case, at, variable), case.name(variable)))
+    }
+
     /// States from a node on to the call.
-    fn way(&self, at: NodeId) -> Vec<String> {
+    fn way(&self, at: NodeId, is_overtaken: bool) -> Vec<String> {
         let graph = &self.case.flow.graph;
         let (mut at, mut names) = (at, Vec::<String>::new());
+        let mut steps_max = self.seen.len();
         loop {
             let state = graph.nodes[at as usize].state as usize;
             if let Some(state) = graph.program.states.get(state)
@@ -237,10 +261,13 @@ impl Search<'_, '_, '_> {
             {
                 names.push(state.name.clone());
             }
-            match self.seen.get(&at) {
-                Some((next, _)) if at != self.case.call.node => at = *next,
+            // Behind the step that overtakes, nodes are known by the other name.
+            let next = self.seen.get(&(at, is_overtaken)).or_else(|| self.seen.get(&(at, false)));
+            match next {
+                Some(next) if *next != self.case.call.node && steps_max > 0 => at = *next,
                 _ => return names,
             }
+            steps_max -= 1;
         }
     }
 }

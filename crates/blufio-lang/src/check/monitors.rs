@@ -67,7 +67,10 @@ fn check_rule(
     let broken = match &rule.kind {
         RuleKind::AtMost { count, subject, per_event } => {
             let bound = bound::bound(program, flow, subject, *per_event);
-            bound.is_none_or(|bound| bound > u64::from(*count)).then(|| (search.path(), bound))
+            // Both may count what cannot happen, the bound side by side, the paths beyond visit caps: either proves.
+            let over = bound.is_none_or(|bound| bound > u64::from(*count));
+            let path = if over { search.path() } else { None };
+            (over && (path.is_some() || *count > COUNT_SEARCHED_MAX)).then_some((path, bound))
         }
         _ => search.path().map(|path| (Some(path), None)),
     };

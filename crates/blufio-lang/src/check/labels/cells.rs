@@ -164,7 +164,9 @@ impl Cells {
         let mut queue: VecDeque<(CellId, Label)> = (0..count)
             .flat_map(|cell| Labels(self.held[cell]).iter().map(move |label| (cell as CellId, label)))
             .collect();
-        while let Some((cell, label)) = queue.pop_front() {
+        // Ways through decisions come last, so that a value that carries a label is told before one that depends on it.
+        let mut decisions = VecDeque::new();
+        while let Some((cell, label)) = queue.pop_front().or_else(|| decisions.pop_front()) {
             let range = first[cell as usize] as usize..first[cell as usize + 1] as usize;
             for index in &order[range] {
                 let arrow = self.arrows[*index as usize];
@@ -172,7 +174,8 @@ impl Cells {
                 if (*held | arrow.but) & bit(label) == 0 {
                     *held |= bit(label);
                     self.origins[arrow.to as usize][label as usize] = *index;
-                    queue.push_back((arrow.to, label));
+                    let is_decision = self.roles[arrow.to as usize] == Role::Control;
+                    if is_decision { &mut decisions } else { &mut queue }.push_back((arrow.to, label));
                 }
             }
         }
