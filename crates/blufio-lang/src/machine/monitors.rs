@@ -9,7 +9,7 @@ mod tests;
 use super::execute::Context;
 use super::{Machine, Pending};
 use crate::effect::{Action, Effect, Event, Fault, Outcome, Stop};
-use crate::program::monitor::{Concern, MonitorKind};
+use crate::program::monitor::{Concern, Does, MonitorKind};
 use crate::program::{Asked, Program, Purpose};
 
 /// What a step began with, as far as rules look at it.
@@ -80,7 +80,7 @@ impl Machine {
                     Taken::Declared(event) => watch.events.get(event as usize).map_or(&[], Vec::as_slice),
                     Taken::Other => &[],
                 };
-                if let Some(broken) = self.happens(program, concerns) {
+                if let Some(broken) = self.happens(concerns) {
                     return Some(broken);
                 }
             }
@@ -93,7 +93,7 @@ impl Machine {
                 Action::Moved { to, .. } => watch.states.get(*to as usize).map_or(&[], Vec::as_slice),
                 _ => continue,
             };
-            if let Some(broken) = self.happens(program, concerns) {
+            if let Some(broken) = self.happens(concerns) {
                 return Some(broken);
             }
         }
@@ -111,28 +111,35 @@ impl Machine {
     fn asked(&mut self, program: &Program, effect: &Effect) -> Option<u16> {
         let tools = &program.derived.watch.tools;
         match effect {
-            Effect::Call { grant, .. } => self.happens(program, tools.get(*grant as usize)?),
+            Effect::Call { grant, .. } => self.happens(tools.get(*grant as usize)?),
             Effect::Run { calls, .. } => calls.iter().find_map(|call| {
                 let granted = program.tools.iter().position(|tool| *tool.tool == *call.tool)?;
-                self.happens(program, tools.get(granted)?)
+                self.happens(tools.get(granted)?)
             }),
             _ => None,
         }
     }
 
-    fn happens(&mut self, program: &Program, concerns: &[Concern]) -> Option<u16> {
-        concerns.iter().map(|concern| (concern.monitor, concern.wanted)).find_map(|(at, wanted)| {
-            let state = self.rules.get_mut(usize::from(at))?;
-            let (next, breaks) = match (&program.monitors.get(usize::from(at))?.kind, wanted) {
-                (MonitorKind::Approved { .. }, _) => (0, *state == 0),
-                (MonitorKind::Before { .. }, false) => (*state, *state == 0),
-                (MonitorKind::Before { .. }, true) | (MonitorKind::LeadsTo { .. }, false) => (1, false),
-                (MonitorKind::LeadsTo { .. }, true) => (0, false),
-                (MonitorKind::AtMost { count, .. }, _) => (state.saturating_add(1).min(*count), *state >= *count),
+    #[inline]
+    fn happens(&mut self, concerns: &[Concern]) -> Option<u16> {
+        for concern in concerns {
+            let state = self.rules.get_mut(usize::from(concern.monitor))?;
+            let breaks = match concern.does {
+                Does::UseUp | Does::Need => *state == 0,
+                Does::Count => *state >= concern.max,
+                Does::Raise | Does::Settle => false,
             };
-            *state = next;
-            breaks.then_some(at)
-        })
+            if breaks {
+                return Some(concern.monitor);
+            }
+            match concern.does {
+                Does::UseUp | Does::Settle => *state = 0,
+                Does::Raise => *state = 1,
+                Does::Count => *state += 1,
+                Does::Need => {}
+            }
+        }
+        None
     }
 
     fn approve(&mut self, program: &Program, who: u16) {

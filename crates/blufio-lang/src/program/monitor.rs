@@ -91,12 +91,28 @@ pub(crate) struct Watch {
     pub answers: Vec<u16>,
 }
 
-/// A monitor, and what something is to it.
+/// A monitor, and what something does to its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Concern {
     pub monitor: u16,
-    /// Whether it is what the rule asks for (Y) instead of what it speaks of (X).
-    pub wanted: bool,
+    pub does: Does,
+    /// Largest number, for [`Does::Count`].
+    pub max: u32,
+}
+
+/// What something does to the number of a monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Does {
+    /// Uses up a yes: breaks at 0, leaves 0.
+    UseUp,
+    /// Needs what came before: breaks at 0.
+    Need,
+    /// Leaves 1.
+    Raise,
+    /// Leaves 0.
+    Settle,
+    /// One more; breaks at the largest number.
+    Count,
 }
 
 impl Monitor {
@@ -131,6 +147,7 @@ impl Watch {
         watch.events = vec![Vec::new(); program.events.len()];
         for (at, monitor) in program.monitors.iter().enumerate() {
             let at = at as u16;
+            let max = monitor.state_max();
             match monitor.kind {
                 MonitorKind::Approved { .. } => watch.approvals.push(at),
                 MonitorKind::LeadsTo { .. } => watch.answers.push(at),
@@ -147,8 +164,15 @@ impl Watch {
                     Watched::State(index) => watch.states.get_mut(usize::from(index)),
                     Watched::Declared(index) => watch.events.get_mut(usize::from(index)),
                 };
+                let does = match (&monitor.kind, wanted) {
+                    (MonitorKind::Approved { .. }, _) => Does::UseUp,
+                    (MonitorKind::Before { .. }, false) => Does::Need,
+                    (MonitorKind::Before { .. }, true) | (MonitorKind::LeadsTo { .. }, false) => Does::Raise,
+                    (MonitorKind::LeadsTo { .. }, true) => Does::Settle,
+                    (MonitorKind::AtMost { .. }, _) => Does::Count,
+                };
                 if let Some(list) = list {
-                    list.push(Concern { monitor: at, wanted });
+                    list.push(Concern { monitor: at, does, max });
                 }
             }
         }
