@@ -111,6 +111,11 @@ pub(crate) fn vote(id: EffectId, who: &str, yes: bool) -> JournalRecord {
     record("vote", json!({ "effect": coordinate(id), "who": who, "yes": yes }))
 }
 
+/// The session goes on with another version of its program.
+pub(crate) fn migrated(from: u32, to: u32) -> JournalRecord {
+    record("migrated", json!({ "from": from, "to": to }))
+}
+
 /// A wake was taken.
 pub(crate) fn wake(wake: u64) -> JournalRecord {
     record("event", json!({ "wake": wake }))

@@ -63,6 +63,11 @@ impl Programs {
         self.current.read().unwrap_or_else(PoisonError::into_inner).get(agent).cloned()
     }
 
+    /// The current programs.
+    pub fn all(&self) -> Vec<Arc<Loaded>> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
     /// (agent, version, hash) of the current programs, by name.
     pub fn list(&self) -> Vec<(String, u32, [u8; 32])> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);

@@ -26,7 +26,8 @@ pub enum ReplayError {
         /// What is wrong.
         reason: String,
     },
-    /// A result that fitted then does not fit now: the journal belongs to another program.
+    /// A result that fitted then does not fit now, or the session moved to another version here: what follows belongs
+    /// to another program.
     #[error("record {sequence} does not fit this program")]
     Differs {
         /// Which record.
@@ -39,6 +40,9 @@ pub enum ReplayError {
 pub fn replay(program: &Program, journal: &[JournalRow]) -> Result<Machine, ReplayError> {
     let mut machine = Machine::new(program);
     for row in journal {
+        if row.record.kind == "migrated" {
+            return Err(ReplayError::Differs { sequence: row.sequence });
+        }
         if !matches!(row.record.kind.as_str(), "event" | "result") {
             continue;
         }

@@ -6,15 +6,17 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use blufio_core::channel::{Channel, ChannelHealth, InboundSink};
-use blufio_core::store::StoreError;
+use blufio_core::store::{INTERNAL_CHANNEL, InboxBatch, NewInbox, StoreError};
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::deliver::{OWNER_SETTING, Sink};
+use crate::internal::Internal;
 use crate::options::{AgentProgram, Options};
 use crate::outbox::Outbox;
 use crate::panics::caught;
+use crate::replay::first_words;
 use crate::routes::Routes;
 use crate::shared::Shared;
 use crate::status::{self, Status};
@@ -30,6 +32,16 @@ pub enum RuntimeError {
     /// A route leads to an agent that is not among the programs.
     #[error("a route leads to agent `{0}`, which is not among the programs")]
     UnknownAgent(String),
+    /// An event that no state of the agent waits for, or that is not of its type.
+    #[error("event `{event}` for agent `{agent}`: {reason}")]
+    Event {
+        /// Agent.
+        agent: String,
+        /// Type of the event.
+        event: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 /// The durable runtime.
@@ -106,11 +118,53 @@ impl Handle {
         known_agents(&routes, &programs)?;
         self.shared.programs.install(&*self.shared.store, programs).await?;
         *self.shared.routes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routes);
+        self.shared.supervisor.uncache_all();
         // Mail that waited for an agent may run now.
         for key in self.shared.store.keys_with_work().await? {
             Supervisor::wake(&self.shared, &key, Reason::Mail);
         }
         Ok(())
+    }
+
+    /// An event of a declared type for the session with this key of an agent, as JSON in the forms of
+    /// [`blufio_lang::schema`]. It is durable when this returns; what has the same id is taken once. Tells whether it
+    /// is new.
+    pub async fn event(
+        &self,
+        agent: &str,
+        key: &str,
+        event: &str,
+        value: serde_json::Value,
+        id: &str,
+    ) -> Result<bool, RuntimeError> {
+        let wrong = |reason: String| RuntimeError::Event {
+            agent: agent.to_string(),
+            event: event.to_string(),
+            reason,
+        };
+        let loaded =
+            self.shared.programs.current(agent).ok_or_else(|| wrong("there is no such agent".into()))?;
+        let known = loaded.program.events.iter().find(|known| known.name == event);
+        let known = known.ok_or_else(|| wrong("nothing in the agent waits for it".into()))?;
+        if let Err(violations) = loaded.program.value_of_shape(known.shape, &value) {
+            return Err(wrong(format!("it does not fit its type: {}", first_words(&violations))));
+        }
+        let now_ms = self.shared.clock.now_ms();
+        let mail = Internal::Declared { event: event.to_string(), value };
+        let message = mail.to_inbound(format!("event/{agent}/{id}"), now_ms);
+        let batch = InboxBatch {
+            channel: INTERNAL_CHANNEL.to_string(),
+            messages: vec![NewInbox { message, key: Some(format!("{agent}/{key}")), answers: Vec::new() }],
+            cursor: None,
+            settings: Vec::new(),
+            questions: Vec::new(),
+            now_ms,
+        };
+        let keys = self.shared.store.accept(batch).await?;
+        for key in &keys {
+            Supervisor::wake(&self.shared, key, Reason::Mail);
+        }
+        Ok(!keys.is_empty())
     }
 
     /// Snapshot.

@@ -118,6 +118,11 @@ impl Supervisor {
         cache.remove(at)
     }
 
+    /// Forgets the decoded form of all sessions: the next look at each meets the programs of today.
+    pub fn uncache_all(&self) {
+        lock(&self.cache).clear();
+    }
+
     fn cache(&self, session: Session) {
         let mut cache = lock(&self.cache);
         cache.push_back(session);

@@ -14,7 +14,7 @@ use blufio_core::testing::{CrashMode, CrashingStore, MemoryStore};
 
 use crate::world::{Answer, World, calls, lines, message, newest, says};
 
-const LONG: &str = r#"agent long v1
+pub const LONG: &str = r#"agent long v1
 goal "Help."
 models { fast = "fake/small" }
 budget { message = 20 calls }

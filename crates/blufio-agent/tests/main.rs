@@ -12,10 +12,12 @@
 mod attachments;
 mod conversation;
 mod crash;
+mod crash_requests;
 mod defects;
 mod gated;
 mod history;
 mod outbox;
+mod requests;
 mod time;
 mod tools;
 mod world;

@@ -323,6 +323,22 @@ pub fn program(text: &str) -> Program {
 
 /// Compiles an agent after a change that the checker does not allow yet.
 pub fn program_with(text: &str, change: impl Fn(&mut blufio_lang::typed::Program)) -> Program {
+    compiled(&[text], change).remove(0)
+}
+
+/// Compiles agents of one folder, in their order.
+pub fn agents(texts: &[&str]) -> Vec<AgentProgram> {
+    let mut programs = compiled(texts, |_| {});
+    let of = |text: &&str| {
+        let name = text.split_whitespace().nth(1).unwrap();
+        let at = programs.iter().position(|program| program.name == name).unwrap();
+        let program = programs.remove(at);
+        AgentProgram { program, source: (*text).into(), static_files: vec![], folder: "/agents".into() }
+    };
+    texts.iter().map(of).collect()
+}
+
+fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -> Vec<Program> {
     let tools = ["time.now", "files.read", "post.send", "orders.find"];
     let tool = |name: &&str| {
         let info = ToolInfo::new(name, "text");
@@ -346,13 +362,28 @@ pub fn program_with(text: &str, change: impl Fn(&mut blufio_lang::typed::Program
         performs: |_| true,
     };
     let mut sources = SourceMap::default();
-    sources.add("test.agent", text).unwrap();
-    let (mut checked, diagnostics) = check(&sources, &environment);
+    // People that programs name stand in the routes.
+    if texts.iter().any(|text| text.contains("partners") || text.contains(" ben ")) {
+        let agent = texts[0].split_whitespace().nth(1).unwrap();
+        let routes = format!(
+            "routes\n\npeople {{\n  ada = telegram 20\n  ben = telegram 21\n  eve = telegram 22\n  partners = ada, ben, eve\n}}\n\n\
+             telegram from anyone -> {agent} per person\notherwise drop \"no\"\n"
+        );
+        sources.add("routes.agent", &routes).unwrap();
+    }
+    for (at, text) in texts.iter().enumerate() {
+        sources.add(&format!("test{at}.agent"), text).unwrap();
+    }
+    let (checked, diagnostics) = check(&sources, &environment);
     assert!(!diagnostics.has_errors(), "{}", render(&diagnostics, &sources, false));
-    change(&mut checked.agents[0].program);
-    let (program, diagnostics) = compile(&checked.agents[0].program);
-    assert!(!diagnostics.has_errors(), "{}", render(&diagnostics, &sources, false));
-    program
+    let mut programs = Vec::new();
+    for mut agent in checked.agents {
+        change(&mut agent.program);
+        let (program, diagnostics) = compile(&agent.program);
+        assert!(!diagnostics.has_errors(), "{}", render(&diagnostics, &sources, false));
+        programs.push(program);
+    }
+    programs
 }
 
 pub fn agent(text: &str) -> AgentProgram {

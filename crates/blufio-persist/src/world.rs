@@ -124,7 +124,8 @@ fn close_questions(
             .collect()
     };
     for question in read().map_err(|e| store_error(&e))? {
-        if let (Some(outbox), Some(mark)) = (question.outbox, &close.mark) {
+        let edits = close.channels.contains(&question.address.channel);
+        if let (Some(outbox), Some(mark), true) = (question.outbox, &close.mark, edits) {
             touched.extend(rewrite(connection, outbox, &marked(&question.text, mark))?);
         }
     }

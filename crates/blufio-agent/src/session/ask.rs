@@ -11,6 +11,7 @@ use blufio_lang::value::{FailureKind, ToolCall, Value};
 use serde_json::{Value as Json, json};
 
 use super::envelope::RunProgress;
+use super::offer::{DECIDED, TOO_LATE};
 use super::world::Contact;
 use super::{Driver, Trouble};
 use crate::internal::{Internal, Parent, Start};
@@ -105,7 +106,7 @@ impl Driver {
         (notes.asked, notes.needed) = (u32::try_from(contacts.len()).unwrap_or(u32::MAX), needed);
         notes.run = Some(progress);
         if notes.asked < needed.max(1) {
-            self.decide_call(id, false);
+            self.decide_call(id, false, DECIDED);
             self.draft.journal.push(journal::vote(id, "nobody can be asked", false));
             return self.commit(now_ms).await;
         }
@@ -121,7 +122,7 @@ impl Driver {
     }
 
     /// Somebody decided about the next call of a `run`: it goes on.
-    pub(super) fn decide_call(&mut self, id: EffectId, yes: bool) {
+    pub(super) fn decide_call(&mut self, id: EffectId, yes: bool, mark: &str) {
         let Some(session) = &mut self.session else { return };
         let notes = session.notes.entry(id);
         notes.votes.clear();
@@ -131,7 +132,7 @@ impl Driver {
         }
         session.fresh.push(id);
         self.unstarted = true;
-        self.close(id, Some("(decided)"));
+        self.close(id, Some(mark));
     }
 
     /// An effect is over: its notes, questions, deadline and child are too.
@@ -150,11 +151,13 @@ impl Driver {
 
     /// Closes the questions of an effect and disarms its deadline.
     fn close(&mut self, id: EffectId, mark: Option<&str>) {
-        let edits = self.shared.channels.values().all(|channel| channel.edits());
-        let mark = mark.filter(|_| edits).map(str::to_string);
+        let edits = self.shared.channels.iter().filter(|(_, channel)| channel.edits());
+        let channels = edits.map(|(name, _)| (*name).to_string()).collect();
+        let mark = mark.map(str::to_string);
         let asked_here = |new: &NewQuestion| (new.asking.visit, new.asking.number) == (id.visit, id.number);
         self.draft.extra.questions.retain(|new| !asked_here(new));
-        self.draft.extra.close_questions.push(CloseQuestions { visit: id.visit, number: id.number, mark });
+        let (visit, number) = (id.visit, id.number);
+        self.draft.extra.close_questions.push(CloseQuestions { visit, number, mark, channels });
         let at = (id.visit.cast_signed(), i64::from(id.number));
         self.draft.extra.timers.retain(|new| new.kind != TimerKind::Effect || (new.visit, new.number) != at);
         self.draft.extra.clear_deadlines.push(at);
@@ -169,7 +172,7 @@ impl Driver {
             Some((_, Effect::Run { .. })) => {
                 let run = session.notes.at(id).and_then(|notes| notes.run.as_ref());
                 if run.is_some_and(|run| run.awaiting) {
-                    self.decide_call(id, false);
+                    self.decide_call(id, false, TOO_LATE);
                     self.draft.journal.push(journal::vote(id, "late", false));
                     return self.commit(self.shared.clock.now_ms()).await;
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use blufio_core::message::ChatKind;
 use blufio_core::store::{InboxRow, Progress, TimerKind};
-use blufio_lang::effect::{Disposition, EffectId, Event};
+use blufio_lang::effect::{Disposition, EffectId, Event, Outcome};
 
 use super::envelope::SenderNote;
 use super::post::Offered;
@@ -19,7 +19,9 @@ use crate::transcript;
 use crate::{journal, outcome};
 
 /// Mark behind a question that others decided.
-const DECIDED: &str = "(decided)";
+pub(super) const DECIDED: &str = "(decided)";
+/// Mark behind a question that nobody answered in time.
+pub(super) const TOO_LATE: &str = "(too late)";
 
 impl Driver {
     /// Offers the due deadlines, oldest first; true when one was taken.
@@ -210,7 +212,7 @@ impl Driver {
         let effect = pending.iter().find(|(known, _)| *known == id).map(|(_, effect)| effect);
         let ended = outcome::to_json(program, effect, &outcome, picked.as_ref(), calls);
         self.draft.journal.push(journal::result(id, ended));
-        self.settle(id, Some(DECIDED));
+        self.settle(id, Some(if outcome == Outcome::Late { TOO_LATE } else { DECIDED }));
         let Some(session) = &mut self.session else { return Ok(()) };
         session.extend(&mut self.draft, turns);
         if !results.is_empty() {

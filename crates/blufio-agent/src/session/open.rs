@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Loads a session in one read, or creates it for its first message.
 
+use std::sync::Arc;
+
 use blufio_core::store::{INTERNAL_CHANNEL, SessionRow, SessionStatus};
 use blufio_lang::machine::Machine;
 
@@ -8,6 +10,7 @@ use super::envelope::{Envelope, Notes};
 use super::{Driver, Session, Trouble};
 use crate::internal::Internal;
 use crate::journal;
+use crate::reload::Loaded;
 use crate::replay::parameters;
 use crate::routes::agent_of;
 use crate::session::step::Cause;
@@ -46,6 +49,7 @@ impl Driver {
                 return self.held(&format!("session {}: its state cannot be read: {error}", row.key)).await;
             }
         };
+        let (program, machine) = self.moved(program, machine, &notes);
         self.timers_stale = true;
         self.session = Some(Session {
             key: row.key,
@@ -64,6 +68,23 @@ impl Driver {
         });
         self.unstarted = true;
         Ok(true)
+    }
+
+    /// An idle session goes on with the current version of its program where it fits there (ruling 17).
+    fn moved(&mut self, program: Arc<Loaded>, machine: Machine, notes: &Notes) -> (Arc<Loaded>, Machine) {
+        let current = self.shared.programs.current(&program.program.name);
+        let Some(current) = current.filter(|c| c.hash != program.hash && notes.parent.is_none()) else {
+            return (program, machine);
+        };
+        let version = program.program.version;
+        let migration = current.program.migrations.iter().find(|migration| migration.from == version);
+        match machine.migrate(&program.program, &current.program, migration) {
+            Some(moved) => {
+                self.draft.journal.push(journal::migrated(version, current.program.version));
+                (current, moved)
+            }
+            None => (program, machine),
+        }
     }
 
     /// The session's first commit: the start state is entered; the message that asked for it comes next.

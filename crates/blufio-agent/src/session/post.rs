@@ -8,6 +8,7 @@ use blufio_core::store::{Asking, InboxRow, JournalRecord, NewMail};
 use blufio_lang::effect::{Disposition, Effect, EffectId, Event, Outcome};
 use blufio_lang::value::FailureKind;
 
+use super::offer::DECIDED;
 use super::step::Cause;
 use super::{Driver, Trouble};
 use crate::internal::{Answer, Internal};
@@ -183,7 +184,7 @@ impl Driver {
         if !is_yes && !is_no {
             self.commit(self.shared.clock.now_ms()).await?;
         } else if matches!(effect, Effect::Run { .. }) {
-            self.decide_call(id, is_yes);
+            self.decide_call(id, is_yes, DECIDED);
             self.commit(self.shared.clock.now_ms()).await?;
         } else {
             let outcome = if is_yes { Outcome::Yes(edited.map(Into::into)) } else { Outcome::No };

@@ -102,8 +102,10 @@ pub struct CloseQuestions {
     pub visit: u64,
     /// Number of the effect.
     pub number: u32,
-    /// What is put behind the message that showed it, where messages can be edited.
+    /// What is put behind the message that showed it.
     pub mark: Option<String>,
+    /// Channels whose messages can be edited; elsewhere the message stays as it is.
+    pub channels: Vec<String>,
 }
 
 /// An open question.

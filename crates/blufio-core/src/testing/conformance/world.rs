@@ -79,7 +79,8 @@ pub(super) async fn questions_open_change_and_close(store: &dyn Store) {
     sent(store, first.touched[0].0).await;
     let mut close = next_step("a", &first);
     let mark = Some("no longer needed".to_string());
-    close.extra.close_questions = vec![CloseQuestions { visit: 1, number: 0, mark }];
+    close.extra.close_questions =
+        vec![CloseQuestions { visit: 1, number: 0, mark, channels: vec!["test".into()] }];
     let closed = good(store.commit(close).await);
     assert_eq!(closed.touched, [(first.touched[0].0, address("9"))]);
     let row = found(store.outbox_row(first.touched[0].0).await);

@@ -106,7 +106,8 @@ impl Tables {
                 self.world.questions.values().filter(|row| asks(row)).cloned().collect();
             for row in closed {
                 self.world.questions.remove(&row.id);
-                if let (Some(outbox), Some(mark)) = (row.question.outbox, &close.mark) {
+                let edits = close.channels.contains(&row.question.address.channel);
+                if let (Some(outbox), Some(mark), true) = (row.question.outbox, &close.mark, edits) {
                     let text = marked(&row.question.text, mark);
                     touched.extend(self.rewrite(outbox, &text));
                 }

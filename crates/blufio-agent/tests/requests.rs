@@ -1,0 +1,714 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What programs ask for by themselves: tools, people, other agents, memory; wakes, schedules, events and progress.
+
+use blufio_agent::routes::{Group, Person};
+use blufio_core::store::SessionStatus;
+use blufio_core::tool::ToolError;
+use serde_json::json;
+
+use crate::world::{START_MS, World, agent, calls, newest, say, says};
+
+/// A program whose one state does this with each message `m`.
+fn does(head: &str, body: &str) -> String {
+    format!(
+        r#"agent desk v1
+goal "Help."
+models {{ fast = "fake/small" }}
+budget {{ message = 9 calls }}
+{head}
+keep {{ asked: message? }}
+start state idle {{ on message m {{ asked = m -> work }} }}
+state work {{
+{body}
+}}
+anywhere {{
+  on "/stop" {{ reply "stopped" -> idle }}
+  on message hold
+  on failed why {{ reply "failed: {{why.kind}}" -> idle }}
+  on uncertain {{ reply "uncertain" -> idle }}
+  on over_budget {{ reply "too much" -> idle }}
+}}
+"#
+    )
+}
+
+fn silent(text: &str) -> World {
+    World::new(text, |_, _| says("?"))
+}
+
+fn person(name: &str, id: &str) -> Person {
+    Person { name: name.into(), identities: vec![("telegram".into(), id.into())] }
+}
+
+async fn journal_replays(world: &World, key: &str) {
+    let row = world.store.session(key).await.unwrap().unwrap();
+    let journal = world.store.journal(row.id, 0, 10_000).await.unwrap();
+    let rebuilt = blufio_agent::replay::replay(&world.programs[0].program, &journal).unwrap();
+    assert_eq!(rebuilt.encode(), blufio_agent::Envelope::decode(&row.state).unwrap().machine);
+}
+
+const FIND: &str = r#"  call orders.find(order: "7") retry 2 {
+    done(o) { reply "{o.id} is {o.status}" -> idle }
+    failed(w) { reply "no: {w.kind}" -> idle }
+  }"#;
+
+#[tokio::test]
+async fn a_call_gives_a_value_of_its_type() {
+    let world = silent(&does("can use orders.find", FIND));
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["7 is paid"]);
+    let request = world.tools.calls.lock().unwrap()[0].clone();
+    assert_eq!(request.arguments, r#"{"order":"7"}"#);
+    assert!(request.idempotency_key.starts_with("desk/v1/"), "{}", request.idempotency_key);
+    journal_replays(&world, "desk/telegram:7").await;
+}
+
+#[tokio::test]
+async fn a_call_that_reads_is_tried_again_and_a_lie_about_its_type_is_a_failure() {
+    let broken = || Err(ToolError::Broken("down".into()));
+    let lie = || Ok(r#"{"id":"7","status":"payed"}"#.to_string());
+    for (answers, expected, count) in [
+        (vec![broken(), broken()], "7 is paid", 3),
+        (vec![broken(), broken(), broken()], "no: broken", 3),
+        (vec![lie(), lie(), lie()], "no: invalid", 3),
+        (vec![Ok("no JSON".to_string())], "7 is paid", 2),
+    ] {
+        let world = silent(&does("can use orders.find", FIND));
+        world.tools.orders.lock().unwrap().extend(answers);
+        let handle = world.start().await;
+        say(&handle, 1, "7", "go").await;
+        for _ in 0..20 {
+            world.settle().await;
+            world.clock.advance(10_000);
+        }
+        handle.quiet().await;
+        assert_eq!(world.texts("7"), [expected]);
+        assert_eq!(world.tools.calls.lock().unwrap().len(), count, "{expected}");
+    }
+}
+
+#[tokio::test]
+async fn a_rate_is_kept_over_restarts_and_says_when_it_ends() {
+    let head = "can use orders.find max 2 per day";
+    let body = r#"  call orders.find(order: "7") {
+    done(o) { reply "found" -> idle }
+    failed(w) { reply "no: {w.kind} until {w.until}" -> idle }
+  }"#;
+    let world = silent(&does(head, body));
+    for number in 1..=3 {
+        let handle = world.start().await;
+        say(&handle, number, "7", "go").await;
+        handle.quiet().await;
+        handle.stop().await;
+    }
+    let texts = world.texts("7");
+    assert_eq!(texts[..2], ["found", "found"]);
+    assert!(texts[2].starts_with("no: limited until 2027-01-16"), "{texts:?}");
+    world.clock.advance(24 * 3_600_000);
+    let handle = world.start().await;
+    say(&handle, 4, "7", "go").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7")[3], "found");
+}
+
+#[tokio::test]
+async fn a_call_that_must_not_be_repeated_is_uncertain_after_a_crash() {
+    let body = r#"  approve by owner "Post hi?" within 1h { yes {} no or late -> idle }
+  call post.send(text: "hi") { done(x) { reply "posted" -> idle } uncertain { reply "who knows" -> idle } }"#;
+    let text = does("can use post.send", body);
+    let world = silent(&text);
+    *world.tools.hang.lock().unwrap() = true;
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    say(&handle, 2, "1", "yes").await;
+    world.until("posting", |w| w.tools.calls.lock().unwrap().len() == 1).await;
+    std::mem::forget(handle);
+    let next = World { store: world.store.clone(), channel: world.channel.clone(), ..silent(&text) };
+    let handle = next.start().await;
+    handle.quiet().await;
+    assert_eq!(next.texts("7"), ["who knows"]);
+    assert!(next.tools.calls.lock().unwrap().is_empty());
+}
+
+const APPROVE: &str = r#"  approve by owner "Shall I?" within 1h {
+    yes { reply "done" -> idle }
+    no { reply "not done" -> idle }
+    late { reply "too late" -> idle }
+  }"#;
+
+#[tokio::test]
+async fn the_owner_decides_in_their_own_chat_also_after_a_restart() {
+    for (word, expected) in [("Yes!", "done"), ("nein", "not done")] {
+        let world = silent(&does("", APPROVE));
+        let handle = world.start().await;
+        say(&handle, 1, "7", "go").await;
+        handle.quiet().await;
+        assert_eq!(world.texts("1"), ["Shall I?\n(yes or no)"]);
+        say(&handle, 2, "7", "yes").await;
+        say(&handle, 3, "1", "what is this?").await;
+        handle.quiet().await;
+        assert_eq!(world.texts("1")[1], "Please answer yes or no.");
+        assert_eq!(world.texts("7"), [""; 0], "nobody but the owner decides");
+        handle.stop().await;
+        let handle = world.start().await;
+        say(&handle, 4, "1", word).await;
+        handle.quiet().await;
+        assert_eq!(world.texts("7")[0], expected);
+        assert_eq!(world.store.questions().await.unwrap().len(), 1, "the held message asked again");
+        assert!(world.store.session("desk/owner").await.unwrap().is_none(), "answers open no session");
+        journal_replays(&world, "desk/telegram:7").await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_answers_in_time_also_while_nothing_runs() {
+    let world = silent(&does("", APPROVE));
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    handle.stop().await;
+    world.clock.advance(3_600_000);
+    let handle = world.start().await;
+    world.until("late", |w| !w.texts("7").is_empty()).await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["too late"]);
+    assert_eq!(world.texts("1"), ["Shall I?\n(yes or no)\n(too late)"]);
+    assert_eq!(world.store.questions().await.unwrap(), []);
+    assert_eq!(handle.status().await.unwrap().totals.timers, 0);
+    // The owner's words are ordinary again.
+    say(&handle, 2, "1", "yes").await;
+    handle.quiet().await;
+    assert!(world.store.session("desk/owner").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_question_that_is_left_is_closed() {
+    let world = silent(&does("", APPROVE));
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    say(&handle, 2, "7", "/stop").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["stopped"]);
+    assert_eq!(world.texts("1"), ["Shall I?\n(yes or no)\n(no longer needed)"]);
+    assert_eq!(world.store.questions().await.unwrap(), []);
+    assert_eq!(handle.status().await.unwrap().totals.timers, 0);
+}
+
+#[tokio::test]
+async fn several_of_a_group_must_agree() {
+    let body = r#"  approve by 2 of partners "Shall we?" within 1h {
+    yes { reply "we do" -> idle }
+    no or late { reply "we do not" -> idle }
+  }"#;
+    for (words, expected) in
+        [(&["yes", "no", "yes"][..], "we do"), (&["no", "no"][..], "we do not"), (&["yes"][..], "")]
+    {
+        let mut world = silent(&does("", body));
+        world.people = vec![person("ada", "20"), person("ben", "21"), person("eve", "22")];
+        let members = vec!["ada".into(), "ben".into(), "eve".into()];
+        world.groups = vec![Group { name: "partners".into(), members }];
+        let handle = world.start().await;
+        say(&handle, 1, "7", "go").await;
+        handle.quiet().await;
+        for (at, word) in words.iter().enumerate() {
+            say(&handle, 2 + at, &(20 + at).to_string(), word).await;
+            handle.quiet().await;
+        }
+        assert_eq!(world.texts("7").join("|"), expected);
+        if expected == "we do not" {
+            assert_eq!(world.texts("22"), ["Shall we?\n(yes or no)\n(decided)"]);
+        }
+        journal_replays(&world, "desk/telegram:7").await;
+    }
+}
+
+#[tokio::test]
+async fn people_are_asked_and_written_to_and_a_text_is_corrected() {
+    let head = "";
+    let body = r#"  ask ben "Who is there?" within 1h {
+    says(t) { send ben "thanks" send sender "hello you" reply "Ben says {t}" -> idle }
+    late { reply "late" -> idle }
+  }"#;
+    let mut world = silent(&does(head, body));
+    world.people = vec![person("ben", "21")];
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    say(&handle, 2, "21", "me, as always").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["hello you", "Ben says me, as always"]);
+    assert_eq!(world.texts("21"), ["Who is there?", "thanks"]);
+    let body = r#"  draft = "Dear all"
+  approve by owner editing draft "Send {draft}?" within 1h {
+    yes { reply draft -> idle }
+    no or late -> idle
+  }"#;
+    let text = does("", body).replace("asked: message?", "asked: message?, draft: text = \"\"");
+    let world = silent(&text);
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    say(&handle, 2, "1", "Dear friends").await;
+    handle.quiet().await;
+    say(&handle, 3, "1", "yes").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["Dear friends"]);
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_is_a_failure() {
+    let body = r#"  ask ben "Who?" within 1h { says(t) { reply t -> idle } failed(w) { reply "no: {w.kind}" -> idle } late -> idle }"#;
+    let world = silent(&does("", body));
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["no: denied"]);
+}
+
+#[tokio::test]
+async fn dangerous_calls_of_a_run_are_asked_for_and_refusals_are_read_by_the_model() {
+    let head = "can use time.now, post.send\ncontext { dynamic history last 40 messages max 8000 tokens }";
+    let body = r#"  turn using fast with history {
+    says(t) { reply t -> idle }
+    calls(c) { run c approved by owner within 10m -> work }
+    refuses(w) -> idle
+  }"#;
+    let text = does(head, body).replace("state work {", "state work max 5 per event else idle {");
+    for (word, expected) in [
+        (Some("yes"), "result: posted"),
+        (Some("no"), "error result: not approved"),
+        (None, "error result: not approved"),
+    ] {
+        let world = World::new(&text, |request, _| {
+            let newest = newest(request);
+            if newest.contains("result: ") {
+                says(&newest)
+            } else {
+                calls("c1", "post_send", r#"{"text":"x"}"#)
+            }
+        });
+        let handle = world.start().await;
+        say(&handle, 1, "7", "post it").await;
+        handle.quiet().await;
+        assert_eq!(world.texts("1").len(), 1);
+        assert!(world.texts("1")[0].starts_with("May I call post.send?\n{\"text\":\"x\"}"));
+        assert!(world.tools.calls.lock().unwrap().is_empty());
+        match word {
+            Some(word) => say(&handle, 2, "1", word).await,
+            None => world.clock.advance(600_000),
+        }
+        world.until("answer", |w| !w.texts("7").is_empty()).await;
+        handle.quiet().await;
+        assert_eq!(world.texts("7"), [expected]);
+        assert_eq!(world.tools.calls.lock().unwrap().len(), usize::from(word == Some("yes")));
+        journal_replays(&world, "desk/telegram:7").await;
+    }
+}
+
+#[tokio::test]
+async fn progress_is_one_message_that_is_edited() {
+    let body = r#"  found = each n in ["1", "2", "3"], 1 at once {
+    show "{length found} of 3"
+    o = call orders.find(order: n)
+  }
+  show "all {length found}"
+  reply "ready" -> idle"#;
+    let world = silent(&does("can use orders.find", body));
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["all 3", "ready"]);
+    say(&handle, 2, "7", "again").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["all 3", "ready", "all 3", "ready"]);
+    let plain = silent(&does("can use orders.find", body)).plain_channel();
+    let handle = plain.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    assert_eq!(plain.texts("7").len(), 5, "{:?}", plain.texts("7"));
+}
+
+#[tokio::test]
+async fn branches_run_side_by_side() {
+    let body = r#"  together { a = call orders.find(order: "1")  b = call orders.find(order: "2") }
+  reply "{a.id} and {b.id}" -> idle"#;
+    let world = silent(&does("can use orders.find", body));
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["1 and 2"]);
+    journal_replays(&world, "desk/telegram:7").await;
+}
+
+const WAKES: &str = r#"agent remind v1
+goal "Remind."
+models { fast = "fake/small" }
+start state idle {
+  on message m { wake after 1h with "tea"  wake after 2h with "cake"  reply "yes" }
+  on "/forget" { forget wakes  reply "forgotten" }
+  on wake what { reply "now: {what}" }
+}
+"#;
+
+#[tokio::test]
+async fn wakes_come_at_their_time_in_order_and_can_be_forgotten() {
+    let world = silent(WAKES);
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    world.clock.advance(3_600_000);
+    world.until("first", |w| w.texts("7").len() == 2).await;
+    handle.quiet().await;
+    handle.stop().await;
+    world.clock.advance(7_200_000);
+    let handle = world.start().await;
+    world.until("second", |w| w.texts("7").len() == 3).await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["yes", "now: tea", "now: cake"]);
+    say(&handle, 2, "7", "again").await;
+    say(&handle, 3, "7", "/forget").await;
+    handle.quiet().await;
+    assert_eq!(handle.status().await.unwrap().totals.timers, 0);
+    journal_replays(&world, "remind/telegram:7").await;
+}
+
+#[tokio::test]
+async fn memory_belongs_to_people_and_enters_prompts_behind_the_newest_turn() {
+    let text = r#"agent desk v1
+goal "Help."
+models { fast = "fake/small" }
+budget { message = 2 calls }
+context { dynamic history last 40 messages max 8000 tokens }
+keep { asked: message? }
+start state idle {
+  on "/keep" m { remember "{m}" for person  reply "kept" }
+  on "/drop" m { forget person reply "dropped" }
+  on "/look" m { found = recall "{m}" from person top 3  reply "{length found}" }
+  on message m { asked = m -> work }
+}
+state work { turn using fast with history, memory { says(t) { reply t -> idle } refuses(w) -> idle } }
+anywhere { on message hold  on failed why -> idle  on over_budget -> idle }
+"#;
+    let world = World::new(text, |request, _| says(&newest(request)));
+    let handle = world.start().await;
+    say(&handle, 1, "7", "/keep likes green tea").await;
+    say(&handle, 2, "8", "/look green tea").await;
+    say(&handle, 3, "7", "/look green tea").await;
+    handle.quiet().await;
+    say(&handle, 4, "7", "which tea?").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("8"), ["0"]);
+    let texts = world.texts("7");
+    assert_eq!(texts[..2], ["kept", "1"]);
+    assert!(texts[2].starts_with("which tea?|<data name=\"memory\">\n"), "{texts:?}");
+    assert!(texts[2].contains("likes green tea"));
+    say(&handle, 5, "7", "/drop").await;
+    say(&handle, 6, "7", "/look green tea").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7")[3..], ["dropped", "0"]);
+}
+
+const ASKER: &str = r#"agent desk v1
+goal "Help."
+models { fast = "fake/small" }
+budget { message = 9 calls }
+can use orders.find
+can ask finder with orders.find max 2 calls
+start state idle { on message m -> work }
+state work {
+  ask finder(question: "where?") within 10m {
+    done(x) { reply "found {x}" -> idle }
+    failed(w) { reply "no: {w.kind}" -> idle }
+    late { reply "late" -> idle }
+  }
+}
+anywhere { on "/stop" { reply "stopped" -> idle } on message hold on failed why -> idle on over_budget -> idle on uncertain -> idle }
+"#;
+
+const FINDER: &str = r#"agent finder v1 (question: text) gives text
+goal "Find."
+models { fast = "fake/small" }
+budget { message = 3 calls }
+can use orders.find
+start state look {
+  write answer using fast from question "Find it."
+  done answer
+}
+anywhere { on failed why -> look_again on over_budget -> look_again on uncertain -> look_again }
+state look_again { done "nothing" }
+"#;
+
+async fn asking(
+    script: impl Fn(&blufio_core::model::ModelRequest, usize) -> crate::world::Answer + Send + Sync + 'static,
+) -> World {
+    let mut world = World::new(WAKES, script);
+    world.programs = crate::world::agents(&[ASKER, FINDER]);
+    world
+}
+
+#[tokio::test]
+async fn an_asked_agent_answers_once_and_its_session_is_over() {
+    let world = asking(|request, _| says(&newest(request))).await;
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    let texts = world.texts("7");
+    assert_eq!(texts.len(), 1);
+    assert!(texts[0].contains("where?"), "{texts:?}");
+    let sessions = world.store.sessions(true, 10).await.unwrap();
+    let child = sessions.iter().find(|row| row.key.starts_with("finder/ask:")).unwrap();
+    assert_eq!(child.status, SessionStatus::Done);
+    assert_eq!(world.store.keys_with_work().await.unwrap(), [""; 0]);
+    journal_replays(&world, "desk/telegram:7").await;
+}
+
+#[tokio::test]
+async fn an_asked_agent_that_takes_too_long_is_ended() {
+    let world = asking(|_, _| crate::world::Answer::Hang(vec![])).await;
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    world.until("asked", |w| !w.requests().is_empty()).await;
+    world.clock.advance(600_000);
+    world.until("late", |w| !w.texts("7").is_empty()).await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["late"]);
+    let live = world.store.sessions(false, 10).await.unwrap();
+    assert_eq!(live.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["desk/telegram:7"]);
+}
+
+#[tokio::test]
+async fn an_event_of_a_declared_type_is_taken_once() {
+    let text = r#"agent orders v1
+goal "Watch."
+models { fast = "fake/small" }
+type NewOrder = { id: text, total: int }
+keep { sum: int = 0 }
+start state idle {
+  on NewOrder o { sum = sum + o.total  send owner "{o.id}: {sum}" }
+}
+anywhere { on failed why -> idle }
+"#;
+    let world = silent(text);
+    let handle = world.start().await;
+    let order = |total: i64| json!({ "id": "a", "total": total });
+    assert!(handle.event("orders", "shop", "NewOrder", order(5), "1").await.unwrap());
+    assert!(!handle.event("orders", "shop", "NewOrder", order(5), "1").await.unwrap());
+    assert!(handle.event("orders", "shop", "NewOrder", order(7), "2").await.unwrap());
+    assert!(handle.event("orders", "shop", "NewOrder", json!({ "id": 3 }), "3").await.is_err());
+    assert!(handle.event("orders", "shop", "Other", order(7), "4").await.is_err());
+    handle.quiet().await;
+    assert_eq!(world.texts("1"), ["a: 5", "a: 12"]);
+    journal_replays(&world, "orders/shop").await;
+}
+
+#[tokio::test]
+async fn schedules_fire_once_per_slot_and_only_when_something_changed() {
+    let text = r#"agent watch v1
+goal "Watch."
+models { fast = "fake/small" }
+can use orders.find
+start state idle {
+  every 30m when changed [orders.find(order: "7")] { send owner "changed" }
+  every 1h { send owner "hour" }
+}
+"#;
+    let world = silent(text);
+    assert_eq!(START_MS % 3_600_000, 0, "the test begins at a full hour");
+    let handle = world.start().await;
+    world.settle().await;
+    world.clock.advance(1_800_000);
+    world.until("first", |w| w.texts("1").len() == 1).await;
+    for _ in 0..60 {
+        world.clock.advance(30_000);
+        world.settle().await;
+    }
+    handle.quiet().await;
+    assert_eq!(world.texts("1"), ["changed", "hour"], "what did not change does not fire");
+    world.tools.orders.lock().unwrap().push_back(Ok(r#"{"id":"7","status":"refunded"}"#.into()));
+    handle.stop().await;
+    world.clock.advance(5 * 3_600_000);
+    let handle = world.start().await;
+    world.settle().await;
+    handle.quiet().await;
+    assert_eq!(world.texts("1").len(), 2, "missed slots are not made up for");
+    world.clock.advance(1_800_000);
+    world.until("changed", |w| w.texts("1").len() == 3).await;
+    assert_eq!(world.texts("1")[2], "changed");
+    handle.quiet().await;
+    journal_replays(&world, "watch/own").await;
+}
+
+#[tokio::test]
+async fn a_budget_of_calls_by_day_holds_for_all_sessions() {
+    let text = does("", "  write t using fast \"Go.\"\n  reply t -> idle")
+        .replace("message = 9 calls", "message = 9 calls  day = 2 calls");
+    let world = World::new(&text, |_, _| says("ok"));
+    let handle = world.start().await;
+    for (number, chat) in [(1, "7"), (2, "8"), (3, "9")] {
+        say(&handle, number, chat, "go").await;
+        handle.quiet().await;
+    }
+    assert_eq!([world.texts("7"), world.texts("8"), world.texts("9")].concat(), ["ok", "ok", "too much"]);
+    assert_eq!(world.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn forgotten_history_is_not_sent_again() {
+    let head = "context { dynamic history last 40 messages max 8000 tokens }";
+    let body = "  turn using fast with history { says(t) { reply t -> idle } refuses(w) -> idle }";
+    let text = does(head, body)
+        .replace("  on \"/stop\"", "  on \"/new\" { forget history reply \"new\" -> idle }\n  on \"/stop\"");
+    let world = World::new(&text, |request, _| says(&crate::world::lines(request).join("/")));
+    let handle = world.start().await;
+    for (number, words) in [(1, "one"), (2, "/new"), (3, "two")] {
+        say(&handle, number, "7", words).await;
+        handle.quiet().await;
+    }
+    assert_eq!(world.texts("7"), ["U:one", "new", "A:new/U:two"]);
+}
+
+#[tokio::test]
+async fn an_asked_agent_uses_what_it_was_given_and_no_more() {
+    let asker = ASKER
+        .replace("with orders.find max 2 calls", "with orders.find, time.now max 3 calls")
+        .replace("can use orders.find", "can use orders.find, time.now");
+    let finder = FINDER
+        .replace("can use orders.find", "can use orders.find, time.now")
+        .replace("budget { message = 3 calls }", "budget { message = 3 calls }\ncontext { dynamic history last 9 messages max 900 tokens }")
+        .replace("  write answer using fast from question \"Find it.\"\n  done answer", "  turn using fast with history from question \"Find it.\" { says(t) { done t } calls(c) { run c -> more } refuses(w) { done w } }")
+        + "state more max 2 per session else look_again { turn using fast with history { says(t) { done t } calls(c) { run c -> more } refuses(w) { done w } } }\n";
+    let mut world = World::new(WAKES, |request, _| match newest(request).as_str() {
+        newest if newest.contains("result: ") => says(newest),
+        _ => calls("c1", "time_now", "{}"),
+    });
+    world.programs = crate::world::agents(&[&asker, &finder]);
+    // The checker proves that nothing more is needed; here it is needed all the same.
+    let ask = &mut world.programs[0].program.asks[0];
+    (ask.with, ask.calls_max) = (vec!["orders.find".into()], Some(1));
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    assert!(world.tools.calls.lock().unwrap().is_empty(), "time.now was not passed on");
+    assert_eq!(world.requests().len(), 1, "one call and no more");
+    assert!(world.requests()[0].tools.iter().all(|tool| tool.name == "orders_find"));
+    assert_eq!(world.texts("7"), ["found nothing"]);
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_handed_over_comes_back() {
+    let asker = ASKER.replace(
+        "ask finder(question: \"where?\") within 10m {",
+        "ask finder(question: \"where?\") here within 10m {",
+    );
+    let finder = r#"agent finder v1 (question: text) gives text
+goal "Find."
+models { fast = "fake/small" }
+start state look {
+  reply "I take over: {question}"
+  on message m { reply "you said {m}" -> wait }
+}
+state wait { on message m { done "{m}" } }
+"#;
+    let mut world = silent(WAKES);
+    world.programs = crate::world::agents(&[&asker, finder]);
+    let mut handle = world.start().await;
+    for (number, words) in [(1, "go"), (2, "one"), (3, "two"), (4, "/stop")] {
+        say(&handle, number, "7", words).await;
+        handle.quiet().await;
+        handle.stop().await;
+        handle = world.start().await;
+        handle.quiet().await;
+    }
+    assert_eq!(world.texts("7"), ["I take over: where?", "you said one", "found two", "stopped"]);
+    say(&handle, 5, "7", "again").await;
+    handle.quiet().await;
+    say(&handle, 6, "7", "/stop").await;
+    handle.quiet().await;
+    assert_eq!(
+        world.texts("7")[4..],
+        ["I take over: where?", "stopped"],
+        "a command of the asker is its own"
+    );
+    let live = world.store.sessions(false, 10).await.unwrap();
+    assert_eq!(live.len(), 1, "{live:?}");
+}
+
+#[tokio::test]
+async fn an_asked_agent_talks_to_somebody_else() {
+    let asker = ASKER.replace(
+        "ask finder(question: \"where?\") within 10m {",
+        "ask finder(question: \"where?\") with ben within 10m {",
+    );
+    let finder = r#"agent finder v1 (question: text) gives text
+goal "Find."
+models { fast = "fake/small" }
+start state look {
+  reply "Ben, {question}"
+  on message m { done "{m}" }
+}
+"#;
+    let mut world = silent(WAKES);
+    world.programs = crate::world::agents(&[&asker, finder]);
+    world.people = vec![person("ben", "21")];
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    say(&handle, 2, "21", "under the bed").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("21"), ["Ben, where?"]);
+    assert_eq!(world.texts("7"), ["found under the bed"]);
+    assert_eq!(world.store.questions().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn idle_sessions_move_to_the_next_version_and_busy_ones_finish_on_theirs() {
+    let first = r#"agent count v1
+goal "Count."
+models { fast = "fake/small" }
+type Mood = good | bad
+keep { count: int = 0  mood: Mood = good  old: text = "x" }
+start state idle {
+  on "/pause" -> paused
+  on "/bad" { mood = bad  reply "bad" }
+  on message m { count = count + 1  reply "v1 {count} {mood}" }
+}
+state paused { on message m { reply "v1 paused" -> idle } }
+anywhere { on failed why -> idle }
+"#;
+    let second = first
+        .replace("v1", "v2")
+        .replace("good | bad", "bad | fine | good")
+        .replace("count: int = 0", "sum: int = 0")
+        .replace("count = count + 1", "sum = sum + 1")
+        .replace("{count}", "{sum}")
+        .replace("  old: text = \"x\" }", "  more: int = 5 }")
+        + "migrate from v1 { count -> sum  drop old }\n";
+    let world = silent(first);
+    let handle = world.start().await;
+    for (number, chat, words) in [(1, "7", "a"), (2, "7", "/bad"), (3, "8", "b")] {
+        say(&handle, number, chat, words).await;
+        handle.quiet().await;
+    }
+    handle.reload(vec![agent(&second)], world.routes()).await.unwrap();
+    for (number, chat) in [(4, "7"), (5, "8")] {
+        say(&handle, number, chat, "c").await;
+        handle.quiet().await;
+    }
+    assert_eq!(world.texts("7"), ["v1 1 good", "bad", "v2 2 bad"]);
+    assert_eq!(world.texts("8"), ["v1 1 good", "v2 2 good"]);
+    // Without a word about it, a slot that is gone keeps the session on its version.
+    let third = second
+        .replace("v2", "v3")
+        .replace("migrate from v1 { count -> sum  drop old }\n", "")
+        .replace("sum", "total");
+    handle.reload(vec![agent(&third)], world.routes()).await.unwrap();
+    say(&handle, 6, "7", "d").await;
+    say(&handle, 7, "9", "d").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7")[3], "v2 3 bad");
+    assert_eq!(world.texts("9"), ["v3 1 good"]);
+}
