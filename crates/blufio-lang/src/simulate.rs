@@ -47,6 +47,8 @@ pub struct Folder {
     pub agents: Vec<Agent>,
     /// Recorded answers of tools, for calls that no line of a test answers.
     pub recorded: Vec<Manifest>,
+    /// Members of the groups of `people`, by the group's name.
+    pub groups: Vec<(String, Vec<String>)>,
 }
 
 impl Folder {
@@ -63,7 +65,12 @@ impl Folder {
                 agents.push(Agent { typed: agent.program.clone(), program, arms });
             }
         }
-        (Self { agents, recorded: recorded.to_vec() }, diagnostics)
+        let people = checked.routes.iter().flat_map(|routes| &routes.people);
+        let groups = people
+            .filter(|person| !person.members.is_empty())
+            .map(|person| (person.name.clone(), person.members.clone()))
+            .collect();
+        (Self { agents, recorded: recorded.to_vec(), groups }, diagnostics)
     }
 
     /// The agent of a name.

@@ -344,11 +344,25 @@ fn a_failure_is_shown_in_its_source() {
 }
 
 #[test]
-fn groups_decide_together_and_time_decides_alone() {
+fn time_decides_what_nobody_decides() {
     let (sources, folder) = one(&format!(
         "{HEAD}start state idle {{ on message m -> work }}\nstate work {{ approve by owner \"Sure?\" within 4h {{ yes {{ reply \"Yes.\" -> idle }}  no {{ reply \"No.\" -> idle }}  late {{ reply \"Late.\" -> idle }} }} }}\nanywhere {{ on message hold }}\ntest \"late\" {{\n say \"x\"\n wait 3h\n expect state work\n wait 1h\n expect reply \"Late.\"\n}}\ntest \"held\" {{\n say \"x\"\n say \"y\"\n owner no\n expect reply \"No.\"\n expect state work\n owner yes\n expect reply \"Yes.\"\n expect state idle\n}}\n"
     ));
     let report = run(&folder, None);
     assert!(report.tests.iter().all(|test| test.passed()), "{}", failures(&sources, &report));
     assert_eq!(report.coverage[0].percent(), 100);
+}
+
+#[test]
+fn groups_decide_when_enough_agree_or_too_few_are_left() {
+    let agent = format!(
+        "{HEAD}start state idle {{ on message m -> vote }}\nstate vote {{ approve by 2 of partners \"Sure?\" within 4h {{ yes {{ reply \"Yes.\" -> idle }}  no or late {{ reply \"No.\" -> idle }} }} }}\nanywhere {{ on message hold }}\ntest \"two agree\" {{\n say \"x\"\n ben yes\n ben yes\n cleo no\n expect state vote\n crash\n owner yes\n expect reply \"Yes.\"\n}}\ntest \"two refuse\" {{\n say \"x\"\n ben no\n expect state vote\n cleo no\n expect reply \"No.\"\n}}\ntest \"a stranger\" {{\n say \"x\"\n dora yes\n}}\n"
+    );
+    let routes = "routes\npeople {\n owner zone \"Europe/Berlin\"\n ben = telegram 2\n cleo = telegram 3\n dora = telegram 4\n partners = owner, ben, cleo\n}\ntelegram from owner -> a\notherwise drop\n";
+    let (sources, folder) =
+        folder_of(&[("a.agent".into(), agent), ("routes.agent".into(), routes.into())], &[]);
+    let report = run(&folder, None);
+    let passed: Vec<bool> = report.tests.iter().map(|test| test.passed()).collect();
+    assert_eq!(passed, [true, true, false], "{}", failures(&sources, &report));
+    assert!(failures(&sources, &report).contains("`dora` is not asked to decide anything"));
 }

@@ -81,8 +81,8 @@ pub(super) struct Open<'f> {
     pub child: Option<Box<Session<'f>>>,
     /// Of a `run`: the next call, and whether its approval was given or refused.
     run: (usize, Option<bool>),
-    /// Who agreed already, of a group.
-    votes: Vec<Who>,
+    /// Who of a group decided already, and how.
+    votes: Vec<(Who, bool)>,
 }
 
 /// A session that is driven step by step.

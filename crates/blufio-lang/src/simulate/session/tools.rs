@@ -100,7 +100,9 @@ impl Session<'_> {
                 Effect::Run { approved_by: Some(by), .. } if open.run.1.is_none() => by.clone(),
                 _ => return false,
             };
-            let Some(agreed) = vote(&by, who, yes, &mut open.votes) else { return false };
+            let Some(agreed) = vote(&session.folder.groups, &by, who, yes, &mut open.votes) else {
+                return false;
+            };
             match (agreed, &open.effect) {
                 // A group waits for the others.
                 (None, _) => {}
@@ -127,20 +129,39 @@ impl Session<'_> {
     }
 }
 
-/// Whether somebody may decide (`None` when not), and what was decided with that (`None` while others are missing).
-fn vote(by: &Who, who: &Who, yes: bool, votes: &mut Vec<Who>) -> Option<Option<bool>> {
-    match (by, who) {
-        (by, who) if by == who => Some(Some(yes)),
-        (Who::Quorum(_, group), Who::Person(name)) if group == name => Some(Some(yes)),
-        (Who::Quorum(count, _), Who::Person(_) | Who::Owner) => {
-            if !yes {
-                return Some(Some(false));
-            }
-            if !votes.contains(who) {
-                votes.push(who.clone());
-            }
-            Some((votes.len() >= *count as usize).then_some(true))
-        }
-        _ => None,
+/// Whether somebody may decide (`None` when not), and what was decided with that: yes when enough of a group agreed, no
+/// when too few are left (`None` until then).
+fn vote(
+    groups: &[(String, Vec<String>)],
+    by: &Who,
+    who: &Who,
+    yes: bool,
+    votes: &mut Vec<(Who, bool)>,
+) -> Option<Option<bool>> {
+    if by == who {
+        return Some(Some(yes));
     }
+    let (needed, group) = match by {
+        Who::Quorum(needed, group) => (*needed as usize, group),
+        Who::Person(group) => (1, group),
+        _ => return None,
+    };
+    let name = match who {
+        Who::Owner => "owner",
+        Who::Person(name) if name == group => return Some(Some(yes)),
+        Who::Person(name) => name.as_str(),
+        _ => return None,
+    };
+    let (_, members) = groups.iter().find(|(name, _)| name == group)?;
+    if !members.iter().any(|member| member == name) {
+        return None;
+    }
+    votes.retain(|(voter, _)| voter != who);
+    votes.push((who.clone(), yes));
+    let agreed = votes.iter().filter(|(_, yes)| *yes).count();
+    let refused = votes.len() - agreed;
+    if agreed >= needed {
+        return Some(Some(true));
+    }
+    Some((refused > members.len().saturating_sub(needed)).then_some(false))
 }
