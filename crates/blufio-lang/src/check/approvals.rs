@@ -5,6 +5,8 @@
 //! reaching definitions are one search, which stops at the nearest approval.
 
 mod shown;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -15,7 +17,7 @@ use super::labels::graph::{Graph, Kind, NodeId, Via};
 use super::labels::judged::{first_way, with_path};
 use super::labels::values::{VariableId, is_before};
 use super::report;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use crate::source::Span;
 use crate::typed::{
     Danger, Expr, Label, OutcomeKind, Request, RequestStep, Step, StepKind, ToolGrant, Variable, Who,
@@ -26,7 +28,8 @@ pub(super) fn check(analysis: &Analysis<'_>, diagnostics: &mut Diagnostics) {
     for (agent, flow) in analysis.agents.iter().enumerate() {
         for call in &flow.calls {
             let Some(tool) = flow.graph.program.tools.get(call.grant as usize) else { continue };
-            if tool.danger == Danger::Dangerous {
+            // Each finding costs a search; further ones would only be counted.
+            if tool.danger == Danger::Dangerous && diagnostics.iter().count() < DIAGNOSTICS_MAX {
                 diagnostics_of(&Case::new(analysis, agent, flow, call, tool), diagnostics);
             }
         }
@@ -83,8 +86,17 @@ impl<'a, 'p> Case<'a, 'p> {
                 labels = labels.union(held);
             }
         }
-        let mut case =
-            Self { analysis, agent, flow, call, tool, untrusted, variables: BTreeSet::new(), control, labels };
+        let mut case = Self {
+            analysis,
+            agent,
+            flow,
+            call,
+            tool,
+            untrusted,
+            variables: BTreeSet::new(),
+            control,
+            labels,
+        };
         let values: Vec<&Expr> = case.untrusted.iter().map(|(_, value, _)| *value).collect();
         for value in values {
             shown::variables(value, &mut |variable| {
@@ -104,7 +116,14 @@ impl<'a, 'p> Case<'a, 'p> {
     }
 
     /// What an approval lacks for this call.
-    fn lacks(&self, approve: NodeId, by: &Who, question: &Expr, editing: Option<Variable>, span: Span) -> Option<Fault> {
+    fn lacks(
+        &self,
+        approve: NodeId,
+        by: &Who,
+        question: &Expr,
+        editing: Option<Variable>,
+        span: Span,
+    ) -> Option<Fault> {
         if *by == Who::Sender && !self.analysis.sender_is_owner(self.agent) {
             if self.labels != Labels::of(Label::Message) {
                 return Some(Fault::WrongPerson(span));
@@ -116,11 +135,14 @@ impl<'a, 'p> Case<'a, 'p> {
         let same = |a: Variable, b: Variable| self.id(self.call.node, a) == self.id(approve, b);
         let untrusted = |expr: &Expr| {
             let mut any = shown::reads_wakes(expr);
-            shown::variables(expr, &mut |variable| any |= self.variables.contains(&self.id(self.call.node, variable)));
+            shown::variables(expr, &mut |variable| {
+                any |= self.variables.contains(&self.id(self.call.node, variable))
+            });
             any
         };
         for (name, value, _) in &self.untrusted {
-            let edited = |expr: &Expr| editing.is_some_and(|slot| shown::is_variable(expr, |v| same(v, slot)));
+            let edited =
+                |expr: &Expr| editing.is_some_and(|slot| shown::is_variable(expr, |v| same(v, slot)));
             if !shown::covers(question, value, &same, &untrusted, &edited) {
                 return Some(Fault::Hidden(span, (*name).to_string(), shown::is_computed(value)));
             }
@@ -139,10 +161,13 @@ fn yes_of<'g>(kind: &'g Kind<'_>) -> Option<&'g RequestStep> {
 
 /// How often a node calls a tool.
 fn calls_in(kind: &Kind<'_>, grant: u32) -> usize {
-    let calls = |request: &RequestStep| matches!(request.request, Request::Call { grant: g, .. } if g == grant);
+    let calls =
+        |request: &RequestStep| matches!(request.request, Request::Call { grant: g, .. } if g == grant);
     match kind {
         Kind::Step(Step { kind: StepKind::Request(request), .. }) => usize::from(calls(request)),
-        Kind::Step(Step { kind: StepKind::Together(branches), .. }) => branches.iter().filter(|b| calls(b)).count(),
+        Kind::Step(Step { kind: StepKind::Together(branches), .. }) => {
+            branches.iter().filter(|b| calls(b)).count()
+        }
         _ => 0,
     }
 }
@@ -175,7 +200,8 @@ impl Search<'_, '_, '_> {
             way.overtaken = Some(Fault::Used(self.case.call.span));
         }
         self.back_from(from, &way);
-        while let Some((at, way)) = self.queue.pop_front() {
+        // A way without any approval is the worst of all faults.
+        while let Some((at, way)) = self.queue.pop_front().filter(|_| !self.is_missing()) {
             if at == graph.start() {
                 self.begins(at, way);
             } else {
@@ -183,6 +209,10 @@ impl Search<'_, '_, '_> {
             }
         }
         self.faults.into_iter().next()
+    }
+
+    fn is_missing(&self) -> bool {
+        matches!(self.faults.first(), Some(Fault::Missing(_)))
     }
 
     /// A way on which no approval endorses the call.
@@ -220,7 +250,9 @@ impl Search<'_, '_, '_> {
             }
         }
         way.overtaken = way.overtaken.or_else(|| self.overtakes(at, via));
-        if let std::collections::hash_map::Entry::Vacant(entry) = self.seen.entry((at, way.overtaken.is_some())) {
+        if let std::collections::hash_map::Entry::Vacant(entry) =
+            self.seen.entry((at, way.overtaken.is_some()))
+        {
             entry.insert(from);
             self.queue.push_back((at, way));
         }
@@ -244,8 +276,10 @@ impl Search<'_, '_, '_> {
     /// Whether others may assign what the call uses while the step of a node is pending.
     fn assigned_beside(&self, at: NodeId) -> Option<Fault> {
         let (case, graph) = (self.case, &self.case.flow.graph);
-        let variable =
-            *case.variables.iter().find(|variable| case.flow.values.beside(graph, at, **variable).is_some())?;
+        let variable = *case
+            .variables
+            .iter()
+            .find(|variable| case.flow.values.beside(graph, at, **variable).is_some())?;
         Some(Fault::Stale(beside_span(graph, case, at, variable), case.name(variable)))
     }
 
@@ -290,11 +324,17 @@ fn diagnostics_of(case: &Case<'_, '_>, diagnostics: &mut Diagnostics) {
     let (tool, span) = (case.tool.tool.as_str(), case.call.span);
     let found = match &fault {
         Fault::Missing(way) => match selector {
-            Some((name, value, _)) => report::untrusted_selector::report(tool, name, &way.join(" → "), value.span),
+            Some((name, value, _)) => {
+                report::untrusted_selector::report(tool, name, &way.join(" → "), value.span)
+            }
             None => report::untrusted_control::report(tool, &way.join(" → "), span),
         },
-        Fault::WrongPerson(place) => report::wrong_approver::report(tool, span).also(*place, "the sender decides here"),
-        Fault::WhoseWords(place) => report::wrong_approver::unknown(tool, span).also(*place, "the sender decides here"),
+        Fault::WrongPerson(place) => {
+            report::wrong_approver::report(tool, span).also(*place, "the sender decides here")
+        }
+        Fault::WhoseWords(place) => {
+            report::wrong_approver::unknown(tool, span).also(*place, "the sender decides here")
+        }
         Fault::Hidden(place, name, is_computed) => {
             let found = if *is_computed {
                 report::approval_hides::unknown(tool, name, span)

@@ -2,6 +2,9 @@
 //! Delegation: an asked agent uses nothing that it was not given, costs no more than its asker allows, and asking
 //! comes to an end.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CheckedAgent, report};
@@ -19,8 +22,11 @@ pub(super) fn check(agents: &[CheckedAgent], diagnostics: &mut Diagnostics) {
         for ask in &agent.program.asks {
             let Some(asked) = by_name.get(ask.agent.as_str()) else { continue };
             if let Some(needed) = needs.get(ask.agent.as_str()) {
-                let missing: Vec<&str> =
-                    needed.iter().copied().filter(|tool| !ask.with.iter().any(|given| given == tool)).collect();
+                let missing: Vec<&str> = needed
+                    .iter()
+                    .copied()
+                    .filter(|tool| !ask.with.iter().any(|given| given == tool))
+                    .collect();
                 if !missing.is_empty() {
                     diagnostics.push(report::callee_needs_more::report(&ask.agent, &missing, ask.span));
                 }
@@ -88,7 +94,9 @@ fn way_back<'a>(from: &'a str, to: &str, agents: &BTreeMap<&str, &'a CheckedAgen
     while let Some(at) = queue.pop_front() {
         if at == to {
             let mut path = vec![at];
-            while let Some(before) = path.last().filter(|last| **last != from).and_then(|last| previous.get(last)) {
+            while let Some(before) =
+                path.last().filter(|last| **last != from).and_then(|last| previous.get(last))
+            {
                 path.push(before);
             }
             path.reverse();

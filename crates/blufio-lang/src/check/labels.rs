@@ -22,7 +22,7 @@ mod trust;
 pub(super) mod values;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::check) mod tests;
 
 use arrows::{AgentFlow, Artist, Interface, Memory};
 use cells::{Cells, Labels, Role};
@@ -30,7 +30,7 @@ use cells::{Cells, Labels, Role};
 use super::{Checked, approvals};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
-use crate::typed::{Label, Program, Request, Step, StepKind};
+use crate::typed::{HandlerAction, Label, Program, Request, Step, StepKind, Who};
 
 /// The solved fixpoint.
 pub(super) struct Analysis<'p> {
@@ -119,13 +119,22 @@ fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>)
     Analysis { cells, agents, mixed }
 }
 
-/// Who is asked `here` talks to whoever the asker talks to.
+/// Who is asked `here` talks to whoever the asker talks to. Where words of somebody else come in by a question, or by an
+/// agent that talks to somebody else than its asker, a message is not the sender's own any more.
 fn spread_mixed(programs: &[&Program], mixed: &mut [bool]) {
+    let asked: Vec<Vec<Talk<'_>>> = programs.iter().map(|program| talks(program)).collect();
+    for (at, talks) in asked.iter().enumerate() {
+        mixed[at] |= talks.iter().any(|talk| matches!(talk, Talk::Question));
+    }
     for _ in 0..programs.len() {
         let mut changed = false;
-        for at in 0..programs.len() {
-            let asked = if mixed[at] { asked_here(programs[at]) } else { Vec::new() };
-            for name in asked {
+        for (at, talks) in asked.iter().enumerate() {
+            for talk in talks {
+                let name = match talk {
+                    Talk::Here(name) if mixed[at] => *name,
+                    Talk::With(name) => *name,
+                    _ => continue,
+                };
                 if let Some(to) = programs.iter().position(|p| p.name == name) {
                     changed |= !std::mem::replace(&mut mixed[to], true);
                 }
@@ -137,11 +146,21 @@ fn spread_mixed(programs: &[&Program], mixed: &mut [bool]) {
     }
 }
 
-fn asked_here(program: &Program) -> Vec<&str> {
+/// How an agent lets people talk besides its own messages.
+enum Talk<'p> {
+    /// It asks somebody of `people`.
+    Question,
+    /// It hands its conversation to this agent.
+    Here(&'p str),
+    /// It lets this agent talk to somebody.
+    With(&'p str),
+}
+
+fn talks(program: &Program) -> Vec<Talk<'_>> {
     let timers = program.states.iter().flat_map(|s| &s.timers).map(|t| &t.steps);
     let handlers = program.states.iter().flat_map(|s| &s.handlers).chain(&program.anywhere);
     let handled = handlers.filter_map(|h| match &h.action {
-        crate::typed::HandlerAction::Run { steps, .. } => Some(steps),
+        HandlerAction::Run { steps, .. } => Some(steps),
         _ => None,
     });
     let (mut out, mut work) = (Vec::new(), Vec::<&Step>::new());
@@ -153,9 +172,13 @@ fn asked_here(program: &Program) -> Vec<&str> {
             _ => &[],
         };
         for request in requests {
-            if let Request::AskAgent { grant, here: true, .. } = request.request {
-                out.extend(program.asks.get(grant as usize).map(|ask| ask.agent.as_str()));
-            }
+            let asked = |grant: u32| program.asks.get(grant as usize).map_or("", |ask| ask.agent.as_str());
+            out.extend(match &request.request {
+                Request::AskPerson { whom: Who::Person(_) | Who::Quorum(..), .. } => Some(Talk::Question),
+                Request::AskAgent { grant, with: Some(_), .. } => Some(Talk::With(asked(*grant))),
+                Request::AskAgent { grant, here: true, .. } => Some(Talk::Here(asked(*grant))),
+                _ => None,
+            });
         }
         work.extend(super::flow::blocks(step).into_iter().flatten());
     }

@@ -91,9 +91,8 @@ fn equal(a: &Expr, b: &Expr, same: &impl Fn(Variable, Variable) -> bool) -> bool
         (ExprKind::Field(a, x), ExprKind::Field(b, y)) => x == y && both(a, b),
         (ExprKind::Property(a, x), ExprKind::Property(b, y)) => x == y && both(a, b),
         (ExprKind::Index(a, x), ExprKind::Index(b, y)) => both(a, b) && both(x, y),
-        (ExprKind::Default(a, x), ExprKind::Default(b, y)) | (ExprKind::Contains(a, x), ExprKind::Contains(b, y)) => {
-            both(a, b) && both(x, y)
-        }
+        (ExprKind::Default(a, x), ExprKind::Default(b, y))
+        | (ExprKind::Contains(a, x), ExprKind::Contains(b, y)) => both(a, b) && both(x, y),
         (ExprKind::Arithmetic(f, a, x), ExprKind::Arithmetic(g, b, y)) => f == g && both(a, b) && both(x, y),
         (ExprKind::First(a), ExprKind::First(b))
         | (ExprKind::Length(a), ExprKind::Length(b))

@@ -8,8 +8,8 @@ use super::graph::{EXIT, Graph, Kind, NodeId, Via, waits};
 use super::values::{Values, VariableId, adds};
 use crate::source::Span;
 use crate::typed::{
-    Expr, Handler, HandlerAction, Label, MemoryScope, ModelUse, Program, Request, RequestStep, Step, StepKind,
-    Trigger, Variable, Who,
+    Expr, Handler, HandlerAction, Label, MemoryScope, ModelUse, Program, Request, RequestStep, Step,
+    StepKind, Trigger, Variable, Who,
 };
 
 /// What other agents see of one.
@@ -204,7 +204,8 @@ impl<'p> Artist<'_, 'p> {
         while let Some(at) = work.pop() {
             for out in self.flow.graph.nodes[at as usize].out.clone() {
                 let next = &self.flow.graph.nodes[out.to as usize];
-                let stops = matches!(next.kind, Kind::Wait | Kind::Exit) || out.via == Via::Pend || out.to == start;
+                let stops =
+                    matches!(next.kind, Kind::Wait | Kind::Exit) || out.via == Via::Pend || out.to == start;
                 if !stops && !std::mem::replace(&mut seen[out.to as usize], true) {
                     let span = next.span;
                     self.cells.flow(self.flow.interface.sender, self.flow.control(out.to), span);
@@ -324,7 +325,9 @@ impl<'p> Artist<'_, 'p> {
                 self.prompt(at, model, result, true);
                 self.into_history(at, result);
             }
-            StepKind::Run { calls, approved_by } => self.run(at, calls, approved_by.as_ref().map(|(who, _)| who), span),
+            StepKind::Run { calls, approved_by } => {
+                self.run(at, calls, approved_by.as_ref().map(|(who, _)| who), span)
+            }
             _ => self.plain(at, step),
         }
         if adds(step) {
@@ -333,7 +336,9 @@ impl<'p> Artist<'_, 'p> {
                 self.cells.flow(before, cell, span);
             }
         }
-        if waits(step) && !matches!(step.kind, StepKind::Each(_) | StepKind::Request(_) | StepKind::Together(_)) {
+        if waits(step)
+            && !matches!(step.kind, StepKind::Each(_) | StepKind::Request(_) | StepKind::Together(_))
+        {
             self.cells.flow(control, result, span);
         }
     }
@@ -345,7 +350,9 @@ impl<'p> Artist<'_, 'p> {
             self.read(expr, at, result);
         }
         match &step.kind {
-            StepKind::Assign(variable, _) | StepKind::Append(variable, _) => self.define(at, *variable, result),
+            StepKind::Assign(variable, _) | StepKind::Append(variable, _) => {
+                self.define(at, *variable, result)
+            }
             StepKind::PutEntry { map, .. } => self.define(at, *map, result),
             StepKind::Reply(_) => {
                 self.leaves(result, control, "a reply", span);

@@ -6,12 +6,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use super::super::flow::{blocks, failure_targets, is_failure, may_end};
 use super::super::closed;
+use super::super::flow::{blocks, failure_targets, is_failure, may_end};
 use crate::source::Span;
 use crate::typed::{
-    Expr, ExprKind, Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step,
-    StepKind, Timer, Trigger, Variable,
+    Expr, ExprKind, Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind,
+    Timer, Trigger, Variable,
 };
 
 /// Index of a node.
@@ -95,7 +95,7 @@ pub(in crate::check) struct Graph<'p> {
     /// Reachable predecessors with the way of the edge.
     pub predecessors: Vec<Vec<(NodeId, Via)>>,
     pub reachable: Vec<bool>,
-    /// Entries at which a session is at rest.
+    /// Where a session is at rest.
     pub is_hub: Vec<bool>,
     /// Nodes that may run while a step is pending: of a state (key: its [`Kind::Pending`] node), of the other items of
     /// an `each` (key: its node).
@@ -168,7 +168,15 @@ impl<'p> Graph<'p> {
         }
     }
 
+    /// Where a session of a state is at rest: where it waits if it always comes to that, else where it is entered.
+    fn rest_of(&self, entry: NodeId) -> NodeId {
+        let state = &self.program.states[self.nodes[entry as usize].state as usize];
+        let is_straight = state.cap.is_none() && may_end(&state.body) && only_goes_on(&state.body);
+        if is_straight { entry + 1 } else { entry }
+    }
+
     fn end_at(&mut self, entry: NodeId, ends: &mut [bool]) {
+        let entry = self.rest_of(entry);
         self.nodes[entry as usize].out.push(Out { to: EXIT, via: Via::Plain });
         self.predecessors[EXIT as usize].push((entry, Via::Plain));
         self.reachable[EXIT as usize] = true;
@@ -253,8 +261,13 @@ struct Builder<'p> {
 
 impl<'p> Builder<'p> {
     fn new(program: &'p Program, answers: bool) -> Self {
-        let mut builder =
-            Self { program, answers, nodes: Vec::new(), beside: HashMap::new(), parking: failure_targets(program) };
+        let mut builder = Self {
+            program,
+            answers,
+            nodes: Vec::new(),
+            beside: HashMap::new(),
+            parking: failure_targets(program),
+        };
         let place = Place { state: program.start.0 as usize, is_anywhere: false, each: None };
         for _ in 0..FIXED {
             builder.push(Kind::Exit, place, Span::default());
@@ -412,6 +425,14 @@ impl<'p> Builder<'p> {
     }
 }
 
+/// Whether steps neither leave nor wait.
+fn only_goes_on(steps: &[Step]) -> bool {
+    steps.iter().all(|step| {
+        let leaves = matches!(step.kind, StepKind::Go(_) | StepKind::Done(_)) || fails(step);
+        !leaves && blocks(step).into_iter().all(only_goes_on)
+    })
+}
+
 /// What each block of a step binds, in the order of [`blocks`].
 fn binders(step: &Step) -> impl Iterator<Item = Vec<Variable>> {
     let one = |binder: Option<Variable>| binder.into_iter().collect::<Vec<_>>();
@@ -432,7 +453,9 @@ fn binders(step: &Step) -> impl Iterator<Item = Vec<Variable>> {
 fn goes_on(step: &Step, has_arms: bool) -> bool {
     match &step.kind {
         StepKind::Later(later) => later.falls_through || !has_arms,
-        StepKind::Request(RequestStep { request: Request::Approve { .. } | Request::Fill { .. }, .. }) => !has_arms,
+        StepKind::Request(RequestStep {
+            request: Request::Approve { .. } | Request::Fill { .. }, ..
+        }) => !has_arms,
         StepKind::Request(request) => {
             let takes = |kind| request.arms.iter().any(|a| a.outcomes.contains(&kind));
             !takes(OutcomeKind::Done) && !takes(OutcomeKind::Says)

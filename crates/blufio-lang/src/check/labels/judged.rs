@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the fixpoint decides by itself: `run` after untrusted text, `never LABEL reaches TOOL`, and secrets that leave.
 
+use super::super::report;
 use super::Analysis;
 use super::arrows::{AgentFlow, RunSite};
 use super::cells::{CellId, Hop, Labels};
-use super::super::report;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::Span;
 use crate::typed::{Danger, Label, RuleKind, Who};
@@ -21,7 +21,12 @@ pub(super) fn check(analysis: &Analysis<'_>, diagnostics: &mut Diagnostics) {
 }
 
 /// Adds the way of a label to a finding: every station with its place, and all of them in one line.
-pub(in crate::check) fn with_path(mut diagnostic: Diagnostic, label: Label, hops: &[Hop], end: &str) -> Diagnostic {
+pub(in crate::check) fn with_path(
+    mut diagnostic: Diagnostic,
+    label: Label,
+    hops: &[Hop],
+    end: &str,
+) -> Diagnostic {
     let mut names: Vec<&str> = Vec::new();
     let mut last = diagnostic.label.span;
     for hop in hops {
@@ -53,7 +58,13 @@ pub(in crate::check) fn first_way(
 }
 
 /// A `turn` whose prompt may hold untrusted text does not run dangerous tools by itself (check 9).
-fn check_run(analysis: &Analysis<'_>, at: usize, flow: &AgentFlow<'_>, run: &RunSite<'_>, diagnostics: &mut Diagnostics) {
+fn check_run(
+    analysis: &Analysis<'_>,
+    at: usize,
+    flow: &AgentFlow<'_>,
+    run: &RunSite<'_>,
+    diagnostics: &mut Diagnostics,
+) {
     let tools = &flow.graph.program.tools;
     let Some(tool) = tools.iter().find(|tool| tool.danger == Danger::Dangerous) else { return };
     let cells = [run.calls, flow.control(run.node)];
@@ -80,7 +91,8 @@ fn check_rules(analysis: &Analysis<'_>, flow: &AgentFlow<'_>, diagnostics: &mut 
     for rule in &flow.graph.program.rules {
         let RuleKind::NeverReaches(label, grant) = rule.kind else { continue };
         let tool = flow.graph.program.tools.get(grant as usize).map_or("", |tool| tool.tool.as_str());
-        let only = |labels: Labels| if labels.contains(label) { Labels::of(label) } else { Labels::default() };
+        let only =
+            |labels: Labels| if labels.contains(label) { Labels::of(label) } else { Labels::default() };
         let calls = flow.calls.iter().filter(|call| call.grant == grant).map(|call| {
             let arguments = call.arguments.iter().map(|(_, _, cell)| *cell);
             (arguments.chain([flow.control(call.node)]).collect::<Vec<_>>(), call.span)
@@ -88,7 +100,8 @@ fn check_rules(analysis: &Analysis<'_>, flow: &AgentFlow<'_>, diagnostics: &mut 
         let runs = flow.runs.iter().map(|run| (vec![run.calls, flow.control(run.node)], run.span));
         for (cells, span) in calls.chain(runs) {
             if let Some((label, hops)) = first_way(analysis, &cells, only) {
-                let found = report::label_reaches::report(label.word(), tool, span).also(rule.span, "the rule");
+                let found =
+                    report::label_reaches::report(label.word(), tool, span).also(rule.span, "the rule");
                 diagnostics.push(with_path(found, label, &hops, &format!("`{tool}`")));
             }
         }

@@ -124,12 +124,19 @@ impl Values {
 
     /// Every cell of a slot.
     pub fn cells_of(&self, variable: VariableId) -> impl Iterator<Item = CellId> + '_ {
-        let own = self.definitions.iter().flatten().filter(move |(v, _)| *v == variable).map(|(_, cell)| *cell);
+        let own =
+            self.definitions.iter().flatten().filter(move |(v, _)| *v == variable).map(|(_, cell)| *cell);
         own.chain(self.initial.get(variable as usize).copied())
     }
 
     /// What a variable may hold when a node begins.
-    pub fn read(&mut self, graph: &Graph<'_>, cells: &mut Cells, variable: VariableId, node: NodeId) -> CellId {
+    pub fn read(
+        &mut self,
+        graph: &Graph<'_>,
+        cells: &mut Cells,
+        variable: VariableId,
+        node: NodeId,
+    ) -> CellId {
         let cell = self.at(graph, cells, variable, node);
         while let Some((variable, node, met)) = self.open.pop() {
             if node == graph.start()
@@ -239,7 +246,9 @@ fn assigned_by(step: &Step) -> Vec<Variable> {
 pub(in crate::check) fn adds(step: &Step) -> bool {
     match &step.kind {
         StepKind::Append(..) | StepKind::PutEntry { .. } | StepKind::Each(_) => true,
-        StepKind::Request(request) => matches!(request.request, Request::Approve { .. } | Request::Fill { .. }),
+        StepKind::Request(request) => {
+            matches!(request.request, Request::Approve { .. } | Request::Fill { .. })
+        }
         _ => false,
     }
 }

@@ -23,8 +23,13 @@ Accepted:
 
 /// Builds the diagnostic for a circle.
 pub fn circle(path: &str, span: Span) -> Diagnostic {
-    Diagnostic::error(PAGE.code, span, "agents ask one another in a circle", "comes back to this agent".to_string())
-        .hint(format!("the circle: {path}"))
+    Diagnostic::error(
+        PAGE.code,
+        span,
+        "agents ask one another in a circle",
+        "comes back to this agent".to_string(),
+    )
+    .hint(format!("the circle: {path}"))
 }
 
 /// Builds the diagnostic for a row that is too long.
