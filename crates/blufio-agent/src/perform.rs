@@ -217,7 +217,8 @@ impl Running {
                 }
                 Job::Call { grant, arguments, shape, retries, started, resumed } => {
                     let call = call::Call { grant, arguments, shape, retries, started: started && resumed };
-                    call::perform(&shared, &origin, call, started, &sender).await
+                    let mut cancelled = cancelled;
+                    call::perform(&shared, &origin, call, started, &sender, &mut cancelled).await
                 }
                 Job::Recall { query, scopes, top } => {
                     Some(Performed::new(id, call::recall(&shared, &query, &scopes, top).await))

@@ -89,6 +89,11 @@ impl Questions {
         lock(&self.known).retain(|k| k.key != key || k.asking.visit != visit || k.asking.number != number);
     }
 
+    /// What was about to be asked was not committed.
+    pub fn unasked(&self, key: &str) {
+        lock(&self.known).retain(|k| k.key != key || k.id.is_some());
+    }
+
     /// A session ended, and its questions with it.
     pub fn ended(&self, key: &str) {
         lock(&self.known).retain(|k| k.key != key);

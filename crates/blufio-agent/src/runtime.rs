@@ -142,6 +142,10 @@ impl Handle {
             event: event.to_string(),
             reason,
         };
+        // Sessions that agents open for each other are theirs alone.
+        if key.is_empty() || key.starts_with("ask:") {
+            return Err(wrong("no session may have this key".into()));
+        }
         let loaded =
             self.shared.programs.current(agent).ok_or_else(|| wrong("there is no such agent".into()))?;
         let known = loaded.program.events.iter().find(|known| known.name == event);
@@ -176,6 +180,7 @@ impl Handle {
     pub async fn drop_session(&self, key: &str) -> Result<bool, RuntimeError> {
         self.shared.supervisor.uncache(key);
         let dropped = self.shared.store.drop_session(key, self.shared.clock.now_ms()).await?;
+        self.shared.questions.ended(key);
         Supervisor::wake(&self.shared, key, Reason::Dropped);
         Ok(dropped)
     }

@@ -138,6 +138,7 @@ impl Driver {
     fn forget(&mut self) {
         self.session = None;
         self.attachments = Attachments::default();
+        self.shared.questions.unasked(&self.key);
         self.running.clear();
         self.unstarted = true;
         self.abandoned.clear();

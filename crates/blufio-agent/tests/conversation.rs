@@ -318,10 +318,11 @@ async fn a_failure_while_handling_a_failure_parks_the_session_and_tells_the_owne
 }
 
 #[tokio::test]
-async fn a_reload_moves_new_sessions_only() {
+async fn a_reload_leaves_sessions_under_way_on_their_version() {
     let old = r#"agent echo v1
 goal "Echo."
-start state idle { on message m { reply "old {m}" } }
+start state idle { on message m { reply "old {m}" -> talking } }
+state talking { on message m { reply "old {m}" } }
 "#;
     let mut world = World::new(old, |_, _| says("?"));
     let handle = world.start().await;

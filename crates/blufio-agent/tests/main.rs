@@ -9,6 +9,7 @@
     reason = "tests report by panicking"
 )]
 
+mod asked;
 mod attachments;
 mod conversation;
 mod crash;
@@ -20,4 +21,5 @@ mod outbox;
 mod requests;
 mod time;
 mod tools;
+mod versions;
 mod world;

@@ -360,6 +360,7 @@ fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |_| true,
         performs: |_| true,
+        prices: Environment::any_price,
     };
     let mut sources = SourceMap::default();
     // People that programs name stand in the routes.

@@ -9,6 +9,7 @@
 mod codec;
 mod effects;
 mod execute;
+mod migrate;
 mod monitors;
 mod objects;
 mod parallel;

@@ -13,7 +13,7 @@ use blufio_lang::program::shape::{Shape, ShapeId};
 use blufio_lang::program::{EffectClass as GrantClass, Program, RatePeriod, Tool};
 use blufio_lang::value::{FailureKind, ToolCall, Value};
 use serde_json::Value as Json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::tools::{self, Called};
 use super::{FromEffect, Origin, Performed, failed};
@@ -56,6 +56,7 @@ pub(super) async fn perform(
     call: Call,
     announced: bool,
     session: &mpsc::UnboundedSender<FromEffect>,
+    cancelled: &mut watch::Receiver<bool>,
 ) -> Option<Performed> {
     let program = &origin.program.program;
     let Some(grant) = program.tools.get(call.grant as usize) else {
@@ -97,7 +98,11 @@ pub(super) async fn perform(
         if !matches!(outcome, Outcome::Failed(_)) || attempt >= attempts {
             break outcome;
         }
-        shared.clock.sleep(Duration::from_millis(wait_ms)).await;
+        // What is not wanted any more is not tried again.
+        tokio::select! {
+            () = shared.clock.sleep(Duration::from_millis(wait_ms)) => {}
+            _ = cancelled.wait_for(|cancelled| *cancelled) => break outcome,
+        }
         wait_ms = (wait_ms * 2).min(BACKOFF_MS_MAX);
         attempt += 1;
     };

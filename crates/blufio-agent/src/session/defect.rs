@@ -53,6 +53,7 @@ pub(crate) async fn park(shared: &Arc<Shared>, key: &str, panic: &str) -> Result
         now_ms: shared.clock.now_ms(),
     };
     shared.store.commit(commit).await?;
+    shared.questions.ended(key);
     if let Some((stream, address, _)) = stream {
         Outbox::push(shared, &address, stream);
     }

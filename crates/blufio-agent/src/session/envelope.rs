@@ -58,6 +58,9 @@ pub(crate) struct Notes {
     /// Events of the world taken so far, when some rate counts by them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub events: i64,
+    /// The progress line was shown since the last message.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shown: bool,
     /// The last event was a schedule.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub heartbeat: bool,

@@ -53,7 +53,7 @@ impl Driver {
                 Disposition::Take => {
                     self.timers.remove(at);
                     if row.kind == TimerKind::Wake {
-                        session.notes.begin_event(false);
+                        session.begin_event(false);
                     }
                     self.load_window().await?;
                     self.draft.timers_fired.push(row.id);
@@ -137,9 +137,11 @@ impl Driver {
         self.draft.journal.push(journal::message(row.id, "taken", &row.message));
         if let Some(session) = &mut self.session {
             session.address = Some(row.message.address.clone());
-            session.notes.begin_event(false);
+            session.begin_event(false);
             session.notes.sender = Some(SenderNote::of(&self.shared, &row.message));
-            self.draft.extra.progress.push(Progress::End);
+            if std::mem::take(&mut session.notes.shown) {
+                self.draft.extra.progress.push(Progress::End);
+            }
             let in_group = row.message.chat != ChatKind::Private;
             session.quote = row.message.message_id.clone().filter(|_| in_group);
             let attachments = self.attachments.take(row.id, &row.message);

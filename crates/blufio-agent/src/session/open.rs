@@ -95,7 +95,9 @@ impl Driver {
         };
         let machine = Machine::new(&program.program);
         let first = self.mail.front();
-        let birth = first.map_or(0, |row| row.id);
+        let first_id = first.map_or(0, |row| row.id);
+        // Only who asks others must be told apart from who asked before under the same key.
+        let birth = if program.program.asks.is_empty() { 0 } else { first_id };
         let start = first.and_then(|row| match Internal::of(&row.message) {
             Some(Ok(Internal::Start(start))) => Some(*start),
             _ => None,
@@ -124,12 +126,12 @@ impl Driver {
         let now_ms = self.shared.clock.now_ms();
         let arguments = start.map(|start| start.arguments);
         if arguments.is_some() && self.mail.pop_front().is_some() {
-            self.draft.consumed.push(birth);
+            self.draft.consumed.push(first_id);
         }
         let arguments = arguments.unwrap_or_default();
         self.draft.journal.push(journal::started(&arguments));
         let Some(session) = &mut self.session else { return Ok(false) };
-        let loaded = std::sync::Arc::clone(&session.program);
+        let loaded = Arc::clone(&session.program);
         match parameters(&loaded.program, &arguments) {
             Ok(values) => {
                 let result = session.machine.start_with(&loaded.program, &values, now_ms);

@@ -4,9 +4,9 @@
 use blufio_core::message::{Address, Inbound};
 use blufio_core::store::{MemoryChange, NewOutbox, Progress};
 use blufio_lang::effect::Outcome;
-use blufio_lang::program::{Limits, MemoryScope, Who};
+use blufio_lang::program::{Limits, MemoryScope, RatePeriod, Tool, Who};
 
-use super::envelope::{Notes, SenderNote};
+use super::envelope::SenderNote;
 use super::{Driver, Session};
 use crate::perform::Reservation;
 use crate::routes::{LOCAL_CHANNEL, is_owner};
@@ -35,14 +35,6 @@ impl SenderNote {
             named.unwrap_or_else(|| format!("{channel}:{}", message.sender.id))
         };
         Self { id: message.sender.id.clone(), who }
-    }
-}
-
-impl Notes {
-    /// An event of the world is taken.
-    pub fn begin_event(&mut self, heartbeat: bool) {
-        self.events += 1;
-        self.heartbeat = heartbeat;
     }
 }
 
@@ -116,6 +108,9 @@ impl Driver {
         };
         let edits = self.shared.channel(&address).is_some_and(|channel| channel.edits());
         self.draft.extra.progress.push(Progress::Show { address, text, edits });
+        if let Some(session) = &mut self.session {
+            session.notes.shown = true;
+        }
     }
 
     pub(super) fn remember_text(&mut self, text: &str, scope: MemoryScope) {
@@ -154,6 +149,13 @@ fn name_of(who: &Who) -> &str {
 }
 
 impl Session {
+    /// An event of the world is taken. They are counted only where a rate asks for it.
+    pub(super) fn begin_event(&mut self, heartbeat: bool) {
+        let by_event = |tool: &Tool| tool.rate.is_some_and(|(_, period)| period == RatePeriod::Event);
+        self.notes.events += i64::from(self.program.program.tools.iter().any(by_event));
+        self.notes.heartbeat = heartbeat;
+    }
+
     /// Whoever wrote the message that was taken last, where they wrote it.
     fn sender(&self) -> Option<Contact> {
         let address = self.address.clone()?;

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Sessions and versions of their program.
+
+use crate::requests::silent;
+use crate::world::{agent, say};
+
+#[tokio::test]
+async fn idle_sessions_move_to_the_next_version_and_busy_ones_finish_on_theirs() {
+    let first = r#"agent count v1
+goal "Count."
+models { fast = "fake/small" }
+type Mood = good | bad
+keep { count: int = 0  mood: Mood = good  old: text = "x" }
+start state idle {
+  on "/pause" -> paused
+  on "/bad" { mood = bad  reply "bad" }
+  on message m { count = count + 1  reply "v1 {count} {mood}" }
+}
+state paused { on message m { reply "v1 paused" -> idle } }
+anywhere { on failed why -> idle }
+"#;
+    let second = first
+        .replace("v1", "v2")
+        .replace("good | bad", "bad | fine | good")
+        .replace("count: int = 0", "sum: int = 0")
+        .replace("count = count + 1", "sum = sum + 1")
+        .replace("{count}", "{sum}")
+        .replace("  old: text = \"x\" }", "  more: int = 5 }")
+        + "migrate from v1 { count -> sum  drop old }\n";
+    let world = silent(first);
+    let handle = world.start().await;
+    for (number, chat, words) in [(1, "7", "a"), (2, "7", "/bad"), (3, "8", "b")] {
+        say(&handle, number, chat, words).await;
+        handle.quiet().await;
+    }
+    handle.reload(vec![agent(&second)], world.routes()).await.unwrap();
+    for (number, chat) in [(4, "7"), (5, "8")] {
+        say(&handle, number, chat, "c").await;
+        handle.quiet().await;
+    }
+    assert_eq!(world.texts("7"), ["v1 1 good", "bad", "v2 2 bad"]);
+    assert_eq!(world.texts("8"), ["v1 1 good", "v2 2 good"]);
+    // Without a word about it, a slot that is gone keeps the session on its version.
+    let third = second
+        .replace("v2", "v3")
+        .replace("migrate from v1 { count -> sum  drop old }\n", "")
+        .replace("sum", "total");
+    handle.reload(vec![agent(&third)], world.routes()).await.unwrap();
+    say(&handle, 6, "7", "d").await;
+    say(&handle, 7, "9", "d").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7")[3], "v2 3 bad");
+    assert_eq!(world.texts("9"), ["v3 1 good"]);
+}

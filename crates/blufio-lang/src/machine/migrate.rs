@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An idle session moves to another version of its program (ruling 17): states and slots keep their names unless the
+//! program says how they are called now. Values go over by the names of their types' cases and fields, not by their
+//! places. What does not fit leaves the session where it is.
+
+use super::execute::{Context, Exit, Wake};
+use super::{Machine, Status, live, objects};
+use crate::program::shape::ShapeId;
+use crate::program::shape::conforms;
+use crate::program::{Frame, Migration, Program, Register, Slot};
+use crate::value::Value;
+
+impl Machine {
+    /// The session on another program; `None` when it is not idle or does not fit there. Without a migration it moves
+    /// only from start state to start state, with all its slots.
+    pub fn migrate(&self, old: &Program, new: &Program, migration: Option<&Migration>) -> Option<Self> {
+        let is_idle = self.pending.is_empty() && self.each.is_none() && self.gather.is_none();
+        if !self.belongs_to(old) || self.status != Status::Running || !is_idle {
+            return None;
+        }
+        let state = self.state_there(old, new, migration)?;
+        let mut moved = Self::new(new);
+        let mut context = Context::new(new, 0);
+        if !matches!(moved.execute(&mut context, new.layout.initial), Exit::End) {
+            return None;
+        }
+        self.move_slots(old, new, migration, &mut moved)?;
+        moved.status = Status::Running;
+        moved.state = state;
+        moved.live = live(new, state);
+        self.move_locals(old, new, &mut moved)?;
+        (moved.visit, moved.effects, moved.calls) = (self.visit, self.effects, self.calls);
+        (moved.failure_visit, moved.fired, moved.wake_next) =
+            (self.failure_visit, self.fired, self.wake_next);
+        for wake in &self.wakes {
+            let with = match (&wake.with, old.wake, new.wake) {
+                (Value::None, ..) => Value::None,
+                (value, Some(from), Some(to)) => carried(old, from, new, to, value)?,
+                _ => return None,
+            };
+            moved.wakes.push(Wake { with, ..wake.clone() });
+        }
+        Some(moved)
+    }
+
+    fn state_there(&self, old: &Program, new: &Program, migration: Option<&Migration>) -> Option<u32> {
+        let here = old.states.get(self.state as usize)?;
+        let name = match migration {
+            Some(migration) => renamed(migration, &here.name),
+            None if self.state == old.start => new.states.get(new.start as usize)?.name.as_str(),
+            None => return None,
+        };
+        let at = new.states.iter().position(|state| state.name == name)?;
+        // A deadline is known by its place in the state.
+        (new.states.get(at)?.timers.len() == here.timers.len()).then_some(u32::try_from(at).ok()?)
+    }
+
+    fn move_slots(
+        &self,
+        old: &Program,
+        new: &Program,
+        migration: Option<&Migration>,
+        moved: &mut Self,
+    ) -> Option<()> {
+        for slot in &old.slots {
+            if migration.is_some_and(|migration| migration.drops.contains(&slot.name)) {
+                continue;
+            }
+            let name = migration.map_or(slot.name.as_str(), |migration| renamed(migration, &slot.name));
+            let there = new.slots.iter().find(|known| known.name == name)?;
+            let value = carried(old, slot.shape, new, there.shape, &self.value_of(old, slot)?)?;
+            if !moved.store(there.register, value) {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    fn value_of(&self, program: &Program, slot: &Slot) -> Option<Value> {
+        match slot.register {
+            Register::Object(index) => self.objects.get(usize::from(index)).cloned(),
+            Register::Scalar(index) => {
+                let scalar = *self.scalars.get(usize::from(index))?;
+                objects::wrap(objects::kind_of(program.shape(slot.shape)?), scalar)
+            }
+        }
+    }
+
+    /// Locals have no names any more: a body that may have left some behind must have the same ones there. Those of
+    /// handlers alone are written before they are read.
+    fn move_locals(&self, old: &Program, new: &Program, moved: &mut Self) -> Option<()> {
+        let (here, there) = (old.states.get(self.state as usize)?, new.states.get(moved.state as usize)?);
+        if new.is_empty_at(there.body) {
+            return Some(());
+        }
+        let (from, to): (&Frame, &Frame) = (&here.frame, &there.frame);
+        if from.scalars.len() != to.scalars.len() || from.objects.len() != to.objects.len() {
+            return None;
+        }
+        for (at, (a, b)) in from.scalars.iter().zip(&to.scalars).enumerate() {
+            if old.shape(*a)? != new.shape(*b)? {
+                return None;
+            }
+            let scalar = *self.scalars.get(usize::from(from.scalar_first) + at)?;
+            *moved.scalars.get_mut(usize::from(to.scalar_first) + at)? = scalar;
+        }
+        for (at, (a, b)) in from.objects.iter().zip(&to.objects).enumerate() {
+            let value = self.objects.get(usize::from(from.object_first) + at)?;
+            let value = if *value == Value::None { Value::None } else { carried(old, *a, new, *b, value)? };
+            *moved.objects.get_mut(usize::from(to.object_first) + at)? = value;
+        }
+        Some(())
+    }
+}
+
+fn renamed<'a>(migration: &'a Migration, name: &'a str) -> &'a str {
+    migration.moves.iter().find(|(old, _)| old == name).map_or(name, |(_, new)| new.as_str())
+}
+
+/// A value of one program as a value of another.
+fn carried(old: &Program, from: ShapeId, new: &Program, to: ShapeId, value: &Value) -> Option<Value> {
+    let value = match value {
+        Value::None | Value::Message(_) | Value::Json(_) | Value::Text(_) => value.clone(),
+        value => new.value_of_shape(to, &old.json_of_shape(from, value)).ok()?,
+    };
+    conforms(&new.shapes, to, &value).then_some(value)
+}
