@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, explain, fmt, graph, init, outbox, reload, serve, sessions, shell, status, stop,
+    check, demo, explain, explore, fmt, graph, init, outbox, reload, serve, sessions, shell, status, stop, test,
 };
 use crate::config::Config;
 use crate::output;
@@ -39,6 +39,10 @@ enum Command {
     Check(check::Arguments),
     /// Bring files into the one style.
     Fmt(fmt::Arguments),
+    /// Run the tests of programs: no model, no key, no network.
+    Test(test::Arguments),
+    /// Follow every path of an agent, without a model: what is stuck, parked or never reached.
+    Explore(explore::Arguments),
     /// Draw an agent.
     Graph(graph::Arguments),
     /// Explain a code that `check` prints.
@@ -112,6 +116,8 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Check(arguments) => return check::run(&arguments),
         Command::Fmt(arguments) => return fmt::run(&arguments),
         Command::Graph(arguments) => return graph::run(&arguments, cli.config.as_deref(), cli.data),
+        Command::Test(arguments) => return test::run(&arguments),
+        Command::Explore(arguments) => return explore::run(&arguments),
         Command::Explain(arguments) => return explain::run(&arguments),
         Command::Init(arguments) => return init::run(&arguments),
         Command::Demo(arguments) => return demo::run(&arguments),
@@ -127,9 +133,14 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Outbox(arguments) => outbox::run(&context, &arguments),
         Command::Reload(arguments) => reload::run(&context, &arguments),
         Command::Stop(arguments) => stop::run(&context, &arguments),
-        Command::Check(_) | Command::Fmt(_) | Command::Graph(_) | Command::Explain(_) | Command::Init(_) | Command::Demo(_) => {
-            Ok(0)
-        }
+        Command::Check(_)
+        | Command::Fmt(_)
+        | Command::Test(_)
+        | Command::Explore(_)
+        | Command::Graph(_)
+        | Command::Explain(_)
+        | Command::Init(_)
+        | Command::Demo(_) => Ok(0),
     }
 }
 

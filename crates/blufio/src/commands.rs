@@ -4,6 +4,7 @@
 pub mod check;
 pub mod demo;
 pub mod explain;
+pub mod explore;
 pub mod fmt;
 pub mod graph;
 pub mod init;
@@ -14,3 +15,4 @@ pub mod sessions;
 pub mod shell;
 pub mod status;
 pub mod stop;
+pub mod test;

@@ -14,4 +14,5 @@ mod kill_loop;
 mod repository;
 mod running;
 mod serving;
+mod simulating;
 mod talking;
