@@ -49,6 +49,8 @@ pub struct Folder {
     pub recorded: Vec<Manifest>,
     /// Members of the groups of `people`, by the group's name.
     pub groups: Vec<(String, Vec<String>)>,
+    /// Stands where there is no agent; a session of it is parked at once.
+    nothing: Program,
 }
 
 impl Folder {
@@ -70,7 +72,12 @@ impl Folder {
             .filter(|person| !person.members.is_empty())
             .map(|person| (person.name.clone(), person.members.clone()))
             .collect();
-        (Self { agents, recorded: recorded.to_vec(), groups }, diagnostics)
+        (Self { agents, recorded: recorded.to_vec(), groups, nothing: Program::default() }, diagnostics)
+    }
+
+    /// The program of an agent.
+    pub(crate) fn program(&self, agent: usize) -> &Program {
+        self.agents.get(agent).map_or(&self.nothing, |agent| &agent.program)
     }
 
     /// The agent of a name.

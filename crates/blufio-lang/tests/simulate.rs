@@ -120,11 +120,11 @@ fn a_crash_at_any_line_changes_nothing() {
     for (name, _, folder) in all() {
         for (at, agent) in folder.agents.iter().enumerate() {
             for test in &agent.typed.tests {
-                let calm = run_one(&folder, at, test);
+                let calm = run_one(&folder, at, test).unwrap();
                 for place in 0..=test.lines.len() {
                     let mut crashed = test.clone();
                     crashed.lines.insert(place, TestLine { kind: TestLineKind::Crash, span: test.span });
-                    let result = run_one(&folder, at, &crashed);
+                    let result = run_one(&folder, at, &crashed).unwrap();
                     assert_eq!(result.happened, calm.happened, "{name}: {} at line {place}", test.name);
                     assert_eq!(result.passed(), calm.passed(), "{name}: {} at line {place}", test.name);
                     crashes += 1;

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::test::Coverage;
 use super::{Folder, arms, describe};
-use crate::effect::{Action, Event, Fault, StepResult, Stop};
+use crate::effect::{Action, Disposition, Event, Fault, StepResult, Stop};
 use crate::machine::Machine;
 use crate::program::Program;
 use crate::source::Span;
@@ -278,6 +278,10 @@ impl Explorer<'_> {
             let why = describe::fault(fault);
             return self.find_at(FindingKind::Parked, machine.state(), parent, Some(line), why);
         }
+        deadlines.retain(|deadline| {
+            let event = Event::Timer { visit: deadline.visit, timer: deadline.timer };
+            machine.disposition(self.program, &event) != Disposition::Stale
+        });
         let key = self.key(&machine, &deadlines);
         let at = match self.known.get(&key) {
             Some(at) => *at,

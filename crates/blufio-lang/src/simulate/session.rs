@@ -110,12 +110,12 @@ pub struct Session<'f> {
 impl<'f> Session<'f> {
     /// Opens a session of an agent. Parameters get plain values of their types.
     pub fn new(folder: &'f Folder, agent: usize) -> Self {
-        let parameters = plain_parameters(&folder.agents[agent].program);
+        let parameters = plain_parameters(folder.program(agent));
         Self::open(folder, agent, &parameters, BEGINNING_MS, false)
     }
 
     fn open(folder: &'f Folder, agent: usize, parameters: &[Value], now_ms: i64, is_asked: bool) -> Self {
-        let program = &folder.agents[agent].program;
+        let program = folder.program(agent);
         let mut session = Self {
             folder,
             agent,
@@ -141,7 +141,7 @@ impl<'f> Session<'f> {
 
     /// The program that runs.
     pub fn program(&self) -> &'f Program {
-        &self.folder.agents[self.agent].program
+        self.folder.program(self.agent)
     }
 
     /// Index of the agent.
@@ -362,7 +362,7 @@ impl<'f> Session<'f> {
         }
         let mut at = 0;
         while let Some(mail) = self.mail.get_mut(at) {
-            match self.machine.disposition(&self.folder.agents[self.agent].program, &mail.event) {
+            match self.machine.disposition(self.folder.program(self.agent), &mail.event) {
                 Disposition::Take => {
                     let Some(mail) = self.mail.remove(at) else { return false };
                     self.step(mail.event);

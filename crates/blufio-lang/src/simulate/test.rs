@@ -75,7 +75,7 @@ pub fn run(folder: &Folder, filter: Option<&str>) -> Report {
             let is_wanted =
                 filter.is_none_or(|words| test.name.contains(words) || agent.typed.name.contains(words));
             if is_wanted {
-                tests.push(run_one(folder, at, test));
+                tests.extend(run_one(folder, at, test));
             }
         }
     }
@@ -84,10 +84,10 @@ pub fn run(folder: &Folder, filter: Option<&str>) -> Report {
     Report { tests, coverage }
 }
 
-/// Runs one test of an agent.
-pub fn run_one(folder: &Folder, agent: usize, test: &Test) -> TestResult {
+/// Runs one test of an agent; `None` when there is no such agent.
+pub fn run_one(folder: &Folder, agent: usize, test: &Test) -> Option<TestResult> {
     let mut runner = Runner {
-        agent: &folder.agents[agent],
+        agent: folder.agents.get(agent)?,
         test,
         session: Session::new(folder, agent),
         world: World::default(),
@@ -111,14 +111,14 @@ pub fn run_one(folder: &Folder, agent: usize, test: &Test) -> TestResult {
     if runner.problems.is_empty() {
         runner.is_parked(last);
     }
-    TestResult {
+    Some(TestResult {
         agent: runner.agent.typed.name.clone(),
         name: test.name.clone(),
         span: test.span,
         problems: runner.problems,
         updates: runner.updates,
         happened: runner.happened,
-    }
+    })
 }
 
 struct Runner<'f> {

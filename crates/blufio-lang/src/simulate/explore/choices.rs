@@ -170,13 +170,25 @@ impl<'p> Menu<'p> {
                 self.fail(&name, None, &mut add);
                 self.late(*deadline_ms, &mut add);
             }
+            Effect::AskPerson { .. } | Effect::Approve { .. } => self.people(&name, effect, &mut add),
+            Effect::Recall { .. } => {
+                add("// nothing is remembered".into(), Outcome::Done(Value::List([].into())));
+                let one = Value::List([Value::Text("words".into())].into());
+                add("// something is remembered".into(), Outcome::Done(one));
+            }
+        }
+    }
+
+    /// What people say and decide.
+    fn people(&self, name: &str, effect: &Effect, add: &mut impl FnMut(String, Outcome)) {
+        match effect {
             Effect::AskPerson { whom, deadline_ms, .. } => {
                 for text in self.stand_ins.texts() {
                     let line = format!("{} says {}", describe::who(whom), describe::quoted(&text));
                     add(line, Outcome::Said(text));
                 }
-                self.fail(&name, None, &mut add);
-                self.late(*deadline_ms, &mut add);
+                self.fail(name, None, add);
+                self.late(*deadline_ms, add);
             }
             Effect::Approve { by, editing, deadline_ms, .. } => {
                 let who = match by {
@@ -191,13 +203,9 @@ impl<'p> Menu<'p> {
                     );
                 }
                 add(format!("{who} no"), Outcome::No);
-                self.late(*deadline_ms, &mut add);
+                self.late(*deadline_ms, add);
             }
-            Effect::Recall { .. } => {
-                add("// nothing is remembered".into(), Outcome::Done(Value::List([].into())));
-                let one = Value::List([Value::Text("words".into())].into());
-                add("// something is remembered".into(), Outcome::Done(one));
-            }
+            _ => {}
         }
     }
 
