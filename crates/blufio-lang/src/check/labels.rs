@@ -80,6 +80,11 @@ fn slot_labels(analysis: &Analysis<'_>) -> Vec<Vec<(String, Vec<&'static str>)>>
     analysis.agents.iter().map(labels_of).collect()
 }
 
+/// Whether an agent is asked, and by nobody of this folder.
+fn answers_outside(programs: &[&Program], program: &Program) -> bool {
+    answers(program) && !programs.iter().any(|p| p.asks.iter().any(|ask| ask.agent == program.name))
+}
+
 /// Whether others ask an agent: then `done` answers them.
 fn answers(program: &Program) -> bool {
     program.parameters > 0 || program.gives.is_some()
@@ -100,7 +105,7 @@ fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>)
             cells.flow(source, interface.sender, Span::default());
         }
         // Nobody of this folder asks it: whoever does is unknown.
-        if answers(program) && !programs.iter().any(|p| p.asks.iter().any(|ask| ask.agent == program.name)) {
+        if answers_outside(programs, program) {
             let source = cells.source(Label::Agent, Span::default(), "whoever asks this agent");
             for cell in interface.parameters.iter().chain([&interface.control]) {
                 cells.flow(source, *cell, Span::default());
@@ -109,10 +114,17 @@ fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>)
     }
     for flow in &mut agents {
         let memory = Memory { person, chat, agent: cells.cell(Role::Memory), all };
-        let answers = answers(flow.graph.program);
-        let agents = &interfaces;
-        let mut artist = Artist { cells: &mut cells, flow, agents, memory, joins: false, beside: Vec::new() };
-        artist.draw(answers);
+        let program = flow.graph.program;
+        let mut artist = Artist {
+            cells: &mut cells,
+            flow,
+            agents: &interfaces,
+            memory,
+            answers_outside: answers_outside(programs, program),
+            joins: false,
+            beside: Vec::new(),
+        };
+        artist.draw(answers(program));
     }
     cells.solve();
     spread_mixed(programs, &mut mixed);

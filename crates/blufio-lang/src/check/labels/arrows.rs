@@ -125,6 +125,8 @@ pub(super) struct Artist<'a, 'p> {
     pub flow: &'a mut AgentFlow<'p>,
     pub agents: &'a [Interface],
     pub memory: Memory,
+    /// Whether `done` answers somebody whom the folder does not know.
+    pub answers_outside: bool,
     /// Whether a message may join the history at any step that reads it.
     pub joins: bool,
     /// Nodes that may run while a step is pending.
@@ -165,6 +167,11 @@ impl<'p> Artist<'_, 'p> {
         }
     }
 
+    fn is_request(&self, node: NodeId) -> bool {
+        let kind = &self.flow.graph.nodes[node as usize].kind;
+        matches!(kind, Kind::Step(Step { kind: StepKind::Request(_) | StepKind::Together(_), .. }))
+    }
+
     fn variable(&self, node: NodeId, variable: Variable) -> VariableId {
         self.flow.values.variable(&self.flow.graph.nodes[node as usize], variable)
     }
@@ -186,6 +193,10 @@ impl<'p> Artist<'_, 'p> {
             let to = self.flow.control(node);
             self.cells.flow(self.flow.control(decider), to, self.span(decider));
             match out.via {
+                // That a request failed, or did not, tells nothing of a secret that it gives.
+                Via::Own | Via::Fail if self.is_request(decider) => {
+                    self.cells.flow_but_secret(self.flow.result(decider), to, self.span(decider));
+                }
                 Via::Own | Via::Fail => self.cells.flow(self.flow.result(decider), to, self.span(decider)),
                 Via::Target => self.cells.flow(self.flow.result(out.to), to, self.span(out.to)),
                 Via::Plain | Via::Pend | Via::Restart => {}
@@ -240,7 +251,7 @@ impl<'p> Artist<'_, 'p> {
     }
 
     /// What a node writes into the history.
-    fn into_history(&mut self, at: NodeId, cell: CellId) {
+    fn enters_history(&mut self, at: NodeId, cell: CellId) {
         let span = self.span(at);
         for out in self.flow.graph.nodes[at as usize].out.clone() {
             self.cells.flow(cell, self.flow.history(out.to), span);
@@ -263,7 +274,7 @@ impl<'p> Artist<'_, 'p> {
         match &handler.trigger {
             Trigger::Message | Trigger::Word(_) | Trigger::Channel(_) => {
                 self.cells.flow(self.flow.interface.sender, result, span);
-                self.into_history(at, result);
+                self.enters_history(at, result);
             }
             // Whoever posts may sign, but what it says comes from elsewhere.
             Trigger::Declared(_) => {
@@ -323,7 +334,7 @@ impl<'p> Artist<'_, 'p> {
             }
             StepKind::Turn { model, .. } => {
                 self.prompt(at, model, result, true);
-                self.into_history(at, result);
+                self.enters_history(at, result);
             }
             StepKind::Run { calls, approved_by } => {
                 self.run(at, calls, approved_by.as_ref().map(|(who, _)| who), span)
@@ -356,7 +367,7 @@ impl<'p> Artist<'_, 'p> {
             StepKind::PutEntry { map, .. } => self.define(at, *map, result),
             StepKind::Reply(_) => {
                 self.leaves(result, control, "a reply", span);
-                self.into_history(at, result);
+                self.enters_history(at, result);
             }
             StepKind::Send(..) => self.leaves(result, control, "a message", span),
             StepKind::Show(_) => self.leaves(result, control, "a progress line", span),
@@ -371,6 +382,9 @@ impl<'p> Artist<'_, 'p> {
             StepKind::Done(_) => {
                 self.cells.flow(result, self.flow.interface.gives, span);
                 self.cells.flow(control, self.flow.interface.gives, span);
+                if self.answers_outside {
+                    self.leaves(result, control, "an answer", span);
+                }
             }
             StepKind::Each(each) => {
                 if let Some((results, item)) = each.results {
@@ -400,7 +414,7 @@ impl<'p> Artist<'_, 'p> {
             self.cells.flow(self.flow.history(at), result, span);
             if self.joins {
                 self.cells.flow(self.flow.interface.sender, result, span);
-                self.into_history(at, self.flow.interface.sender);
+                self.enters_history(at, self.flow.interface.sender);
             }
         }
         if model.memory {
@@ -422,7 +436,7 @@ impl<'p> Artist<'_, 'p> {
         for grant in 0..self.flow.graph.program.tools.len() {
             self.tool_label(grant as u32, span, result);
         }
-        self.into_history(at, result);
+        self.enters_history(at, result);
         self.flow.runs.push(RunSite { node: at, calls: asked, approved_by, span });
     }
 
@@ -473,7 +487,7 @@ impl<'p> Artist<'_, 'p> {
                 self.leaves(shown, control, "a question", span);
                 self.words_of(whom, span, result);
                 self.cells.flow(control, result, span);
-                self.into_history(at, result);
+                self.enters_history(at, result);
             }
             Request::Approve { by, editing, question, .. } => {
                 let shown = self.cells.cell(Role::Result);

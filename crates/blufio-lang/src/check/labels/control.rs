@@ -71,7 +71,7 @@ pub(super) fn dependences(graph: &Graph<'_>, mut found: impl FnMut(u32, Out, u32
         if !graph.reachable[at] {
             continue;
         }
-        // Nobody knows whether an event comes: until the session is back where it began, the event decides.
+        // Nobody knows whether an event comes: until the session is back where it rests, the event decides.
         let by_event = matches!(node.kind, Kind::Wait | Kind::Pending);
         for &out in &node.out {
             let branches = node.out.len() > 1 || (by_event && out.via == Via::Target);
@@ -84,7 +84,7 @@ pub(super) fn dependences(graph: &Graph<'_>, mut found: impl FnMut(u32, Out, u32
             }
             let mut runner = out.to;
             while runner != EXIT && (by_event || runner != nearest[at]) {
-                if by_event && graph.is_hub[runner as usize] {
+                if by_event && graph.is_hub[runner as usize] && graph.home[at] == runner {
                     break;
                 }
                 found(at as u32, out, runner);

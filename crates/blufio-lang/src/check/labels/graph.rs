@@ -97,6 +97,8 @@ pub(in crate::check) struct Graph<'p> {
     pub reachable: Vec<bool>,
     /// Where a session is at rest.
     pub is_hub: Vec<bool>,
+    /// The hub that a session comes back to from a node again and again; [`EXIT`] where there is none.
+    pub home: Vec<NodeId>,
     /// Nodes that may run while a step is pending: of a state (key: its [`Kind::Pending`] node), of the other items of
     /// an `each` (key: its node).
     pub beside: HashMap<NodeId, Vec<Range<NodeId>>>,
@@ -116,6 +118,7 @@ impl<'p> Graph<'p> {
             predecessors: vec![Vec::new(); count],
             reachable: vec![false; count],
             is_hub: vec![false; count],
+            home: vec![EXIT; count],
             beside: builder.beside,
         };
         graph.mark_reachable();
@@ -175,13 +178,14 @@ impl<'p> Graph<'p> {
         if is_straight { entry + 1 } else { entry }
     }
 
-    fn end_at(&mut self, entry: NodeId, ends: &mut [bool]) {
+    fn end_at(&mut self, entry: NodeId, ends: &mut [bool]) -> NodeId {
         let entry = self.rest_of(entry);
         self.nodes[entry as usize].out.push(Out { to: EXIT, via: Via::Plain });
         self.predecessors[EXIT as usize].push((entry, Via::Plain));
         self.reachable[EXIT as usize] = true;
         self.is_hub[entry as usize] = true;
         self.mark_ends(vec![entry], ends);
+        entry
     }
 
     fn mark_ends(&self, mut work: Vec<NodeId>, ends: &mut [bool]) {
@@ -196,7 +200,12 @@ impl<'p> Graph<'p> {
     fn add_ends(&mut self) {
         let mut ends = vec![false; self.nodes.len()];
         self.mark_ends(vec![EXIT], &mut ends);
-        self.end_at(self.start(), &mut ends);
+        let mut comes_back = vec![false; self.nodes.len()];
+        self.mark_ends(vec![self.rest_of(self.start())], &mut comes_back);
+        let rest = self.end_at(self.start(), &mut ends);
+        for (home, comes_back) in self.home.iter_mut().zip(comes_back) {
+            *home = if comes_back { rest } else { EXIT };
+        }
         let (discovered, finished) = self.depth_first();
         for at in finished {
             if ends[at as usize] || !matches!(self.nodes[at as usize].kind, Kind::Entry) {
@@ -210,9 +219,12 @@ impl<'p> Graph<'p> {
                     work.extend(self.nodes[next as usize].out.iter().map(|out| out.to));
                 }
             }
-            let entries = region.into_iter().filter(|n| matches!(self.nodes[*n as usize].kind, Kind::Entry));
-            if let Some(first) = entries.min_by_key(|n| discovered[*n as usize]) {
-                self.end_at(first, &mut ends);
+            let entries = region.iter().filter(|n| matches!(self.nodes[**n as usize].kind, Kind::Entry));
+            if let Some(first) = entries.min_by_key(|n| discovered[**n as usize]).copied() {
+                let rest = self.end_at(first, &mut ends);
+                for node in region {
+                    self.home[node as usize] = rest;
+                }
             }
         }
     }

@@ -318,6 +318,15 @@ fn secrets_leave_neither_openly_nor_by_a_branch() {
     ] {
         assert!(codes(&text(rest)).contains(&"E0609"), "{rest}: {:?}", found(&text(rest)));
     }
+    // That the key could not be had may be said.
+    assert_eq!(
+        codes(&text("call vault.key() { done(k) {} failed(why) { reply \"No key today.\" } }")),
+        Vec::<&str>::new()
+    );
+    // Whoever asks this agent is not of this folder.
+    let alone = "agent a v1 (q: text) gives text\ngoal \"g\"\ncan use vault.key\n\
+                 start state look { key = call vault.key() else -> nothing_found  done key }\nstate nothing_found { done \"none\" }\n";
+    assert_eq!(codes(alone), ["E0609"]);
     assert_eq!(codes(&text("when key is \"\" { yes {} } reply \"Looked.\"")), Vec::<&str>::new());
 }
 
@@ -377,6 +386,26 @@ fn what_comes_by_itself_is_not_decided_by_who_wrote_before() {
         "person",
     );
     assert_eq!(codes(&text), ["E0602"]);
+}
+
+#[test]
+fn a_choice_that_lasts_is_never_forgotten() {
+    let text = |trigger: &str| {
+        public(
+            &format!(
+                "start state begin {{ on message m -> one  {trigger} -> two }}\n                 state one {{ on message m {{ reply m }}  every monday at 09:00 -> idle }}\nstate idle {{ reply \"Hm.\" -> one }}\n                 state two {{ on message drop  every monday at 09:00 -> pay }}\n                 state pay {{ call orders.refund(order: order, amount: 5 eur) -> two }}"
+            ),
+            "person",
+        )
+        .replace("on message hold  on failed", "on failed")
+    };
+    assert_eq!(codes(&text("on \"/two\"")), ["E0602"]);
+    assert_eq!(
+        codes(&text("every monday at 08:00")),
+        Vec::<&str>::new(),
+        "{:?}",
+        found(&text("every monday at 08:00"))
+    );
 }
 
 #[test]
