@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use blufio_core::BoxFuture;
 use blufio_core::channel::{ChannelHealth, InboundSink, SinkError};
-use blufio_core::message::{ChatKind, Inbound};
+use blufio_core::message::{Address, ChatKind, Inbound};
 use blufio_core::store::{InboxBatch, NewInbox, NewOutbox, QuestionChange, StoreError};
 
 use crate::breaker::Verdict;
@@ -53,6 +53,7 @@ impl Sink {
         let mut paired = None;
         let mut messages = Vec::with_capacity(batch.len());
         for message in batch {
+            settings.extend(self.room(&message));
             messages.push(self.admit(message, &mut paired, &mut questions));
         }
         if let Some(id) = &paired {
@@ -140,6 +141,16 @@ impl Sink {
             ));
         }
         verdict == Verdict::Heard
+    }
+
+    /// What is to be kept of where a group chat is that programs write to.
+    fn room(&self, message: &Inbound) -> Option<(String, String)> {
+        let ChatKind::Group(title) = &message.chat else { return None };
+        let setting = self.0.routes().room_setting(&message.address.channel, title)?;
+        let address = Address { thread: None, ..message.address.clone() };
+        let known = lock(&self.0.rooms).insert(setting.clone(), address.clone());
+        let json = serde_json::to_string(&address).ok().filter(|_| known != Some(address))?;
+        Some((setting, json))
     }
 
     fn pairs(&self, message: &Inbound) -> bool {

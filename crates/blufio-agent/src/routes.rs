@@ -16,6 +16,20 @@ pub struct Routes {
     pub people: Vec<Person>,
     /// Names that stand for several people.
     pub groups: Vec<Group>,
+    /// Names that stand for a group chat.
+    pub rooms: Vec<Room>,
+}
+
+/// A name that stands for a group chat, which programs write to. Its address is known from the first message that is
+/// heard from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Name.
+    pub name: String,
+    /// Channel.
+    pub channel: String,
+    /// Title of the chat.
+    pub title: String,
 }
 
 /// A name that stands for several people.
@@ -126,6 +140,12 @@ impl Routes {
             person.identities.iter().any(|(known, its)| known == channel && its == id && !id.is_empty())
         };
         self.people.iter().find(has).map(|person| person.name.as_str())
+    }
+
+    /// The setting that holds where a group chat is, if some name stands for it.
+    pub(crate) fn room_setting(&self, channel: &str, title: &str) -> Option<String> {
+        let is_it = |room: &Room| room.channel == channel && room.title == title;
+        self.rooms.iter().any(is_it).then(|| format!("room/{channel}/{title}"))
     }
 
     /// Decides about a message; `owner` is the owner's id on the message's channel. A message that no rule takes is

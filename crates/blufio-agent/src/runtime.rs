@@ -65,6 +65,7 @@ impl Runtime {
         {
             shared.set_owner_id(&id);
         }
+        shared.load_rooms().await?;
         shared.questions.load(shared.store.questions().await?);
         Outbox::rescan(&shared).await?;
         let announced = timers::overdue(&shared).await?;
@@ -118,6 +119,7 @@ impl Handle {
         known_agents(&routes, &programs)?;
         self.shared.programs.install(&*self.shared.store, programs).await?;
         *self.shared.routes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routes);
+        self.shared.load_rooms().await?;
         self.shared.supervisor.uncache_all();
         // Mail that waited for an agent may run now.
         for key in self.shared.store.keys_with_work().await? {

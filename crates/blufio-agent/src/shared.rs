@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub breaker: Breaker,
     /// Questions to people.
     pub questions: Questions,
+    /// Where group chats are, by the setting that holds it.
+    pub rooms: Mutex<HashMap<String, Address>>,
     /// The front door decides about one batch at a time.
     pub door: tokio::sync::Mutex<()>,
     pub outbox: Outbox,
@@ -75,6 +77,7 @@ impl Shared {
             supervisor,
             breaker: Breaker::default(),
             questions: Questions::default(),
+            rooms: Mutex::default(),
             door: tokio::sync::Mutex::default(),
             outbox: Outbox::default(),
             timer_armed: Notify::new(),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What programs ask for by themselves: tools, people, other agents, memory; wakes, schedules, events and progress.
 
-use blufio_agent::routes::{Group, Person};
+use blufio_agent::routes::{Group, Person, Room};
+use blufio_core::message::ChatKind;
 use blufio_core::tool::ToolError;
 use serde_json::json;
 
-use crate::world::{START_MS, World, calls, newest, say, says};
+use crate::world::{START_MS, World, calls, message, newest, say, says};
 
 /// A program whose one state does this with each message `m`.
 fn does(head: &str, body: &str) -> String {
@@ -500,4 +501,64 @@ async fn forgotten_history_is_not_sent_again() {
         handle.quiet().await;
     }
     assert_eq!(world.texts("7"), ["U:one", "new", "A:new/U:two"]);
+}
+
+#[tokio::test]
+async fn a_group_chat_is_written_to_once_it_was_heard() {
+    let mut world = silent(&does("", "  send ops \"hello all\"\n  reply \"sent\" -> idle"));
+    world.rooms = vec![Room { name: "ops".into(), channel: "telegram".into(), title: "Tea".into() }];
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    assert!(handle.status().await.unwrap().notices.iter().any(|n| n.contains("ops was dropped")));
+    let mut heard = message(2, "7", "/stop");
+    heard.chat = ChatKind::Group("Tea".into());
+    heard.address.chat = "-100".into();
+    handle.sink().deliver("telegram", vec![heard], None).await.unwrap();
+    handle.quiet().await;
+    handle.stop().await;
+    let handle = world.start().await;
+    say(&handle, 3, "7", "go").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("-100").last().map(String::as_str), Some("hello all"));
+}
+
+#[tokio::test]
+async fn a_record_is_filled_in_several_messages() {
+    let text = r#"agent book v1
+goal "Book."
+models { fast = "fake/small" }
+budget { message = 2 calls }
+type Table = {
+  /// Which day?
+  day: text
+  /// How many people?
+  people: int
+}
+keep { want: Table so far  asked: message? }
+start state idle { on message m { asked = m -> asking } }
+state asking {
+  fill want using fast from asked "Read the wish." {
+    complete { reply "{want.day} for {want.people}" -> idle }
+    missing(q) { reply q -> idle }
+    nothing { reply "what?" -> idle }
+  }
+}
+anywhere { on message hold  on failed why { reply "failed {why.detail}" -> idle }  on over_budget -> idle }
+"#;
+    let world = World::new(text, |request, number| {
+        let known = newest(request).contains("Monday\"");
+        assert_eq!(known, number == 1, "what is known is told: {}", newest(request));
+        match number {
+            0 => says(r#"{"day":"Monday","people":null}"#),
+            _ => says(r#"{"day":null,"people":4}"#),
+        }
+    });
+    let handle = world.start().await;
+    for (number, words) in [(1, "on Monday"), (2, "four of us")] {
+        say(&handle, number, "7", words).await;
+        handle.quiet().await;
+    }
+    assert_eq!(world.texts("7"), ["How many people?", "Monday for 4"]);
+    journal_replays(&world, "book/telegram:7").await;
 }

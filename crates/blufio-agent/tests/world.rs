@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use blufio_agent::routes::{From, Group, KeyPer, Person, Routes, Rule, Target};
+use blufio_agent::routes::{From, Group, KeyPer, Person, Room, Routes, Rule, Target};
 use blufio_agent::{AgentProgram, Handle, Limits, Options, Runtime};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
@@ -364,10 +364,13 @@ fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -
     };
     let mut sources = SourceMap::default();
     // People that programs name stand in the routes.
-    if texts.iter().any(|text| text.contains("partners") || text.contains(" ben ")) {
+    if texts
+        .iter()
+        .any(|text| text.contains("partners") || text.contains(" ben ") || text.contains("send ops"))
+    {
         let agent = texts[0].split_whitespace().nth(1).unwrap();
         let routes = format!(
-            "routes\n\npeople {{\n  ada = telegram 20\n  ben = telegram 21\n  eve = telegram 22\n  partners = ada, ben, eve\n}}\n\n\
+            "routes\n\npeople {{\n  ada = telegram 20\n  ben = telegram 21\n  eve = telegram 22\n  partners = ada, ben, eve\n  ops = telegram group \"Tea\"\n}}\n\n\
              telegram from anyone -> {agent} per person\notherwise drop \"no\"\n"
         );
         sources.add("routes.agent", &routes).unwrap();
@@ -403,6 +406,7 @@ pub struct World {
     pub limits: Limits,
     pub people: Vec<Person>,
     pub groups: Vec<Group>,
+    pub rooms: Vec<Room>,
 }
 
 impl World {
@@ -432,6 +436,7 @@ impl World {
             limits: Limits::default(),
             people: Vec::new(),
             groups: Vec::new(),
+            rooms: Vec::new(),
         }
     }
 
@@ -450,6 +455,7 @@ impl World {
             rules: vec![rule(None), rule(Some("Tea"))],
             people: self.people.clone(),
             groups: self.groups.clone(),
+            rooms: self.rooms.clone(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::model::Turn;
 mod world;
 
 pub use world::{
-    Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer, Progress,
+    AskedRows, Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer, Progress,
     Question, QuestionChange, QuestionKind, QuestionRow, StepExtra, TimerKind, marked,
 };
 
@@ -336,7 +336,7 @@ pub struct Committed {
     /// Ids of the new outbox rows.
     pub outbox: Vec<i64>,
     /// The new questions: row, and the message that shows it.
-    pub questions: Vec<(i64, Option<i64>)>,
+    pub questions: AskedRows,
     /// Outgoing messages that were changed or added besides: questions, the progress line.
     pub touched: Vec<(i64, Address)>,
 }

@@ -4,8 +4,8 @@
 
 use blufio_core::message::{Address, UnixMs};
 use blufio_core::store::{
-    Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewOutbox, NewQuestion, Progress, Question,
-    QuestionChange, QuestionRow, SessionStatus, StepCommit, StoreError, marked,
+    AskedRows, Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewOutbox, NewQuestion, Progress,
+    Question, QuestionChange, QuestionRow, SessionStatus, StepCommit, StoreError, marked,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -55,7 +55,7 @@ pub(crate) fn apply(
     connection: &Connection,
     session: i64,
     c: &StepCommit,
-) -> Result<(Vec<(i64, Option<i64>)>, Touched), StoreError> {
+) -> Result<(AskedRows, Touched), StoreError> {
     let (extra, mut touched) = (&c.extra, Vec::new());
     for mail in &extra.mail {
         let sql = "INSERT INTO inbox (channel, source_id, key, message, received_ms, joined, consumed) VALUES (?1, ?2, ?3, ?4, ?5, 0, 0)

@@ -30,6 +30,8 @@ const BACKOFF_MS_MAX: u64 = 60_000;
 const TEXT_TOKENS_MAX: usize = 2_000;
 /// Memories that a model step reads.
 const MEMORIES_MAX: u32 = 8;
+/// How a tool begins that refuses its arguments (see `ToolError`).
+const REFUSED: &str = "invalid arguments";
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 /// How long uses by event or session are kept at the most, milliseconds.
@@ -95,7 +97,7 @@ pub(super) async fn perform(
             Called::Error(words) => failed(kind_of(&words), &words, None),
             Called::Unknown(_) => Outcome::Uncertain,
         };
-        if !matches!(outcome, Outcome::Failed(_)) || attempt >= attempts {
+        if !may_pass(&outcome) || attempt >= attempts {
             break outcome;
         }
         // What is not wanted any more is not tried again.
@@ -109,10 +111,20 @@ pub(super) async fn perform(
     Some(Performed::new(origin.id, outcome))
 }
 
+/// Whether the same call may end otherwise another time.
+fn may_pass(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Failed(failure) => {
+            failure.kind != FailureKind::Denied && !failure.detail.starts_with(REFUSED)
+        }
+        _ => false,
+    }
+}
+
 /// The kind of failure that a tool's words stand for (see `ToolError`).
 fn kind_of(words: &str) -> FailureKind {
     match words {
-        words if words.starts_with("invalid arguments") => FailureKind::Invalid,
+        words if words.starts_with(REFUSED) => FailureKind::Invalid,
         words if words.starts_with("not allowed") => FailureKind::Denied,
         "no answer in time" => FailureKind::Timeout,
         _ => FailureKind::Broken,

@@ -2,7 +2,7 @@
 //! What a step decides about people, memory and money: who is meant, what is remembered for whom, what may be spent.
 
 use blufio_core::message::{Address, Inbound};
-use blufio_core::store::{MemoryChange, NewOutbox, Progress};
+use blufio_core::store::{MemoryChange, NewOutbox, Progress, StoreError};
 use blufio_lang::effect::Outcome;
 use blufio_lang::program::{Limits, MemoryScope, RatePeriod, Tool, Who};
 
@@ -10,7 +10,7 @@ use super::envelope::SenderNote;
 use super::{Driver, Session};
 use crate::perform::Reservation;
 use crate::routes::{LOCAL_CHANNEL, is_owner};
-use crate::shared::Shared;
+use crate::shared::{Shared, lock};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -44,6 +44,27 @@ impl Shared {
         let address = self.owner()?;
         let person = if address.channel == LOCAL_CHANNEL { String::new() } else { address.chat.clone() };
         Some(Contact { address, person })
+    }
+
+    /// Where the group chat is that a name stands for.
+    fn room_of(&self, who: &Who) -> Option<Address> {
+        let Who::Person(name) = who else { return None };
+        let routes = self.routes();
+        let room = routes.rooms.iter().find(|room| room.name == *name)?;
+        let setting = routes.room_setting(&room.channel, &room.title)?;
+        lock(&self.rooms).get(&setting).cloned()
+    }
+
+    /// What a start knows of where group chats are.
+    pub(crate) async fn load_rooms(&self) -> Result<(), StoreError> {
+        for room in &self.routes().rooms {
+            let Some(setting) = self.routes().room_setting(&room.channel, &room.title) else { continue };
+            let stored = self.store.setting(&setting).await?;
+            if let Some(address) = stored.and_then(|json| serde_json::from_str(&json).ok()) {
+                lock(&self.rooms).insert(setting, address);
+            }
+        }
+        Ok(())
     }
 
     /// Where somebody is reached who is known by name.
@@ -88,10 +109,12 @@ impl Driver {
             return self.tell_owner(text);
         }
         let (contacts, _) = self.contacts(who);
-        if contacts.is_empty() {
+        let room = self.shared.room_of(who);
+        if contacts.is_empty() && room.is_none() {
             self.shared.note(&format!("a message to {} was dropped: no address is known", name_of(who)));
         }
-        for Contact { address, .. } in contacts {
+        let contacts = contacts.into_iter().map(|contact| contact.address);
+        for address in contacts.chain(room) {
             let parts = self.shared.split(&address, text).into_iter().filter(|part| !part.trim().is_empty());
             let new = |part| NewOutbox { address: address.clone(), text: Some(part) };
             self.draft.outbox.extend(parts.map(new));

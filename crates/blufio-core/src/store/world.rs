@@ -108,6 +108,9 @@ pub struct CloseQuestions {
     pub channels: Vec<String>,
 }
 
+/// New questions: row, and the message that shows it.
+pub type AskedRows = Vec<(i64, Option<i64>)>;
+
 /// An open question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuestionRow {

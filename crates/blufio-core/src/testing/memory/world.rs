@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Mail, Tables};
 use crate::message::{Address, UnixMs};
 use crate::store::{
-    INTERNAL_CHANNEL, MemoryChange, NewOutbox, OutboxState, Progress, QuestionChange, QuestionRow, StepExtra,
-    marked,
+    AskedRows, INTERNAL_CHANNEL, MemoryChange, NewOutbox, OutboxState, Progress, QuestionChange, QuestionRow,
+    StepExtra, marked,
 };
 
 #[derive(Debug, Default)]
@@ -90,7 +90,7 @@ impl Tables {
         extra: StepExtra,
         is_live: bool,
         now_ms: UnixMs,
-    ) -> (Vec<(i64, Option<i64>)>, Vec<(i64, Address)>) {
+    ) -> (AskedRows, Vec<(i64, Address)>) {
         let (mut ids, mut touched) = (Vec::new(), Vec::new());
         for mail in extra.mail {
             if self.seen.insert((INTERNAL_CHANNEL.to_string(), mail.message.source_id.clone())) {
