@@ -5,19 +5,24 @@
 use std::path::Path;
 
 use blufio_agent::AgentProgram;
-use blufio_agent::routes::{From, KeyPer, Person, Routes, Rule, Target};
+use blufio_agent::Limits;
+use blufio_agent::routes::{From, Group, KeyPer, Person, Routes, Rule, Target};
+use blufio_core::model::Usage;
 use blufio_lang::check::routes::{From as CheckedFrom, Per, Routes as CheckedRoutes, To};
-use blufio_lang::check::{Checked, CheckedAgent, Construct, Environment, ToolInfo, ToolScope, check, report};
+use blufio_lang::check::{Checked, CheckedAgent, Construct, Environment, ModelPrice, ToolInfo, ToolScope, check, report};
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::Diagnostics;
 use blufio_lang::manifest::Manifest;
 use blufio_lang::source::{SourceMap, Span};
 use blufio_lang::typed::Label;
+use blufio_models::prices::usd_micros;
 
 use crate::sources::{self, SourceError, Sources};
 
 /// Providers that programs can name.
 pub const PROVIDERS: &[&str] = &["anthropic"];
+/// What every known model holds at the least, prompt and answer together.
+const WINDOW_TOKENS: u32 = 200_000;
 /// Channels that routes can name.
 pub const CHANNELS: &[&str] = &["telegram", "shell"];
 
@@ -46,7 +51,24 @@ pub fn environment(manifests: &[Manifest]) -> Environment {
         channels: CHANNELS.iter().map(|name| name.to_string()).collect(),
         zone_exists: blufio_skills::zone_exists,
         performs,
+        prices,
     }
+}
+
+/// Price and size of a model. A bound takes the dearest way: a prompt that is written to the cache.
+fn prices(model: &str) -> Option<ModelPrice> {
+    const MILLION: u64 = 1_000_000;
+    // Asked for in parts that are priced as ordinary prompts.
+    let part = MILLION / 10;
+    let input = Usage { cache_write_tokens: part, ..Usage::default() };
+    let output = Usage { output_tokens: part, ..Usage::default() };
+    let price = |usage: &Usage| u64::try_from(usd_micros(model, usage)?).ok()?.checked_mul(MILLION / part);
+    Some(ModelPrice {
+        input_micro_usd_per_million: price(&input)?,
+        output_micro_usd_per_million: price(&output)?,
+        window_tokens: WINDOW_TOKENS,
+        output_tokens_max: Limits::default().turn_tokens_max,
+    })
 }
 
 /// What the runtime of this build performs; the checker refuses the rest.
@@ -185,5 +207,19 @@ fn convert(routes: &CheckedRoutes) -> Routes {
             }
         },
     };
-    Routes { rules: routes.rules.iter().map(rule).collect() }
+    let is_group = |person: &&blufio_lang::check::routes::Person| !person.members.is_empty();
+    let group = |person: &blufio_lang::check::routes::Person| Group {
+        name: person.name.clone(),
+        members: person.members.clone(),
+    };
+    let room = |person: &blufio_lang::check::routes::Person| {
+        let (channel, title) = person.group.clone()?;
+        Some(blufio_agent::routes::Room { name: person.name.clone(), channel, title })
+    };
+    Routes {
+        rules: routes.rules.iter().map(rule).collect(),
+        people: routes.people.iter().filter(|p| !is_group(p)).map(|p| person(&p.name)).collect(),
+        groups: routes.people.iter().filter(is_group).map(group).collect(),
+        rooms: routes.people.iter().filter_map(room).collect(),
+    }
 }
