@@ -11,6 +11,7 @@ mod assigned;
 mod bounds;
 mod capabilities;
 mod closed;
+pub mod costs;
 mod declared_tests;
 mod expressions;
 mod flow;
@@ -25,6 +26,7 @@ pub mod routes;
 mod rules;
 mod scope;
 mod steps;
+mod timers;
 mod tools;
 mod types;
 
@@ -49,6 +51,33 @@ pub struct Environment {
     pub zone_exists: fn(&str) -> bool,
     /// Whether what runs the program can perform a construct; it is refused otherwise, never accepted and ignored.
     pub performs: fn(Construct) -> bool,
+    /// What a model costs and holds, by `provider/model`; `None` where that is not known.
+    pub prices: fn(&str) -> Option<ModelPrice>,
+}
+
+impl Environment {
+    /// One small price for every model, for checks without a price list.
+    pub fn any_price(_model: &str) -> Option<ModelPrice> {
+        Some(ModelPrice {
+            input_micro_usd_per_million: 100_000,
+            output_micro_usd_per_million: 500_000,
+            window_tokens: 200_000,
+            output_tokens_max: 8_000,
+        })
+    }
+}
+
+/// What a model costs and holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelPrice {
+    /// Millionths of a US dollar per million tokens of the prompt.
+    pub input_micro_usd_per_million: u64,
+    /// Millionths of a US dollar per million tokens of the answer.
+    pub output_micro_usd_per_million: u64,
+    /// Prompt and answer together, tokens.
+    pub window_tokens: u32,
+    /// Longest answer that is asked for, tokens.
+    pub output_tokens_max: u32,
 }
 
 /// Constructs that need more of their host than messages, models, replies and deadlines.
@@ -261,6 +290,14 @@ pub struct Facts {
     pub calls_per_event: Option<u32>,
     /// The states of the path that causes them.
     pub worst_path: Vec<String>,
+    /// What one message costs, millionths of a US dollar; `None` without a bound or a price.
+    pub money_per_event_micro_usd: Option<costs::Bound>,
+    /// How long one message can take, milliseconds; `None` without a bound.
+    pub time_per_event_ms: Option<costs::Bound>,
+    /// As of a message, of the dearest heartbeat; `None` without schedules.
+    pub money_per_heartbeat_micro_usd: Option<costs::Bound>,
+    /// As of a message, of the slowest heartbeat; `None` without schedules.
+    pub time_per_heartbeat_ms: Option<costs::Bound>,
     /// From where each slot may hold something: its name and the words of its labels.
     pub labels: Vec<(String, Vec<&'static str>)>,
 }

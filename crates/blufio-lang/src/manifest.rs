@@ -201,6 +201,7 @@ fn alone(info: &ToolInfo) -> Result<(Program, ShapeId), String> {
         channels: Vec::new(),
         zone_exists: |_| true,
         performs: |_: Construct| true,
+        prices: |_| None,
     };
     let (checked, diagnostics) = check(&sources, &environment);
     let agent = checked.agents.first().filter(|_| !diagnostics.has_errors());

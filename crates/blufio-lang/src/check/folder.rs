@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::report;
-use super::{Checked, Environment, agent, capabilities, labels, routes};
+use super::{Checked, Environment, agent, capabilities, costs, labels, routes};
 use crate::ast;
-use crate::diagnostic::{Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::source::{SourceMap, Span};
+
+/// Most states of one agent.
+const STATES_MAX: usize = 20_000;
 
 /// Names that every file of the folder sees.
 #[derive(Debug, Default)]
@@ -41,14 +44,22 @@ pub(super) fn check_folder(
     let names = collect(files, diagnostics);
     let mut checked = Checked::default();
     for file in files {
+        if let Some(extra) = first_state_too_many(file) {
+            let label = format!("{STATES_MAX} states are the limit");
+            let code = report::TOO_LARGE.code;
+            let found = Diagnostic::error(code, extra, "the program is too large", label);
+            diagnostics.push(found.hint("split it into several agents"));
+            continue;
+        }
         if let ast::FileKind::Agent { name, version, parameters, gives } = &file.kind {
             let header = agent::Header { name, version, parameters, gives: gives.as_ref() };
             checked.agents.push(agent::check_agent(file, header, &names, (sources, environment), diagnostics));
         }
     }
     checked.agents.sort_by(|a, b| a.program.name.cmp(&b.program.name));
-    let routes_files: Vec<&ast::File> =
-        files.iter().filter(|f| matches!(f.kind, ast::FileKind::Routes)).collect();
+    // A file of which nothing could be read is no routes file, whatever stands in for its kind.
+    let is_routes = |file: &&ast::File| matches!(file.kind, ast::FileKind::Routes) && !file.kind_span.is_empty();
+    let routes_files: Vec<&ast::File> = files.iter().filter(is_routes).collect();
     if let [first, second, ..] = routes_files.as_slice() {
         diagnostics.push(report::duplicate::report("file", "routes", second.kind_span, first.kind_span));
     }
@@ -68,8 +79,15 @@ pub(super) fn check_folder(
     if !names.recovered && diagnostics.iter().all(|d| d.severity == Severity::Warning || is_settled(d.code)) {
         capabilities::check(&checked.agents, diagnostics);
         labels::check(&mut checked, diagnostics);
+        costs::check(&mut checked.agents, environment, diagnostics);
     }
     checked
+}
+
+/// The state beyond the limit: what is larger is refused before the proofs, which would take long for nothing.
+fn first_state_too_many(file: &ast::File) -> Option<Span> {
+    let states = file.items.iter().filter(|item| matches!(item.kind, ast::ItemKind::State(_)));
+    states.map(|item| item.span).nth(STATES_MAX)
 }
 
 fn is_askable(names: &FolderNames<'_>, agent: &str) -> bool {

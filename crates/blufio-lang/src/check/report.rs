@@ -29,6 +29,10 @@ pub mod not_exhaustive;
 pub mod not_yet;
 pub mod nothing_emits;
 pub mod over_budget;
+pub mod over_money;
+pub mod over_time;
+pub mod period_too_short;
+pub mod prompt_too_large;
 pub mod rule_broken;
 pub mod run_unapproved;
 pub mod same_agent;
@@ -47,12 +51,15 @@ pub mod unknown_state;
 pub mod unknown_tool;
 pub mod unknown_type;
 pub mod unknown_zone;
+pub mod unpriced;
 pub mod unreachable;
 pub mod untrusted_control;
 pub mod untrusted_selector;
 pub mod vacuous_rule;
 pub mod wrong_approver;
+pub mod within_too_short;
 pub mod wrong_count;
+pub mod zero_time;
 
 /// What `blufio explain CODE` prints.
 #[derive(Debug, Clone, Copy)]
@@ -110,6 +117,13 @@ pub const PAGES: &[Page] = &[
     shadowed_route::PAGE,
     no_routes::PAGE,
     uncovered::PAGE,
+    over_money::PAGE,
+    over_time::PAGE,
+    unpriced::PAGE,
+    prompt_too_large::PAGE,
+    zero_time::PAGE,
+    period_too_short::PAGE,
+    within_too_short::PAGE,
     untrusted_selector::PAGE,
     untrusted_control::PAGE,
     approval_hides::PAGE,

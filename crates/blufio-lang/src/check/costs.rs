@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a program costs at the worst: money and time per message, heartbeat and day, and whether each prompt fits its
+//! model's window. The same linear bound as of model calls, with a price for each step; agents that are asked are
+//! bounded before those that ask them.
+//!
+//! Money is price × (prompt at its caps + longest answer), for every attempt. Time takes a model call, a tool and a
+//! wait for people at their limits. What is expected is the same path without retries, each capped state visited once.
+//!
+//! A budget is kept at run time in any case: a step beyond it is `over_budget`. So a worst case above the budget is an
+//! error only where nothing takes `over_budget`, and is a fact for people otherwise.
+
+mod prompt;
+#[cfg(test)]
+mod tests;
+mod time;
+
+pub(super) use time::{every_step, limit};
+
+use std::collections::BTreeMap;
+
+use super::bounds::{Measure, worst_case};
+use super::flow::{Flow, flow};
+use super::{CheckedAgent, Environment, ModelPrice, report, timers};
+use crate::diagnostic::Diagnostics;
+use crate::source::Span;
+use crate::typed::{
+    HandlerAction, Limits, ModelUse, Program, Request, RequestStep, ScheduleWhen, Step, StepKind, Trigger,
+};
+use crate::value::Currency;
+
+/// A bound: what is expected on the worst path, and the worst.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// Without retries, each capped state visited once, waits for people left out.
+    pub expected: u64,
+    /// Never more.
+    pub worst: u64,
+}
+
+/// What stands for "no bound": far above every amount, far below the end of the number.
+pub(super) const UNBOUNDED: u64 = 1 << 56;
+
+/// Bounds of one agent; absent where nothing bounds it, or a price is not known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Costs {
+    /// Millionths of a US dollar.
+    pub money: Option<Bound>,
+    /// Milliseconds.
+    pub time: Option<Bound>,
+}
+
+/// Bounds every agent of a folder, those that are asked first; compares with budgets and deadlines.
+pub(super) fn check(agents: &mut [CheckedAgent], environment: &Environment, diagnostics: &mut Diagnostics) {
+    let mut known: BTreeMap<String, Costs> = BTreeMap::new();
+    // Delegation is acyclic and at most three deep; each round settles those whose agents are settled.
+    for _ in 0..=agents.len() {
+        for agent in agents.iter_mut().filter(|agent| agent.facts.calls_per_event.is_some()) {
+            let program = &agent.program;
+            let asked = |name: &String| known.contains_key(name) || is_own(program, name);
+            if known.contains_key(&program.name) || !program.asks.iter().all(|ask| asked(&ask.agent)) {
+                continue;
+            }
+            let flow = flow(program);
+            let pricing = Pricing { program, environment, known: &known };
+            let message = pricing.costs(&flow, &|trigger| !matches!(trigger, Trigger::Every(_)));
+            let heartbeat = pricing.costs(&flow, &|trigger| matches!(trigger, Trigger::Every(_)));
+            pricing.check(message, heartbeat, diagnostics);
+            prompt::check(program, environment, diagnostics);
+            timers::check(program, &flow, &pricing, diagnostics);
+            let beats = (!program.schedules.is_empty()).then_some(heartbeat);
+            agent.facts.money_per_event_micro_usd = message.money;
+            agent.facts.time_per_event_ms = message.time;
+            agent.facts.money_per_heartbeat_micro_usd = beats.and_then(|costs| costs.money);
+            agent.facts.time_per_heartbeat_ms = beats.and_then(|costs| costs.time);
+            known.insert(agent.program.name.clone(), message);
+        }
+    }
+}
+
+/// Whether an agent asks itself: that never settles and stays unknown.
+fn is_own(program: &Program, name: &str) -> bool {
+    program.name == name
+}
+
+/// One agent with what its prices depend on.
+pub(super) struct Pricing<'a> {
+    pub program: &'a Program,
+    pub environment: &'a Environment,
+    /// Bounds of the agents that are settled.
+    pub known: &'a BTreeMap<String, Costs>,
+}
+
+impl Pricing<'_> {
+    /// Bounds over the events that are looked at.
+    pub fn costs(&self, flow: &Flow<'_>, counts: &dyn Fn(&Trigger) -> bool) -> Costs {
+        let bound = |by: [&dyn Measure; 2]| {
+            let [expected, worst] = by.map(|by| worst_case(self.program, flow, by, counts).0);
+            (worst < UNBOUNDED).then_some(Bound { expected, worst })
+        };
+        let money = |is_worst| Money { pricing: self, is_worst };
+        let time = |is_worst| time::Time { pricing: self, is_worst, with_people: true };
+        Costs {
+            money: bound([&money(false), &money(true)]),
+            time: bound([&time(false), &time(true)]),
+        }
+    }
+
+    /// The longest run of a schedule without waits for people, milliseconds.
+    pub fn run_ms(&self, flow: &Flow<'_>, schedule: &Trigger) -> Option<u64> {
+        let by = time::Time { pricing: self, is_worst: true, with_people: false };
+        let (worst, _) = worst_case(self.program, flow, &by, &|trigger| trigger == schedule);
+        (worst < UNBOUNDED).then_some(worst)
+    }
+
+    /// The price of one attempt of a model step, millionths of a US dollar; `None` where a price is not known.
+    fn attempt(&self, model: &ModelUse, is_turn: bool, is_worst: bool) -> Option<u64> {
+        let prompt = prompt::tokens(self.program, model, is_turn);
+        let mut price = self.call(model.model.0, prompt, is_worst)?;
+        let summary = self.program.context.history.and_then(|history| history.summarize);
+        if let Some(summary) = summary.filter(|_| is_worst && (is_turn || model.history)) {
+            price = price.saturating_add(self.call(summary, prompt::history_tokens(self.program), true)?);
+        }
+        Some(price)
+    }
+
+    fn call(&self, model: u32, prompt: u64, is_worst: bool) -> Option<u64> {
+        let prices: Option<Vec<u64>> = prompt::names(self.program, model)
+            .iter()
+            .map(|name| Some(call_price((self.environment.prices)(name)?, prompt)))
+            .collect();
+        let prices = prices?;
+        if is_worst { prices.into_iter().max() } else { prices.first().copied() }
+    }
+
+    fn check(&self, message: Costs, heartbeat: Costs, diagnostics: &mut Diagnostics) {
+        let budget = &self.program.budget;
+        self.compare("message", &budget.message, message, diagnostics);
+        if !self.program.schedules.is_empty() {
+            self.compare("heartbeat", &budget.heartbeat, heartbeat, diagnostics);
+        }
+        let beats: u64 = self.program.schedules.iter().map(|schedule| fires_per_day(schedule.when)).sum();
+        let times = |bound: Bound| Bound {
+            expected: bound.expected.saturating_mul(beats),
+            worst: bound.worst.saturating_mul(beats),
+        };
+        // Messages of a day have no bound: one of them, and every heartbeat, must fit all the same.
+        let day = Costs { money: heartbeat.money.map(times).max_by_worst(message.money), time: None };
+        self.compare("day", &Limits { time_ms: None, ..budget.day }, day, diagnostics);
+    }
+
+    fn compare(&self, scope: &str, limits: &Limits, costs: Costs, diagnostics: &mut Diagnostics) {
+        if let Some((allowed, currency, span)) = limits.money {
+            self.compare_money(scope, (allowed, currency, span), costs.money, diagnostics);
+        }
+        if let Some((allowed, span)) = limits.time_ms
+            && !self.takes_over_budget()
+            && costs.time.is_none_or(|bound| bound.worst > u64::try_from(allowed).unwrap_or(0))
+        {
+            diagnostics.push(report::over_time::report(scope, costs.time, allowed, span));
+        }
+    }
+
+    fn compare_money(
+        &self,
+        scope: &str,
+        (allowed, currency, span): (i64, Currency, Span),
+        money: Option<Bound>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let unpriced = prompt::used_models(self.program)
+            .into_iter()
+            .flat_map(|model| prompt::names(self.program, model))
+            .find(|name| (self.environment.prices)(name).is_none());
+        if let Some(name) = unpriced {
+            diagnostics.push(report::unpriced::report(&format!("`{name}` has no price"), span));
+        } else if currency.code() != "usd" {
+            let why = format!("prices are in usd, the budget is in {}", currency.code());
+            diagnostics.push(report::unpriced::report(&why, span));
+        } else if !self.takes_over_budget()
+            && money.is_none_or(|bound| bound.worst > u64::try_from(allowed).unwrap_or(0))
+        {
+            diagnostics.push(report::over_money::report(scope, money, allowed, span));
+        }
+    }
+
+    /// Whether a step beyond the budget has somebody who takes it, wherever it happens.
+    fn takes_over_budget(&self) -> bool {
+        let takes = |handlers: &[crate::typed::Handler]| {
+            handlers.iter().any(|handler| {
+                handler.trigger == Trigger::OverBudget && matches!(handler.action, HandlerAction::Run { .. })
+            })
+        };
+        takes(&self.program.anywhere) || self.program.states.iter().all(|state| takes(&state.handlers))
+    }
+}
+
+/// The larger of two bounds, where both are known.
+trait MaxByWorst {
+    fn max_by_worst(self, other: Option<Bound>) -> Option<Bound>;
+}
+
+impl MaxByWorst for Option<Bound> {
+    fn max_by_worst(self, other: Option<Bound>) -> Option<Bound> {
+        Some(self?).into_iter().chain(Some(other?)).max_by_key(|bound| bound.worst)
+    }
+}
+
+fn call_price(price: ModelPrice, prompt: u64) -> u64 {
+    let input = u128::from(prompt) * u128::from(price.input_micro_usd_per_million);
+    let output = u128::from(price.output_tokens_max) * u128::from(price.output_micro_usd_per_million);
+    u64::try_from((input + output).div_ceil(1_000_000)).unwrap_or(UNBOUNDED)
+}
+
+fn fires_per_day(when: ScheduleWhen) -> u64 {
+    match when {
+        ScheduleWhen::At { .. } => 1,
+        ScheduleWhen::Period { period_ms, window } => {
+            let (from, to) = window.unwrap_or((0, 24 * 60));
+            // A window over midnight ends on the next day.
+            let minutes = if to > from { to - from } else { to + 24 * 60 - from };
+            (u64::from(minutes) * 60_000).div_ceil(u64::try_from(period_ms).unwrap_or(1).max(1))
+        }
+    }
+}
+
+/// Money, millionths of a US dollar.
+struct Money<'a> {
+    pricing: &'a Pricing<'a>,
+    is_worst: bool,
+}
+
+impl Money<'_> {
+    fn model(&self, model: &ModelUse, is_turn: bool) -> u64 {
+        let attempts = if self.is_worst { u64::from(model.retries) + 1 } else { 1 };
+        let price = self.pricing.attempt(model, is_turn, self.is_worst);
+        price.map_or(UNBOUNDED, |price| price.saturating_mul(attempts))
+    }
+
+    fn request(&self, request: &RequestStep) -> u64 {
+        match &request.request {
+            Request::Fill { model, .. } => self.model(model, false),
+            Request::AskAgent { grant, .. } => {
+                let ask = self.pricing.program.asks.get(*grant as usize);
+                let costs = ask.and_then(|ask| self.pricing.known.get(&ask.agent)).and_then(|costs| costs.money);
+                costs.map_or(UNBOUNDED, |bound| if self.is_worst { bound.worst } else { bound.expected })
+            }
+            _ => 0,
+        }
+    }
+}
+
+impl Measure for Money<'_> {
+    fn own(&self, step: &Step) -> u64 {
+        match &step.kind {
+            StepKind::PickArms { model, .. } | StepKind::PickValue { model, .. } | StepKind::Write { model, .. } => {
+                self.model(model, false)
+            }
+            StepKind::Turn { model, .. } => self.model(model, true),
+            StepKind::Request(request) => self.request(request),
+            StepKind::Together(branches) => {
+                branches.iter().fold(0, |sum: u64, branch| sum.saturating_add(self.request(branch)))
+            }
+            _ => 0,
+        }
+    }
+
+    fn visits_max(&self, program: &Program, state: usize) -> Option<u32> {
+        visits_max(program, state, self.is_worst)
+    }
+}
+
+/// Visits of a capped state: as many as allowed, or one.
+pub(super) fn visits_max(program: &Program, state: usize, is_worst: bool) -> Option<u32> {
+    program.states[state].cap.map(|cap| if is_worst { cap.visits_max } else { 1 })
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Bounds computed by hand, with the price of the tests: 0.10 usd per million tokens in, 0.50 out, 8,000 out at the most.
+
+use super::Bound;
+use crate::check::{CheckedAgent, Environment, ToolInfo, ToolScope, check};
+use crate::source::SourceMap;
+use crate::typed::{Danger, EffectClass, Label};
+
+include!("../../../tests/environment.rs");
+
+/// What one answer costs at the longest, millionths of a US dollar.
+const ANSWER: u64 = 4_000;
+
+fn checked(text: &str) -> (Vec<CheckedAgent>, Vec<(&'static str, String)>) {
+    let mut sources = SourceMap::default();
+    for (at, file) in text.split("=== file\n").enumerate() {
+        sources.add(&format!("{at}.agent"), file).unwrap();
+    }
+    let (checked, diagnostics) = check(&sources, &environment());
+    let found = diagnostics.iter().map(|d| (d.code, d.title.clone())).collect();
+    (checked.agents, found)
+}
+
+fn agent(budget: &str, states: &str) -> String {
+    format!(
+        "agent a v1\ngoal \"1234567890\"\nmodels {{ fast = \"anthropic/claude-haiku-5-5\" }}\nbudget {{ message = 90 calls{budget} }}
+context {{ dynamic history max 1000 tokens }}\ncan use kb.search, tickets.untagged, tickets.tag\ntype Wish = question | other
+type Label = text max 9\n{states}\nanywhere {{ on failed or uncertain -> idle }}\n"
+    )
+}
+
+fn facts(states: &str) -> crate::check::Facts {
+    let (agents, found) = checked(&agent("", states));
+    assert!(found.is_empty(), "{found:?}");
+    agents[0].facts.clone()
+}
+
+const fn bound(expected: u64, worst: u64) -> Option<Bound> {
+    Some(Bound { expected, worst })
+}
+
+#[test]
+fn a_call_costs_its_prompt_at_the_caps_and_the_longest_answer() {
+    // 10 bytes of goal, 1 of the value's name, 2,000 of the message, 4 of the instruction.
+    let states = "start state idle { on message m { pick Wish using fast from m \"1234\" { question or other {} } } }";
+    let one = (10u64 + 1 + 2_000 + 4).div_ceil(10) + ANSWER;
+    assert_eq!(facts(states).money_per_event_micro_usd, bound(one, one));
+    // History adds its cap, a retry another attempt.
+    let more = states.replace("from m ", "from m with history retry 2 ");
+    let one = (10u64 + 1 + 2_000 + 4 + 1_000).div_ceil(10) + ANSWER;
+    let three = one * 3;
+    assert_eq!(facts(&more).money_per_event_micro_usd, bound(one, three));
+    assert_eq!(facts(&more).time_per_event_ms, bound(5_000, 360_000));
+}
+
+#[test]
+fn loops_lists_and_waits_multiply() {
+    let capped = "start state idle { on message m -> look }\nstate look max 4 per event else idle { pick Wish using fast \"1234\" { question -> look other -> idle } }";
+    let one = (10u64 + 4).div_ceil(10) + ANSWER;
+    assert_eq!(facts(capped).money_per_event_micro_usd, bound(one, one * 4));
+    let each = "start state idle { on message m { todo = call tickets.untagged(limit: 9) did = each t in todo, 50 at once { write w using fast \"1234\" } } }";
+    let found = checked(&agent("", each).replace("90 calls", "200 calls")).0.remove(0).facts;
+    assert_eq!(found.money_per_event_micro_usd, bound(one * 200, one * 200));
+    // The tool, then four rounds of fifty.
+    assert_eq!(found.time_per_event_ms, bound(1_000 + 4 * 5_000, 30_000 + 4 * 120_000));
+    let wait = |within: &str, late: &str| {
+        format!("start state idle {{ on message m {{ approve by owner \"?\" {within} {{ yes {{ reply \"y\" }} no {{}} {late} }} }} }}")
+    };
+    assert_eq!(facts(&wait("within 1h", "late {}")).time_per_event_ms, bound(0, 3_600_000));
+    assert_eq!(facts(&wait("", "")).time_per_event_ms, None);
+}
+
+#[test]
+fn an_agent_that_is_asked_is_part_of_the_bound() {
+    let asks = agent("", "can ask b max 2 calls\nstart state idle { on message m { ask b(q: m) within 1h { done(x) { reply x } failed or late {} } } }");
+    let b = "agent b v1 (q: message) gives text\ngoal \"\"\nmodels { fast = \"anthropic/claude-haiku-5-5\" }\nbudget { message = 2 calls }\nstart state s { write w using fast \"12\" retry 1  done w }\nstate n { done \"\" }\nanywhere { on failed -> n }\n";
+    let (agents, found) = checked(&format!("{asks}=== file\n{b}"));
+    assert!(found.is_empty(), "{found:?}");
+    let (a, b) = (&agents[0].facts, &agents[1].facts);
+    assert_eq!(b.money_per_event_micro_usd, bound(ANSWER + 1, 2 * (ANSWER + 1)));
+    assert_eq!(a.money_per_event_micro_usd, b.money_per_event_micro_usd);
+    assert_eq!(a.time_per_event_ms, bound(5_000, 240_000));
+}
+
+#[test]
+fn budgets_are_compared_where_nobody_takes_the_rest() {
+    let states = "start state idle { on message m { pick Wish using fast \"1234\" { question {} other {} } }  every 1h -> beat }\nstate beat { pick Wish using fast \"1234\" { question or other -> idle } }";
+    let codes = |budget: &str| checked(&agent(budget, states)).1;
+    assert_eq!(codes(", 0.004002 usd"), vec![]);
+    let found = codes(", 0.004001 usd");
+    assert_eq!(found, [("E0505", "one message may cost 0.004002 usd, and nothing takes `over_budget`".to_string())]);
+    // 24 beats, and a failing beat may begin anew in its target.
+    assert_eq!(codes("  day = 0.096048 usd"), vec![]);
+    assert_eq!(codes("  day = 0.096047 usd")[0].0, "E0505");
+    assert_eq!(codes("  heartbeat = 0.004 usd")[0].0, "E0505");
+    assert_eq!(codes(", 1 eur")[0].0, "E0507");
+    let taken = agent(", 0.001 usd, 1s", states).replace("on failed or", "on failed or over_budget or");
+    assert_eq!(checked(&taken).1, vec![]);
+}
+
+#[test]
+fn every_model_that_may_be_asked_needs_a_price() {
+    let models = "models { fast = \"anthropic/claude-haiku-5-5\"  other = \"anthropic/unpriced\"  auto = by complexity (simple: fast, complex: other) }";
+    let states = "start state idle { on message m { pick Wish using auto \"1234\" { question {} other {} } } }";
+    let text = agent(", 1 usd", states).replace("models { fast = \"anthropic/claude-haiku-5-5\" }", models);
+    let found = checked(&text).1;
+    assert_eq!(found, [("E0507", "this budget cannot be kept: `anthropic/unpriced` has no price".to_string())]);
+    assert_eq!(checked(&text.replace("using auto", "using fast")).1, vec![], "nothing is spent on the other one");
+}
