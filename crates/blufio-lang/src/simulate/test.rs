@@ -121,6 +121,9 @@ pub fn run_one(folder: &Folder, agent: usize, test: &Test) -> Option<TestResult>
     })
 }
 
+/// What a line answers a step with: nothing when the step is of another kind, an error when the answer does not fit.
+type Answer<'a> = dyn Fn(&Program, &ModelPurpose) -> Option<Result<Outcome, String>> + 'a;
+
 struct Runner<'f> {
     agent: &'f Agent,
     test: &'f Test,
@@ -240,11 +243,7 @@ impl Runner<'_> {
     }
 
     /// The next step of a kind gets its answer.
-    fn model(
-        &mut self,
-        steps: &str,
-        answer: &dyn Fn(&Program, &ModelPurpose) -> Option<Result<Outcome, String>>,
-    ) -> Result<(), (String, String)> {
+    fn model(&mut self, steps: &str, answer: &Answer<'_>) -> Result<(), (String, String)> {
         let mut wrong = None;
         let found = self.session.any_open(&mut |session, at| {
             let program = session.program();

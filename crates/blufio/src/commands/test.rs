@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use blufio_lang::check::{Checked, Environment, check};
+use blufio_lang::check::{Environment, check};
 use blufio_lang::diagnostic::{Diagnostics, render, to_json};
 use blufio_lang::simulate::Folder;
 use blufio_lang::simulate::test::{Coverage, Report, TestResult, run as run_tests};
@@ -49,8 +49,6 @@ pub struct Arguments {
 pub struct Simulated {
     /// Its files.
     pub sources: SourceMap,
-    /// What `check` found out.
-    pub checked: Checked,
     /// Its programs; empty when there are errors.
     pub folder: Folder,
     /// What is wrong.
@@ -68,7 +66,7 @@ pub fn simulated(path: &Path) -> Result<Simulated> {
         diagnostics.extend(found);
         folder = compiled;
     }
-    Ok(Simulated { sources: sources.map, checked, folder, diagnostics })
+    Ok(Simulated { sources: sources.map, folder, diagnostics })
 }
 
 impl Simulated {
