@@ -6,7 +6,7 @@ use blufio_core::message::ChatKind;
 use blufio_core::tool::ToolError;
 use serde_json::json;
 
-use crate::world::{START_MS, World, calls, message, newest, say, says};
+use crate::world::{Answer, START_MS, World, calls, message, newest, say, says};
 
 /// A program whose one state does this with each message `m`.
 fn does(head: &str, body: &str) -> String {
@@ -561,4 +561,51 @@ anywhere { on message hold  on failed why { reply "failed {why.detail}" -> idle 
     }
     assert_eq!(world.texts("7"), ["How many people?", "Monday for 4"]);
     journal_replays(&world, "book/telegram:7").await;
+}
+
+#[tokio::test]
+async fn a_loop_that_runs_out_of_time_keeps_what_came_back() {
+    let body = r#"  found = each n in ["one", "two"], 2 at once within 1m {
+    write t using fast from n "Go."
+  }
+  reply "{length found}" -> idle"#;
+    let world = World::new(&does("", body), |request, _| {
+        if newest(request).contains("one") { says("ok") } else { Answer::Hang(vec![]) }
+    });
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    world.until("both asked", |w| w.requests().len() == 2).await;
+    world.settle().await;
+    world.clock.advance(60_000);
+    world.until("late", |w| !w.texts("7").is_empty()).await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["1"]);
+    assert_eq!(handle.status().await.unwrap().totals.timers, 0);
+    journal_replays(&world, "desk/telegram:7").await;
+}
+
+#[tokio::test]
+async fn a_rate_holds_for_what_a_model_wants_and_for_each_event() {
+    let head = "can use orders.find max 1 per event\ncontext { dynamic history last 40 messages max 8000 tokens }";
+    let body = r#"  turn using fast with history {
+    says(t) { reply t -> idle }
+    calls(c) { run c -> work }
+    refuses(w) -> idle
+  }"#;
+    let text = does(head, body).replace("state work {", "state work max 3 per event else idle {");
+    let world = World::new(&text, |request, _| {
+        let newest = newest(request);
+        if newest.starts_with("error") {
+            says(&newest)
+        } else {
+            calls(&format!("c{}", request.turns.len()), "orders_find", r#"{"order":"7"}"#)
+        }
+    });
+    let handle = world.start().await;
+    for number in 1..=2 {
+        say(&handle, number, "7", "go").await;
+        handle.quiet().await;
+    }
+    assert_eq!(world.texts("7"), ["error result: `orders.find` was used 1 times already"; 2]);
+    assert_eq!(world.tools.calls.lock().unwrap().len(), 2, "once for each message");
 }
