@@ -85,8 +85,8 @@ pub(crate) fn offers(
         let manifest = manifest(tool)?;
         Some(ToolOffer {
             name: offered_name(tool),
-            description: manifest.description.to_string(),
-            input_schema: manifest.input_schema.to_string(),
+            description: manifest.description,
+            input_schema: manifest.input_schema,
         })
     };
     let granted = program.tools.iter().filter(|grant| is_allowed(&grant.tool));

@@ -46,8 +46,8 @@ pub(crate) enum Job {
         turns: Vec<Turn>,
         /// Row of the stream.
         stream: Option<i64>,
-        /// Scopes of memory that are read.
-        memory: Vec<String>,
+        /// What is read of the memory.
+        memory: Option<MemoryRead>,
         /// What must be left for the call.
         budget: Vec<Reservation>,
     },
@@ -90,6 +90,16 @@ pub(crate) enum Job {
     },
     /// It is decided already.
     Ready(Outcome),
+}
+
+/// What a prompt holds of the memory: the conditional zone.
+pub(crate) struct MemoryRead {
+    /// Scopes.
+    pub scopes: Vec<String>,
+    /// Most texts.
+    pub top: u32,
+    /// Most tokens.
+    pub tokens_max: usize,
 }
 
 /// One use of something limited.
@@ -206,7 +216,7 @@ impl Running {
                     match over_budget(&shared, &origin, &budget).await {
                         Some(over) => Some(Performed::new(id, over)),
                         None => {
-                            call::add_memory(&shared, &effect, &mut turns, &memory).await;
+                            call::add_memory(&shared, &effect, &mut turns, memory).await;
                             model::perform(&shared, &origin, effect, turns, stream, cancelled).await
                         }
                     }

@@ -330,7 +330,7 @@ impl Session {
                     return Some(Job::Ready(over));
                 }
                 let stream = stream.filter(|_| effect.purpose == (ModelPurpose::Turn { stream: true }));
-                let memory = if effect.memory { self.memory_scopes(shared) } else { Vec::new() };
+                let memory = effect.memory.then(|| self.memory_read(shared));
                 let budget = self.reservations(shared.clock.now_ms());
                 Some(Job::Model { turns: self.prompt(id, &effect), effect, stream, memory, budget })
             }

@@ -586,7 +586,8 @@ async fn a_loop_that_runs_out_of_time_keeps_what_came_back() {
 
 #[tokio::test]
 async fn a_rate_holds_for_what_a_model_wants_and_for_each_event() {
-    let head = "can use orders.find max 1 per event\ncontext { dynamic history last 40 messages max 8000 tokens }";
+    let head =
+        "can use orders.find max 1 per event\ncontext { dynamic history last 40 messages max 8000 tokens }";
     let body = r#"  turn using fast with history {
     says(t) { reply t -> idle }
     calls(c) { run c -> work }
@@ -608,4 +609,33 @@ async fn a_rate_holds_for_what_a_model_wants_and_for_each_event() {
     }
     assert_eq!(world.texts("7"), ["error result: `orders.find` was used 1 times already"; 2]);
     assert_eq!(world.tools.calls.lock().unwrap().len(), 2, "once for each message");
+}
+
+#[tokio::test]
+async fn the_conditional_zone_names_scope_count_and_size() {
+    let text = r#"agent desk v1
+goal "Help."
+models { fast = "fake/small" }
+budget { message = 2 calls }
+context { conditional recall agent top 1 max 20 tokens  dynamic history last 40 messages max 8000 tokens }
+keep { asked: message? }
+start state idle {
+  on "/keep" m { remember "{m}" for agent  reply "kept" }
+  on "/mine" m { remember "{m}" for person  reply "kept" }
+  on message m { asked = m -> work }
+}
+state work { turn using fast with history, memory { says(t) { reply t -> idle } refuses(w) -> idle } }
+anywhere { on message hold  on failed why -> idle  on over_budget -> idle }
+"#;
+    let world = World::new(text, |request, _| says(&newest(request)));
+    let handle = world.start().await;
+    let long = format!("/keep tea tea {}", "and so on ".repeat(30));
+    for (number, words) in [(1, "/mine tea of mine"), (2, "/keep tea"), (3, &long), (4, "which tea?")] {
+        say(&handle, number, "7", words).await;
+        handle.quiet().await;
+    }
+    let answer = world.texts("7")[3].clone();
+    assert!(answer.contains("/keep tea") && !answer.contains("mine"), "{answer}");
+    assert_eq!(answer.matches("/keep").count(), 1, "{answer}");
+    assert!(answer.len() < 200, "{answer}");
 }

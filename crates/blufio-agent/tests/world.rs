@@ -272,24 +272,25 @@ pub struct FakeTools {
 }
 
 impl ToolHost for FakeTools {
-    fn manifests(&self) -> Vec<ToolManifest> {
-        let manifest = |name, input_schema, effect| ToolManifest {
-            name,
-            description: "A tool.",
-            input_schema,
-            effect,
-            dangerous: false,
-        };
+    fn manifest(&self, tool: &str) -> Option<ToolManifest> {
         let empty = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
         let path = r#"{"type":"object","properties":{"path":{"type":"string"}},"required":["path"],"additionalProperties":false}"#;
         let order = r#"{"type":"object","properties":{"order":{"type":"string"}},"required":["order"],"additionalProperties":false}"#;
         let text = r#"{"type":"object","properties":{"text":{"type":"string"}},"required":["text"],"additionalProperties":false}"#;
-        vec![
-            manifest("time.now", empty, EffectClass::Read),
-            manifest("files.read", path, EffectClass::Read),
-            manifest("post.send", text, EffectClass::Once),
-            manifest("orders.find", order, EffectClass::Read),
-        ]
+        let (input_schema, effect) = match tool {
+            "time.now" => (empty, EffectClass::Read),
+            "files.read" => (path, EffectClass::Read),
+            "post.send" => (text, EffectClass::Once),
+            "orders.find" => (order, EffectClass::Read),
+            _ => return None,
+        };
+        Some(ToolManifest {
+            name: tool.into(),
+            description: "A tool.".into(),
+            input_schema: input_schema.into(),
+            effect,
+            dangerous: false,
+        })
     }
 
     fn call<'a>(&'a self, request: &'a ToolRequest) -> BoxFuture<'a, Result<String, ToolError>> {

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use tokio::sync::{mpsc, watch};
 
 use super::tools::{self, Called};
-use super::{FromEffect, Origin, Performed, failed};
+use super::{FromEffect, MemoryRead, Origin, Performed, failed};
 use crate::context;
 use crate::replay::first_words;
 use crate::session::envelope::RunProgress;
@@ -28,8 +28,6 @@ const BACKOFF_MS: u64 = 500;
 const BACKOFF_MS_MAX: u64 = 60_000;
 /// Most tokens of a text that a call gives (ruling 14).
 const TEXT_TOKENS_MAX: usize = 2_000;
-/// Memories that a model step reads.
-const MEMORIES_MAX: u32 = 8;
 /// How a tool begins that refuses its arguments (see `ToolError`).
 const REFUSED: &str = "invalid arguments";
 const HOUR_MS: i64 = 3_600_000;
@@ -68,7 +66,7 @@ pub(super) async fn perform(
     let manifest = match tools::prepare(shared, origin, &wanted) {
         Ok(manifest) => manifest,
         Err(words) => {
-            let kind = if shared.manifests.contains_key(grant.tool.as_str()) {
+            let kind = if shared.tools.manifest(&grant.tool).is_some() {
                 FailureKind::Invalid
             } else {
                 FailureKind::Denied
@@ -197,18 +195,17 @@ pub(super) async fn add_memory(
     shared: &Shared,
     effect: &ModelEffect,
     turns: &mut Vec<Turn>,
-    scopes: &[String],
+    memory: Option<MemoryRead>,
 ) {
-    if scopes.is_empty() {
-        return;
-    }
+    let Some(memory) = memory.filter(|memory| !memory.scopes.is_empty()) else { return };
     let query = query_of(effect, turns);
-    let texts = match shared.store.recall(scopes, &query, MEMORIES_MAX).await {
+    let texts = match shared.store.recall(&memory.scopes, &query, memory.top).await {
         Ok(texts) if !texts.is_empty() => texts,
         Ok(_) => return,
         Err(error) => return shared.store_failed(&error),
     };
-    let text = context::fence("data", Some("memory"), &texts.join("\n"));
+    let text = context::cut_to_tokens(&texts.join("\n"), memory.tokens_max);
+    let text = context::fence("data", Some("memory"), &text);
     let block = Block::Text { text };
     match turns.last_mut().filter(|turn| turn.role == Role::User) {
         Some(turn) => turn.blocks.push(block),

@@ -117,7 +117,7 @@ impl Step<'_> {
                 (has_calls, Some(loaded.program.schema_json(*schema).to_string()), limits.pick_tokens_max)
             }
         };
-        let manifest = |tool: &str| self.attempts.shared.manifests.get(tool).cloned();
+        let manifest = |tool: &str| self.attempts.shared.tools.manifest(tool);
         let tools = if tools {
             context::offers(&loaded.program, self.attempts.origin.allowed.as_deref(), manifest)
         } else {

@@ -134,7 +134,7 @@ fn decided(
 pub(crate) fn is_dangerous(shared: &Shared, program: &Program, tool: &str) -> bool {
     let granted = program.tools.iter().find(|grant| grant.tool == tool);
     granted.is_some_and(|grant| grant.danger == Danger::Dangerous)
-        || shared.manifests.get(tool).is_some_and(|manifest| manifest.dangerous)
+        || shared.tools.manifest(tool).is_some_and(|manifest| manifest.dangerous)
 }
 
 /// Takes one use of a tool with a rate; words for the model when none is left.
@@ -161,11 +161,11 @@ pub(super) async fn announce(
 pub(super) fn prepare(shared: &Shared, origin: &Origin, call: &ToolCall) -> Result<ToolManifest, String> {
     let allowed = origin.allowed.as_ref().is_none_or(|tools| tools.iter().any(|tool| **tool == *call.tool));
     let granted = allowed && origin.program.program.tools.iter().any(|grant| *grant.tool == *call.tool);
-    let manifest = shared.manifests.get(&*call.tool).filter(|_| granted).cloned();
+    let manifest = shared.tools.manifest(&call.tool).filter(|_| granted);
     let manifest = manifest.ok_or_else(|| format!("there is no tool `{}`", call.tool))?;
     let arguments: serde_json::Value = serde_json::from_str(&call.arguments)
         .map_err(|error| format!("the arguments are not JSON: {error}"))?;
-    let schema: serde_json::Value = serde_json::from_str(manifest.input_schema)
+    let schema: serde_json::Value = serde_json::from_str(&manifest.input_schema)
         .map_err(|error| format!("the tool's schema is damaged: {error}"))?;
     let validator = jsonschema::validator_for(&schema)
         .map_err(|error| format!("the tool's schema is damaged: {error}"))?;

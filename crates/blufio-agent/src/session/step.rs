@@ -206,7 +206,7 @@ impl Driver {
         match &effect {
             Effect::Run { calls, approved_by, .. } => {
                 let first = calls.first();
-                let manifest = first.and_then(|call| self.shared.manifests.get(&*call.tool));
+                let manifest = first.and_then(|call| self.shared.tools.manifest(&call.tool));
                 let once = manifest.is_some_and(|manifest| manifest.effect == EffectClass::Once);
                 let asks = approved_by.is_some()
                     && first

@@ -8,11 +8,15 @@ use blufio_lang::program::{Limits, MemoryScope, RatePeriod, Tool, Who};
 
 use super::envelope::SenderNote;
 use super::{Driver, Session};
-use crate::perform::Reservation;
+use crate::perform::{MemoryRead, Reservation};
 use crate::routes::{LOCAL_CHANNEL, is_owner};
 use crate::shared::{Shared, lock};
 
 const DAY_MS: i64 = 86_400_000;
+/// Memories that a prompt holds when the program has no conditional zone.
+const MEMORIES_MAX: u32 = 8;
+/// Their tokens, unless the zone says otherwise.
+const MEMORY_TOKENS_MAX: usize = 1_500;
 
 /// Somebody, and where they are reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,10 +204,17 @@ impl Session {
         }
     }
 
-    /// Every scope that `with memory` reads.
-    pub(super) fn memory_scopes(&self, shared: &Shared) -> Vec<String> {
-        let all = [MemoryScope::Person, MemoryScope::Chat, MemoryScope::Agent, MemoryScope::All];
-        all.into_iter().filter_map(|scope| self.memory_scope(shared, scope)).collect()
+    /// What `with memory` reads: the conditional zone of the program, or every scope without one.
+    pub(super) fn memory_read(&self, shared: &Shared) -> MemoryRead {
+        let every = [MemoryScope::Person, MemoryScope::Chat, MemoryScope::Agent, MemoryScope::All];
+        let zone = self.program.program.context.recall;
+        let scopes = zone.map_or(every.to_vec(), |zone| vec![zone.scope]);
+        let tokens_max = zone.and_then(|zone| zone.tokens_max).and_then(|max| usize::try_from(max).ok());
+        MemoryRead {
+            scopes: scopes.into_iter().filter_map(|scope| self.memory_scope(shared, scope)).collect(),
+            top: zone.map_or(MEMORIES_MAX, |zone| zone.top),
+            tokens_max: tokens_max.unwrap_or(MEMORY_TOKENS_MAX),
+        }
     }
 
     /// How a model step ends that would be one call too many for its event or for whoever asked this agent.
