@@ -11,6 +11,7 @@ mod mutants;
 mod recovery;
 mod simulate;
 mod refusals;
+mod rules;
 mod runs;
 mod support;
 mod teaching;

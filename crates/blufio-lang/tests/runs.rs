@@ -144,9 +144,10 @@ fn outcome(program: &Program, effect: &Effect, random: &mut Random) -> Outcome {
     }
 }
 
-struct Run<'p> {
+/// A session in a world that answers at random.
+pub struct Run<'p> {
     program: &'p Program,
-    machine: Machine,
+    pub machine: Machine,
     random: Random,
     now_ms: i64,
     /// Deadlines that are armed: visit, number, due.
@@ -154,14 +155,17 @@ struct Run<'p> {
     /// Model calls that the last event has cost so far.
     calls: u32,
     calls_max: u32,
+    /// Whether a rule may break, and the one that did.
+    pub tolerates_rules: bool,
+    pub broken: Option<String>,
 }
 
 impl<'p> Run<'p> {
-    fn new(program: &'p Program, seed: u64) -> Self {
+    pub fn new(program: &'p Program, seed: u64, tolerates_rules: bool) -> Self {
         let random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let machine = Machine::new(program);
         let (now_ms, timers) = (1_700_000_000_000, Vec::new());
-        let mut run = Self { program, machine, random, now_ms, timers, calls: 0, calls_max: 0 };
+        let mut run = Self { program, machine, random, now_ms, timers, calls: 0, calls_max: 0, tolerates_rules, broken: None };
         let parameters: Vec<Value> = program.slots[..usize::from(program.parameters)]
             .iter()
             .map(|slot| value(program, slot.shape, &mut run.random, 0))
@@ -193,6 +197,7 @@ impl<'p> Run<'p> {
                 }
             }
             Stop::Fault(Fault::FailedTwice(_)) | Stop::Idle | Stop::Done(_) => {}
+            Stop::Fault(Fault::RuleBroken(rule)) if self.tolerates_rules => self.broken = Some(rule.to_string()),
             Stop::Fault(fault) => panic!("{}: {fault:?}", self.program.name),
         }
         self.calls_max = self.calls_max.max(self.calls);
@@ -236,7 +241,8 @@ impl<'p> Run<'p> {
         }
     }
 
-    fn step(&mut self) {
+    /// The next thing that happens.
+    pub fn step(&mut self) {
         self.now_ms += 1 + self.random.below(60_000) as i64;
         let bytes = self.machine.encode();
         let mut again = Machine::decode(self.program, &bytes).unwrap();
@@ -262,7 +268,7 @@ fn the_worst_case_is_never_exceeded_and_sessions_survive_every_wait() {
     for (program, bound) in &programs {
         let mut reached = 0;
         for seed in 1..=runs {
-            let mut run = Run::new(program, seed);
+            let mut run = Run::new(program, seed, false);
             for _ in 0..steps {
                 if run.machine.is_finished() || run.machine.is_parked() {
                     break;

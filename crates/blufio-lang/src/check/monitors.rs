@@ -137,19 +137,11 @@ fn words(program: &Program, subject: &Subject) -> String {
 }
 
 /// Whether a node is certainly the subject.
-fn is(program: &Program, subject: &Subject, node: &Node<'_>) -> bool {
+fn is(subject: &Subject, node: &Node<'_>) -> bool {
     let calls = |request: &RequestStep, wanted: u32| matches!(request.request, Request::Call { grant, .. } if grant == wanted);
     match (subject, node.what) {
         (Subject::Tool(wanted), What::Did(Step { kind: StepKind::Request(request), .. }))
         | (Subject::Tool(wanted), What::Asked(request)) => calls(request, *wanted),
-        // What a schedule looks at before it fires.
-        (Subject::Tool(wanted), What::Took(handler)) => match handler.trigger {
-            Trigger::Every(at) => program
-                .schedules
-                .get(at as usize)
-                .is_some_and(|schedule| schedule.when_changed.iter().any(|(grant, _)| grant == wanted)),
-            _ => false,
-        },
         (Subject::Reply, What::Did(step)) => matches!(step.kind, StepKind::Reply(_)),
         (Subject::Send, What::Did(step)) => matches!(step.kind, StepKind::Send(..)),
         (Subject::State(id), What::Enter) => node.state == id.0 as usize,
@@ -160,9 +152,21 @@ fn is(program: &Program, subject: &Subject, node: &Node<'_>) -> bool {
     }
 }
 
-/// Whether a node is the subject, or may be: `run` calls what the model wants.
+/// Whether a node is the subject, or may be: `run` calls what the model wants, and a schedule looks at its tools before
+/// it fires (which the session itself does not see).
 fn may_be(program: &Program, subject: &Subject, node: &Node<'_>) -> bool {
-    is(program, subject, node) || (matches!(subject, Subject::Tool(_)) && is_run(node))
+    let looks = match (subject, node.what) {
+        (Subject::Tool(_), What::Did(_)) => is_run(node),
+        (Subject::Tool(wanted), What::Took(handler)) => match handler.trigger {
+            Trigger::Every(at) => program
+                .schedules
+                .get(at as usize)
+                .is_some_and(|schedule| schedule.when_changed.iter().any(|(grant, _)| grant == wanted)),
+            _ => false,
+        },
+        _ => false,
+    };
+    looks || is(subject, node)
 }
 
 fn is_run(node: &Node<'_>) -> bool {
@@ -208,7 +212,7 @@ struct Search<'a, 'p> {
 impl Search<'_, '_> {
     /// The monitor's next state; `None` when the rule is broken here.
     fn step(&self, state: u32, node: &Node<'_>) -> Option<u32> {
-        let is = |subject: &Subject| is(self.program, subject, node);
+        let is = |subject: &Subject| is(subject, node);
         let may = |subject: &Subject| may_be(self.program, subject, node);
         match &self.rule.kind {
             RuleKind::NeverUnlessApproved(subject, by) => match state {
@@ -240,7 +244,7 @@ impl Search<'_, '_> {
                 let state = if begins { 0 } else { state };
                 let happens = if is_run(node) && may(subject) {
                     u32::MAX
-                } else if is(subject) {
+                } else if may(subject) {
                     node.times
                 } else {
                     0
@@ -307,7 +311,7 @@ impl Search<'_, '_> {
             return Some(format!("`{}` can never happen", words(self.program, subject)));
         }
         match &self.rule.kind {
-            RuleKind::NeverUnless(_, before @ Subject::State(id)) if *id == self.program.start => {
+            RuleKind::NeverUnless(of, before @ Subject::State(id)) if *id == self.program.start && of != before => {
                 Some(format!("every session begins in `{}`", words(self.program, before)))
             }
             RuleKind::LeadsTo(subject, to) if to.contains(subject) => {

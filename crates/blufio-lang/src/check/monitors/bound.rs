@@ -3,7 +3,8 @@
 
 use super::steps::waits;
 use crate::check::bounds::{Measure, components, measure, worst_case};
-use crate::check::flow::{Cause, Edge, Flow, is_failure, may_end};
+use crate::check::closed::can_raise;
+use crate::check::flow::{Cause, Edge, Flow, is_failure, may_end, targets};
 use crate::typed::{HandlerAction, Program, Request, RequestStep, Step, StepKind, Subject, Trigger};
 
 /// Counts a subject.
@@ -87,6 +88,20 @@ fn beside(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>, at: usize) -
     quick.max().unwrap_or(0)
 }
 
+/// Where failures of a state lead. The graph leaves those out that park the session within one event; after the next
+/// event they lead on.
+fn by_failure(program: &Program, flow: &Flow<'_>, at: usize) -> Vec<usize> {
+    let raised = flow.states[at].handlers.iter().filter_map(|handler| match &handler.action {
+        HandlerAction::Run { steps, .. }
+            if is_failure(&handler.trigger) && can_raise(program, at, &handler.trigger) =>
+        {
+            Some(targets(steps))
+        }
+        _ => None,
+    });
+    raised.flatten().map(|to| to.0 as usize).filter(|to| *to < program.states.len()).collect()
+}
+
 /// Over a whole session events come for ever, so only caps per session bound a loop. What lies on a loop without such
 /// a cap has no bound; the rest happens once between two capped visits.
 fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) -> Option<u64> {
@@ -98,7 +113,12 @@ fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) ->
             let event = edge.trigger.map_or(0, |trigger| by.take(trigger));
             event.saturating_add(measure(by, edge.steps))
         });
-        by.enter(at).saturating_add(measure(by, state.body)).saturating_add(edges.max().unwrap_or(0))
+        let failures = state.handlers.iter().map(|handler| match &handler.action {
+            HandlerAction::Run { steps, .. } if is_failure(&handler.trigger) => measure(by, steps),
+            _ => 0,
+        });
+        let beside = edges.chain(failures).max().unwrap_or(0);
+        by.enter(at).saturating_add(measure(by, state.body)).saturating_add(beside)
     };
     // A handler or a deadline that stays in its state may run again and again.
     let stays = |at: usize| {
@@ -116,7 +136,7 @@ fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) ->
     let successors: Vec<Vec<usize>> = (0..program.states.len())
         .map(|at| {
             let open = |to: &usize| cap(at).is_none() && cap(*to).is_none();
-            flow.from(at).map(|edge| edge.to).filter(open).collect()
+            flow.from(at).map(|edge| edge.to).chain(by_failure(program, flow, at)).filter(open).collect()
         })
         .collect();
     let timers = |at: usize| {
