@@ -183,3 +183,27 @@ fn a_question_at_one_state_endorses_a_call_at_another() {
     let text = text.replace("-> ask_it } }", "-> ask_it } on \"/pay\" m { order = m.text -> pay } }");
     assert_eq!(codes(&text), ["E0601"]);
 }
+
+#[test]
+fn a_record_that_is_shown_shows_its_fields() {
+    let text = |question: &str| {
+        asked(&format!(
+            "bill = call orders.find(order: order) {}",
+            approve("owner", question, "call orders.refund(order: bill.id, amount: 5 eur)")
+        ))
+        .replace("can use orders", "can use orders.find, orders")
+    };
+    assert_eq!(codes(&text("Refund {bill.id}?")), NONE, "{:?}", found(&text("Refund {bill.id}?")));
+    assert_eq!(codes(&text("Refund {bill}?")), NONE);
+    assert_eq!(codes(&text("Refund {bill.status}?")), ["E0603"]);
+}
+
+#[test]
+fn a_way_that_something_overtook_is_told_from_one_that_nothing_did() {
+    // Both ways come from the same yes; on one of them the order is another one by then.
+    let steps = format!(
+        "{} when length order > 3 {{ yes {{ order = seen }} }} {PAY}",
+        approve("owner", "Refund on {order}?", "")
+    );
+    assert_eq!(codes(&read(&format!("order = seen {steps}"))), ["E0604"]);
+}

@@ -147,12 +147,12 @@ impl<'p> Artist<'_, 'p> {
         for at in nodes {
             self.draw_edges(at);
             match self.flow.graph.nodes[at as usize].kind.clone() {
-                Kind::Entry => self.entry(at),
                 Kind::Handler(handler) => self.handler(at, handler),
                 Kind::Timer(timer) => self.read(&timer.after, at, self.flow.result(at)),
                 Kind::Arm(..) => self.arm(at),
                 Kind::Step(step) => self.step(at, step),
-                Kind::Exit | Kind::Wait | Kind::Pending | Kind::Failing => {}
+                // How often a capped state was entered is decided by what decides whether it is entered.
+                Kind::Exit | Kind::Entry | Kind::Wait | Kind::Pending | Kind::Failing => {}
             }
         }
     }
@@ -259,13 +259,6 @@ impl<'p> Artist<'_, 'p> {
         if self.beside[at as usize] {
             let state = self.flow.graph.nodes[at as usize].state as usize;
             self.cells.flow(cell, self.flow.result(Graph::entry(state) + 2), span);
-        }
-    }
-
-    /// How often a capped state was entered is what was decided before.
-    fn entry(&mut self, at: NodeId) {
-        for (before, _) in self.flow.graph.predecessors[at as usize].clone() {
-            self.cells.flow(self.flow.control(before), self.flow.result(at), self.span(before));
         }
     }
 

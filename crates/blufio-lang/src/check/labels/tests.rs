@@ -29,6 +29,11 @@ pub(in crate::check) fn codes(text: &str) -> Vec<&'static str> {
     found(text).into_iter().map(|(code, _)| code).collect()
 }
 
+/// Only the codes of this file's checks.
+fn flow_codes(text: &str) -> Vec<&'static str> {
+    codes(text).into_iter().filter(|code| code.starts_with("E06")).collect()
+}
+
 /// A program of the owner: declarations, states, and the ends that every one needs.
 pub(in crate::check) fn owned(states: &str) -> String {
     format!(
@@ -150,6 +155,8 @@ fn lists_maps_and_items_carry_labels() {
     };
     assert_eq!(codes(&states("add page to all  order = first all or \"7\"")), ["E0601"]);
     assert_eq!(codes(&states("add \"8\" to all  order = first all or \"7\"")), Vec::<&str>::new());
+    // What was there stays there.
+    assert_eq!(codes(&states("add page to all  add \"8\" to all  order = first all or \"7\"")), ["E0601"]);
     assert_eq!(codes(&states("by[\"k\"] = page  order = by[\"j\"] or \"7\"")), ["E0601"]);
     assert_eq!(codes(&states("by[page] = \"8\"  order = by[\"j\"] or \"7\"")), ["E0601"]);
     assert_eq!(codes(&states("add page to all  each x in all { order = x }")), ["E0601"]);
@@ -323,6 +330,11 @@ fn secrets_leave_neither_openly_nor_by_a_branch() {
         codes(&text("call vault.key() { done(k) {} failed(why) { reply \"No key today.\" } }")),
         Vec::<&str>::new()
     );
+    // What the failure says is another thing.
+    assert_eq!(codes(&text("call vault.key() { done(k) {} failed(why) { reply why.detail } }")), ["E0609"]);
+    let raised = text("")
+        .replace(" -> idle }\nanywhere", " -> idle  on failed why { reply why.detail -> idle } }\nanywhere");
+    assert_eq!(codes(&raised), ["E0609"], "{raised}");
     // Whoever asks this agent is not of this folder.
     let alone = "agent a v1 (q: text) gives text\ngoal \"g\"\ncan use vault.key\n\
                  start state look { key = call vault.key() else -> nothing_found  done key }\nstate nothing_found { done \"none\" }\n";
@@ -390,21 +402,111 @@ fn what_comes_by_itself_is_not_decided_by_who_wrote_before() {
 
 #[test]
 fn a_choice_that_lasts_is_never_forgotten() {
+    // Two regions that are never left: each comes to rest in itself.
     let text = |trigger: &str| {
-        public(
-            &format!(
-                "start state begin {{ on message m -> one  {trigger} -> two }}\n                 state one {{ on message m {{ reply m }}  every monday at 09:00 -> idle }}\nstate idle {{ reply \"Hm.\" -> one }}\n                 state two {{ on message drop  every monday at 09:00 -> pay }}\n                 state pay {{ call orders.refund(order: order, amount: 5 eur) -> two }}"
-            ),
-            "person",
+        format!(
+            "agent a v1\ngoal \"g\"\ncan use orders.refund\n\
+             start state begin {{ on message m -> one  {trigger} -> two }}\n\
+             state one {{ on message m {{ reply m }}  every monday at 09:00 -> pause }}\nstate pause {{ reply \"Hm.\" -> one }}\n\
+             state two {{ on message drop  every monday at 09:00 -> pay }}\n\
+             state pay {{ call orders.refund(order: \"7\", amount: 5 eur) else -> two  -> two  on message drop }}\n\
+             === file routes.agent\nroutes\n\ntelegram from anyone -> a per person\notherwise drop\n"
         )
-        .replace("on message hold  on failed", "on failed")
     };
-    assert_eq!(codes(&text("on \"/two\"")), ["E0602"]);
+    assert_eq!(codes(&text("on \"/two\"")), ["E0602"], "{:?}", found(&text("on \"/two\"")));
     assert_eq!(
         codes(&text("every monday at 08:00")),
         Vec::<&str>::new(),
         "{:?}",
         found(&text("every monday at 08:00"))
+    );
+}
+
+#[test]
+fn the_only_event_that_a_state_takes_decides_too() {
+    let text = public(
+        &format!(
+            "start state idle {{ every monday at 09:00 -> ready }}\nstate ready {{ on message m -> pay }}\n{PAY}"
+        ),
+        "person",
+    )
+    .replace("on message hold  on failed", "on failed");
+    assert_eq!(codes(&text), ["E0602"], "{:?}", found(&text));
+}
+
+#[test]
+fn what_a_handler_assigns_while_a_step_is_pending_is_seen() {
+    let text = |handler: &str| {
+        public(
+            &format!(
+                "start state idle {{ every monday at 09:00 -> work }}\n\
+                 state work {{ hits = call metrics.read(id: \"x\")  {} {handler} }}",
+                "call orders.refund(order: order, amount: 5 eur) -> idle"
+            ),
+            "person",
+        )
+        .replace("can use orders", "can use metrics.read, orders")
+    };
+    assert_eq!(flow_codes(&text("")), Vec::<&str>::new(), "{:?}", found(&text("")));
+    assert_eq!(flow_codes(&text("on message m { order = m.text }")), ["E0601"]);
+}
+
+#[test]
+fn a_step_that_failed_has_assigned_nothing() {
+    let text = owned(&format!(
+        "start state idle {{ on message m -> look }}\n\
+         state look {{ order = call web.fetch(query: \"x\")  order = \"7\" -> idle  on failed -> pay }}\n{PAY}"
+    ));
+    // The failure decides, the argument is as it was.
+    assert_eq!(codes(&text), ["E0602"]);
+}
+
+#[test]
+fn the_first_message_runs_the_start_state() {
+    let text = public(
+        "start state idle { call orders.refund(order: \"7\", amount: 5 eur)  on message m { reply m } on failed or uncertain { reply \"Hm.\" } }",
+        "person",
+    );
+    assert!(codes(&text).contains(&"E0602"), "{:?}", found(&text));
+}
+
+#[test]
+fn a_cap_is_decided_by_who_made_it_run_out() {
+    let text = owned(&format!(
+        "start state idle {{ on message m -> look }}\n\
+         state look {{ page = call web.fetch(query: \"x\")  when page contains \"x\" {{ yes -> again no -> last }} }}\n\
+         state again {{ reply \"Again.\" -> last }}\n\
+         state last max 1 per event else pay {{ reply \"Last.\" -> idle }}\n{PAY}"
+    ));
+    // Both ways come to `last`: that alone decides nothing.
+    assert_eq!(codes(&text), Vec::<&str>::new(), "{:?}", found(&text));
+    let text = text.replace("yes -> again no -> last", "yes -> again no -> idle");
+    assert_eq!(codes(&text), ["E0602"]);
+}
+
+#[test]
+fn a_joined_message_is_read_by_the_next_turn() {
+    let text = |action: &str| {
+        public(
+            &format!(
+                "start state idle {{ every monday at 09:00 -> think }}\n\
+                 state think max 3 per event else idle {{ forget history  turn using fast with history {{ says(t) {{ reply t -> idle }} \
+                 calls(c) {{ run c -> idle }} refuses(w) -> idle }} on message {action} }}"
+            ),
+            "person",
+        )
+        .replace(", web.fetch, files.read in \"notes/\"", "")
+        .replace("reply t", "send owner t")
+        .replace("on message hold  on failed", "on message drop  on failed")
+    };
+    assert_eq!(flow_codes(&text("drop")), Vec::<&str>::new(), "{:?}", found(&text("drop")));
+    assert_eq!(flow_codes(&text("join")), ["E0607"], "{:?}", found(&text("join")));
+    // A handler that takes it while the turn is pending puts it into the history of the next.
+    assert_eq!(
+        flow_codes(&text("m { send owner m }")),
+        Vec::<&str>::new(),
+        "{:?}",
+        found(&text("m { send owner m }"))
     );
 }
 
