@@ -85,14 +85,45 @@ test \"never orders.refund unless approved by owner\" {
     assert_eq!(codes(rule, &twice), ["E0702"]);
 }
 
+/// Runs the only test of a program, whatever the proofs say of it; what it finds wrong.
+fn simulated(text: &str) -> Vec<String> {
+    let mut sources = SourceMap::default();
+    sources.add("a.agent", text).unwrap();
+    let (checked, diagnostics) = check(&sources, &environment());
+    let shown = crate::diagnostic::render(&diagnostics, &sources, false);
+    assert!(diagnostics.iter().all(|d| ["E0702", "E0602"].contains(&d.code)), "{shown}");
+    let (folder, found) = crate::simulate::Folder::new(&checked, &[]);
+    assert!(found.is_empty());
+    let report = crate::simulate::test::run(&folder, None);
+    assert_eq!(report.tests.len(), 1);
+    report.tests[0].problems.iter().map(|d| format!("{}: {}", d.title, d.label.message)).collect()
+}
+
 #[test]
-fn the_pasted_test_is_a_test() {
-    let bad = format!("{REFUND}state confirm {{ call orders.refund(order: order, amount: amount) -> idle }}");
-    let text = program("never orders.refund unless approved by owner", &bad);
-    let (_, _, hint) = found(&text).remove(0);
-    let (_, test) = hint.split_once("\n\n").unwrap();
-    let with = format!("{text}{test}\n");
-    assert_eq!(found(&with).len(), 1, "the program with its test has the same finding and no other");
+fn the_pasted_test_fails_where_the_rule_breaks_and_passes_where_it_holds() {
+    let answers = |other: &str| {
+        format!("start state idle {{ on message m {{ seen = m -> triage }} }}
+state triage {{ pick Wish using fast from seen \"?\" {{ question {{ reply \"a\" -> idle }} refund(o, a) {{ reply \"b\" -> idle }} other {{ {other} -> idle }} }} }}")
+    };
+    let pay = "call orders.refund(order: order, amount: amount) -> idle";
+    let confirm = |late: &str| {
+        format!("{REFUND}state confirm {{ approve by owner \"?\" within 4h {{ yes {{ {pay} }} no -> idle late {{ {late} }} }} }}")
+    };
+    let sorry = "anywhere { on message hold  on failed or uncertain { reply \"sorry\" -> idle } }\n";
+    let cases = [
+        ("never orders.refund unless approved by owner", confirm(pay), confirm("-> idle")),
+        ("every message leads to reply", answers(""), answers("reply \"c\"")),
+        ("at most 1 reply per event", answers("reply \"c\" reply \"d\""), answers("reply \"c\"")),
+    ];
+    for (rule, bad, good) in cases {
+        let whole = |states: &str| program(rule, states).replace(TAIL, sorry);
+        let (code, _, hint) = found(&whole(&bad)).remove(0);
+        assert_eq!(code, "E0702");
+        let (_, test) = hint.split_once("\n\n").unwrap();
+        let problems = simulated(&format!("{}{test}\n", whole(&bad)));
+        assert!(problems.iter().any(|problem| problem.contains(rule)), "{test}\n{problems:?}");
+        assert_eq!(simulated(&format!("{}{test}\n", whole(&good))), Vec::<String>::new(), "{test}");
+    }
 }
 
 #[test]
