@@ -322,7 +322,7 @@ impl Session {
                 Some(Job::Call { grant, arguments, shape, retries, started: progress.started, resumed })
             }
             Effect::Recall { query, scope, top } => {
-                let scopes = self.memory_scope(shared, scope).into_iter().collect();
+                let scopes = self.memory_scope(scope).into_iter().collect();
                 Some(Job::Recall { query: query.to_string(), scopes, top })
             }
             Effect::Model(effect) => {
@@ -330,7 +330,7 @@ impl Session {
                     return Some(Job::Ready(over));
                 }
                 let stream = stream.filter(|_| effect.purpose == (ModelPurpose::Turn { stream: true }));
-                let memory = effect.memory.then(|| self.memory_read(shared));
+                let memory = effect.memory.then(|| self.memory_read());
                 let budget = self.reservations(shared.clock.now_ms());
                 Some(Job::Model { turns: self.prompt(id, &effect), effect, stream, memory, budget })
             }

@@ -17,6 +17,7 @@ mod crash_requests;
 mod defects;
 mod gated;
 mod history;
+mod memory;
 mod outbox;
 mod requests;
 mod time;

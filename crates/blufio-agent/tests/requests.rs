@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::world::{Answer, START_MS, World, calls, message, newest, say, says};
 
 /// A program whose one state does this with each message `m`.
-fn does(head: &str, body: &str) -> String {
+pub fn does(head: &str, body: &str) -> String {
     format!(
         r#"agent desk v1
 goal "Help."
@@ -377,42 +377,6 @@ async fn wakes_come_at_their_time_in_order_and_can_be_forgotten() {
 }
 
 #[tokio::test]
-async fn memory_belongs_to_people_and_enters_prompts_behind_the_newest_turn() {
-    let text = r#"agent desk v1
-goal "Help."
-models { fast = "fake/small" }
-budget { message = 2 calls }
-context { dynamic history last 40 messages max 8000 tokens }
-keep { asked: message? }
-start state idle {
-  on "/keep" m { remember "{m}" for person  reply "kept" }
-  on "/drop" m { forget person reply "dropped" }
-  on "/look" m { found = recall "{m}" from person top 3  reply "{length found}" }
-  on message m { asked = m -> work }
-}
-state work { turn using fast with history, memory { says(t) { reply t -> idle } refuses(w) -> idle } }
-anywhere { on message hold  on failed why -> idle  on over_budget -> idle }
-"#;
-    let world = World::new(text, |request, _| says(&newest(request)));
-    let handle = world.start().await;
-    say(&handle, 1, "7", "/keep likes green tea").await;
-    say(&handle, 2, "8", "/look green tea").await;
-    say(&handle, 3, "7", "/look green tea").await;
-    handle.quiet().await;
-    say(&handle, 4, "7", "which tea?").await;
-    handle.quiet().await;
-    assert_eq!(world.texts("8"), ["0"]);
-    let texts = world.texts("7");
-    assert_eq!(texts[..2], ["kept", "1"]);
-    assert!(texts[2].starts_with("which tea?|<data name=\"memory\">\n"), "{texts:?}");
-    assert!(texts[2].contains("likes green tea"));
-    say(&handle, 5, "7", "/drop").await;
-    say(&handle, 6, "7", "/look green tea").await;
-    handle.quiet().await;
-    assert_eq!(world.texts("7")[3..], ["dropped", "0"]);
-}
-
-#[tokio::test]
 async fn an_event_of_a_declared_type_is_taken_once() {
     let text = r#"agent orders v1
 goal "Watch."
@@ -486,21 +450,6 @@ async fn a_budget_of_calls_by_day_holds_for_all_sessions() {
     }
     assert_eq!([world.texts("7"), world.texts("8"), world.texts("9")].concat(), ["ok", "ok", "too much"]);
     assert_eq!(world.requests().len(), 2);
-}
-
-#[tokio::test]
-async fn forgotten_history_is_not_sent_again() {
-    let head = "context { dynamic history last 40 messages max 8000 tokens }";
-    let body = "  turn using fast with history { says(t) { reply t -> idle } refuses(w) -> idle }";
-    let text = does(head, body)
-        .replace("  on \"/stop\"", "  on \"/new\" { forget history reply \"new\" -> idle }\n  on \"/stop\"");
-    let world = World::new(&text, |request, _| says(&crate::world::lines(request).join("/")));
-    let handle = world.start().await;
-    for (number, words) in [(1, "one"), (2, "/new"), (3, "two")] {
-        say(&handle, number, "7", words).await;
-        handle.quiet().await;
-    }
-    assert_eq!(world.texts("7"), ["U:one", "new", "A:new/U:two"]);
 }
 
 #[tokio::test]
@@ -609,33 +558,4 @@ async fn a_rate_holds_for_what_a_model_wants_and_for_each_event() {
     }
     assert_eq!(world.texts("7"), ["error result: `orders.find` was used 1 times already"; 2]);
     assert_eq!(world.tools.calls.lock().unwrap().len(), 2, "once for each message");
-}
-
-#[tokio::test]
-async fn the_conditional_zone_names_scope_count_and_size() {
-    let text = r#"agent desk v1
-goal "Help."
-models { fast = "fake/small" }
-budget { message = 2 calls }
-context { conditional recall agent top 1 max 20 tokens  dynamic history last 40 messages max 8000 tokens }
-keep { asked: message? }
-start state idle {
-  on "/keep" m { remember "{m}" for agent  reply "kept" }
-  on "/mine" m { remember "{m}" for person  reply "kept" }
-  on message m { asked = m -> work }
-}
-state work { turn using fast with history, memory { says(t) { reply t -> idle } refuses(w) -> idle } }
-anywhere { on message hold  on failed why -> idle  on over_budget -> idle }
-"#;
-    let world = World::new(text, |request, _| says(&newest(request)));
-    let handle = world.start().await;
-    let long = format!("/keep tea tea {}", "and so on ".repeat(30));
-    for (number, words) in [(1, "/mine tea of mine"), (2, "/keep tea"), (3, &long), (4, "which tea?")] {
-        say(&handle, number, "7", words).await;
-        handle.quiet().await;
-    }
-    let answer = world.texts("7")[3].clone();
-    assert!(answer.contains("/keep tea") && !answer.contains("mine"), "{answer}");
-    assert_eq!(answer.matches("/keep").count(), 1, "{answer}");
-    assert!(answer.len() < 200, "{answer}");
 }

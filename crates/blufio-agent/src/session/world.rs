@@ -141,7 +141,7 @@ impl Driver {
     }
 
     pub(super) fn remember_text(&mut self, text: &str, scope: MemoryScope) {
-        let scope = self.session.as_ref().and_then(|session| session.memory_scope(&self.shared, scope));
+        let scope = self.session.as_ref().and_then(|session| session.memory_scope(scope));
         match scope {
             Some(scope) if !text.trim().is_empty() => {
                 self.draft.extra.memories.push(MemoryChange::Remember { scope, text: text.to_string() });
@@ -152,7 +152,7 @@ impl Driver {
     }
 
     pub(super) fn forget_memory(&mut self, scope: MemoryScope) {
-        let scope = self.session.as_ref().and_then(|session| session.memory_scope(&self.shared, scope));
+        let scope = self.session.as_ref().and_then(|session| session.memory_scope(scope));
         self.draft.extra.memories.extend(scope.map(|scope| MemoryChange::Forget { scope }));
     }
 
@@ -192,7 +192,7 @@ impl Session {
     }
 
     /// The name of a scope of memory; `None` when there is no such person or chat.
-    pub(super) fn memory_scope(&self, _shared: &Shared, scope: MemoryScope) -> Option<String> {
+    pub(super) fn memory_scope(&self, scope: MemoryScope) -> Option<String> {
         match scope {
             MemoryScope::Person => self.notes.sender.as_ref().map(|sender| format!("person/{}", sender.who)),
             MemoryScope::Chat => self.address.as_ref().map(|address| {
@@ -205,13 +205,13 @@ impl Session {
     }
 
     /// What `with memory` reads: the conditional zone of the program, or every scope without one.
-    pub(super) fn memory_read(&self, shared: &Shared) -> MemoryRead {
+    pub(super) fn memory_read(&self) -> MemoryRead {
         let every = [MemoryScope::Person, MemoryScope::Chat, MemoryScope::Agent, MemoryScope::All];
         let zone = self.program.program.context.recall;
         let scopes = zone.map_or(every.to_vec(), |zone| vec![zone.scope]);
         let tokens_max = zone.and_then(|zone| zone.tokens_max).and_then(|max| usize::try_from(max).ok());
         MemoryRead {
-            scopes: scopes.into_iter().filter_map(|scope| self.memory_scope(shared, scope)).collect(),
+            scopes: scopes.into_iter().filter_map(|scope| self.memory_scope(scope)).collect(),
             top: zone.map_or(MEMORIES_MAX, |zone| zone.top),
             tokens_max: tokens_max.unwrap_or(MEMORY_TOKENS_MAX),
         }
