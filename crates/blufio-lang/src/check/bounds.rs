@@ -100,11 +100,7 @@ pub(super) fn measure(by: &dyn Measure, steps: &[Step]) -> u64 {
 }
 
 /// Reports unbounded loops and exceeded budgets; returns the bound.
-pub(super) fn check(
-    program: &Program,
-    flow: &Flow<'_>,
-    diagnostics: &mut Diagnostics,
-) -> Facts {
+pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagnostics) -> Facts {
     let mut bounded = true;
     for path in unbounded_loops(program, flow) {
         bounded = false;
@@ -134,7 +130,9 @@ pub(super) fn check(
 }
 
 fn first_model_step(program: &Program) -> Option<Span> {
-    let asks = |steps: &[Step]| steps.iter().find(|s| calls_of(program, std::slice::from_ref(s)) > 0).map(|s| s.span);
+    let asks = |steps: &[Step]| {
+        steps.iter().find(|s| calls_of(program, std::slice::from_ref(s)) > 0).map(|s| s.span)
+    };
     let handler_steps = |h: &crate::typed::Handler| match &h.action {
         HandlerAction::Run { steps, .. } => asks(steps),
         _ => None,
@@ -259,21 +257,7 @@ pub(super) fn worst_case(
     counts: &dyn Fn(&Trigger) -> bool,
 ) -> (u64, Vec<usize>) {
     let count = program.states.len();
-    let parking = failure_targets(program);
-    let weight: Vec<u64> = (0..count)
-        .map(|at| {
-            let beside = flow
-                .from(at)
-                .filter(|e| matches!(e.cause, Cause::Timer | Cause::Failure))
-                .map(|e| measure(by, e.steps))
-                .max()
-                .unwrap_or(0);
-            let body = by.enter(at).saturating_add(measure(by, flow.states[at].body));
-            let once = body.saturating_add(beside);
-            // A target of the failure handlers may run once on its own and once more for its own failure.
-            if parking.contains(&at) { once.saturating_mul(2) } else { once }
-        })
-        .collect();
+    let weight = weights(program, flow, by);
     let successors: Vec<Vec<usize>> = (0..count)
         .map(|at| flow.from(at).filter(|e| e.cause != Cause::Event).map(|e| e.to).collect())
         .collect();
@@ -303,6 +287,43 @@ pub(super) fn worst_case(
         then[id] = best;
     }
     let from = |at: usize| cost[component_of[at]];
+    let worst = worst_beginning(program, flow, by, counts, &from);
+    let mut path = Vec::new();
+    let mut at = worst.1.map(|state| component_of[state]);
+    while let Some(id) = at {
+        path.extend(components[id].iter().rev().copied());
+        at = then[id];
+    }
+    (worst.0, path)
+}
+
+/// What each state adds on one visit: its body, and the dearest deadline or failure handler beside it.
+fn weights(program: &Program, flow: &Flow<'_>, by: &dyn Measure) -> Vec<u64> {
+    let parking = failure_targets(program);
+    (0..program.states.len())
+        .map(|at| {
+            let beside = flow
+                .from(at)
+                .filter(|e| matches!(e.cause, Cause::Timer | Cause::Failure))
+                .map(|e| measure(by, e.steps))
+                .max()
+                .unwrap_or(0);
+            let body = by.enter(at).saturating_add(measure(by, flow.states[at].body));
+            let once = body.saturating_add(beside);
+            // A target of the failure handlers may run once on its own and once more for its own failure.
+            if parking.contains(&at) { once.saturating_mul(2) } else { once }
+        })
+        .collect()
+}
+
+/// The event that costs most together with all that follows, and the state where that begins.
+fn worst_beginning(
+    program: &Program,
+    flow: &Flow<'_>,
+    by: &dyn Measure,
+    counts: &dyn Fn(&Trigger) -> bool,
+    from: &dyn Fn(usize) -> u64,
+) -> (u64, Option<usize>) {
     let start = program.start.0 as usize;
     let mut worst = (from(start), Some(start));
     for edge in flow.edges.iter().filter(|e| e.cause == Cause::Event) {
@@ -330,13 +351,7 @@ pub(super) fn worst_case(
             worst = (total, Some(at));
         }
     }
-    let mut path = Vec::new();
-    let mut at = worst.1.map(|state| component_of[state]);
-    while let Some(id) = at {
-        path.extend(components[id].iter().rev().copied());
-        at = then[id];
-    }
-    (worst.0, path)
+    worst
 }
 
 /// `entered`: states that a walk may enter from outside of their component, or by a new event.

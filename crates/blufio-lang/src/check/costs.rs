@@ -99,10 +99,7 @@ impl Pricing<'_> {
         };
         let money = |is_worst| Money { pricing: self, is_worst };
         let time = |is_worst| time::Time { pricing: self, is_worst, with_people: true };
-        Costs {
-            money: bound([&money(false), &money(true)]),
-            time: bound([&time(false), &time(true)]),
-        }
+        Costs { money: bound([&money(false), &money(true)]), time: bound([&time(false), &time(true)]) }
     }
 
     /// The longest run of a schedule without waits for people, milliseconds.
@@ -241,7 +238,8 @@ impl Money<'_> {
             Request::Fill { model, .. } => self.model(model, false),
             Request::AskAgent { grant, .. } => {
                 let ask = self.pricing.program.asks.get(*grant as usize);
-                let costs = ask.and_then(|ask| self.pricing.known.get(&ask.agent)).and_then(|costs| costs.money);
+                let costs =
+                    ask.and_then(|ask| self.pricing.known.get(&ask.agent)).and_then(|costs| costs.money);
                 costs.map_or(UNBOUNDED, |bound| if self.is_worst { bound.worst } else { bound.expected })
             }
             _ => 0,
@@ -252,9 +250,9 @@ impl Money<'_> {
 impl Measure for Money<'_> {
     fn own(&self, step: &Step) -> u64 {
         match &step.kind {
-            StepKind::PickArms { model, .. } | StepKind::PickValue { model, .. } | StepKind::Write { model, .. } => {
-                self.model(model, false)
-            }
+            StepKind::PickArms { model, .. }
+            | StepKind::PickValue { model, .. }
+            | StepKind::Write { model, .. } => self.model(model, false),
             StepKind::Turn { model, .. } => self.model(model, true),
             StepKind::Request(request) => self.request(request),
             StepKind::Together(branches) => {

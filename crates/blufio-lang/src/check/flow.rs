@@ -4,9 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::closed;
-use crate::typed::{
-    Handler, HandlerAction, Program, Request, RequestStep, StateId, Step, StepKind, Trigger,
-};
+use crate::typed::{Handler, HandlerAction, Program, Request, RequestStep, StateId, Step, StepKind, Trigger};
 
 /// Why a session goes from one state to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,10 +123,7 @@ pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
 
 /// Whether a trigger is raised by the program's own steps rather than by the world.
 pub(super) fn is_failure(trigger: &Trigger) -> bool {
-    match trigger {
-        Trigger::Failed | Trigger::Uncertain | Trigger::OverBudget => true,
-        _ => false,
-    }
+    matches!(trigger, Trigger::Failed | Trigger::Uncertain | Trigger::OverBudget)
 }
 
 /// States that `anywhere`'s failure handlers lead to.

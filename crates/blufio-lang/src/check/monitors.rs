@@ -26,7 +26,8 @@ use super::report;
 use crate::diagnostic::Diagnostics;
 use crate::source::SourceMap;
 use crate::typed::{
-    HandlerAction, OutcomeKind, Program, Request, RequestStep, Rule, RuleKind, Step, StepKind, Subject, Trigger, Who,
+    HandlerAction, OutcomeKind, Program, Request, RequestStep, Rule, RuleKind, Step, StepKind, Subject,
+    Trigger, Who,
 };
 use steps::{Choice, Node, Steps, What};
 
@@ -93,7 +94,9 @@ fn why(program: &Program, kind: &RuleKind, last: Option<&Node<'_>>) -> String {
         last.is_some_and(|node| first(kind).is_some_and(|subject| accepts(program, subject, node.state)));
     match (kind, last.map(|node| node.what)) {
         (RuleKind::LeadsTo(..), Some(What::Done)) => "the session ends here without it",
-        (RuleKind::LeadsTo(..), Some(What::Rest { .. })) if taken_here => "the session waits for the next one here",
+        (RuleKind::LeadsTo(..), Some(What::Rest { .. })) if taken_here => {
+            "the session waits for the next one here"
+        }
         (RuleKind::LeadsTo(..), _) => "nothing ends this wait",
         (RuleKind::AtMost { .. }, _) => "there is no bound",
         (_, Some(What::Did(Step { kind: StepKind::Run { .. }, .. }))) => "`run` may call every granted tool",
@@ -126,13 +129,19 @@ fn named(kind: &RuleKind) -> Vec<&Subject> {
 /// A subject as rules and tests write it.
 fn words(program: &Program, subject: &Subject) -> String {
     match subject {
-        Subject::Tool(grant) => program.tools.get(*grant as usize).map_or_else(String::new, |tool| tool.tool.clone()),
+        Subject::Tool(grant) => {
+            program.tools.get(*grant as usize).map_or_else(String::new, |tool| tool.tool.clone())
+        }
         Subject::Reply => "reply".into(),
         Subject::Message => "message".into(),
         Subject::Send => "send".into(),
         Subject::Wake => "wake".into(),
-        Subject::State(id) => program.states.get(id.0 as usize).map_or_else(String::new, |state| state.name.clone()),
-        Subject::Declared(id) => program.types.get(id.0 as usize).map_or_else(String::new, |ty| ty.name.clone()),
+        Subject::State(id) => {
+            program.states.get(id.0 as usize).map_or_else(String::new, |state| state.name.clone())
+        }
+        Subject::Declared(id) => {
+            program.types.get(id.0 as usize).map_or_else(String::new, |ty| ty.name.clone())
+        }
     }
 }
 
@@ -145,7 +154,9 @@ fn is(subject: &Subject, node: &Node<'_>) -> bool {
         (Subject::Reply, What::Did(step)) => matches!(step.kind, StepKind::Reply(_)),
         (Subject::Send, What::Did(step)) => matches!(step.kind, StepKind::Send(..)),
         (Subject::State(id), What::Enter) => node.state == id.0 as usize,
-        (Subject::Message, What::Took(handler)) => matches!(handler.trigger, Trigger::Message | Trigger::Word(_)),
+        (Subject::Message, What::Took(handler)) => {
+            matches!(handler.trigger, Trigger::Message | Trigger::Word(_))
+        }
         (Subject::Wake, What::Took(handler)) => handler.trigger == Trigger::Wake,
         (Subject::Declared(id), What::Took(handler)) => handler.trigger == Trigger::Declared(*id),
         _ => false,
@@ -175,7 +186,9 @@ fn is_run(node: &Node<'_>) -> bool {
 
 /// Whether a node is a yes of somebody.
 fn approves(node: &Node<'_>, wanted: &Who) -> bool {
-    let What::Arm(Step { kind: StepKind::Request(request), .. }, Choice::Outcome(OutcomeKind::Yes)) = node.what else {
+    let What::Arm(Step { kind: StepKind::Request(request), .. }, Choice::Outcome(OutcomeKind::Yes)) =
+        node.what
+    else {
         return false;
     };
     matches!(&request.request, Request::Approve { by, .. } if endorses(by, wanted))
@@ -311,7 +324,9 @@ impl Search<'_, '_> {
             return Some(format!("`{}` can never happen", words(self.program, subject)));
         }
         match &self.rule.kind {
-            RuleKind::NeverUnless(of, before @ Subject::State(id)) if *id == self.program.start && of != before => {
+            RuleKind::NeverUnless(of, before @ Subject::State(id))
+                if *id == self.program.start && of != before =>
+            {
                 Some(format!("every session begins in `{}`", words(self.program, before)))
             }
             RuleKind::LeadsTo(subject, to) if to.contains(subject) => {

@@ -10,7 +10,12 @@ use crate::diagnostic::Diagnostics;
 use crate::typed::{ExprKind, Program, Request, RequestStep, ScheduleWhen, StepKind, Timer, Trigger, Type};
 
 /// Reports what time makes impossible.
-pub(super) fn check(program: &Program, flow: &Flow<'_>, pricing: &Pricing<'_>, diagnostics: &mut Diagnostics) {
+pub(super) fn check(
+    program: &Program,
+    flow: &Flow<'_>,
+    pricing: &Pricing<'_>,
+    diagnostics: &mut Diagnostics,
+) {
     zero_time(program, flow, diagnostics);
     periods(program, flow, pricing, diagnostics);
     waits(program, pricing, diagnostics);
@@ -40,7 +45,8 @@ fn zero_time(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagnostics) 
         })
         .collect();
     for component in components(&successors) {
-        let is_cycle = component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
+        let is_cycle =
+            component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
         let has_effect = component.iter().any(|at| flow.states[*at].has_effect);
         let Some(first) = component.iter().copied().filter(|at| at_once(*at)).min() else { continue };
         if is_cycle && !has_effect {
@@ -73,7 +79,12 @@ fn waits(program: &Program, pricing: &Pricing<'_>, diagnostics: &mut Diagnostics
         let allowed = limit(within);
         // A retry more or less decides nothing here: late is what `late` is for.
         if time.expected > allowed {
-            diagnostics.push(report::within_too_short::report(&ask.agent, allowed, time.expected, within.span));
+            diagnostics.push(report::within_too_short::report(
+                &ask.agent,
+                allowed,
+                time.expected,
+                within.span,
+            ));
         }
     };
     for step in every_step(program) {

@@ -188,9 +188,9 @@ fn is_unbounded(program: &Program, site: u16) -> bool {
     match program.sites.get(usize::from(site)).map(|site| &site.purpose) {
         Some(Purpose::Run { approved_by: Some(_), deadline, .. }) => !deadline,
         Some(Purpose::Request { asked, .. }) => match asked {
-            Asked::Agent { deadline, .. } | Asked::Person { deadline, .. } | Asked::Approval { deadline, .. } => {
-                !deadline
-            }
+            Asked::Agent { deadline, .. }
+            | Asked::Person { deadline, .. }
+            | Asked::Approval { deadline, .. } => !deadline,
             Asked::Call { .. } | Asked::Recall { .. } => false,
         },
         _ => false,

@@ -71,7 +71,8 @@ pub(super) fn names(program: &Program, model: u32) -> Vec<&str> {
     let Some(found) = program.models.get(model as usize) else { return Vec::new() };
     let mut out: Vec<&str> = found.chain.iter().map(String::as_str).collect();
     if let Some(routing) = &found.routing {
-        let others = routing.levels.iter().map(|(_, model)| model).chain(routing.step_down.iter().map(|(_, m)| m));
+        let others =
+            routing.levels.iter().map(|(_, model)| model).chain(routing.step_down.iter().map(|(_, m)| m));
         for other in others.filter_map(|other| program.models.get(*other as usize)) {
             out.extend(other.chain.iter().map(String::as_str).filter(|_| other.routing.is_none()));
         }
@@ -84,12 +85,16 @@ fn model_steps(program: &Program) -> Vec<(&ModelUse, bool, Span)> {
     let mut out = Vec::new();
     for step in super::every_step(program) {
         match &step.kind {
-            StepKind::PickArms { model, .. } | StepKind::PickValue { model, .. } | StepKind::Write { model, .. } => {
+            StepKind::PickArms { model, .. }
+            | StepKind::PickValue { model, .. }
+            | StepKind::Write { model, .. } => {
                 out.push((model, false, step.span));
             }
             StepKind::Turn { model, .. } => out.push((model, true, step.span)),
             StepKind::Request(request) => out.extend(fill(request, step)),
-            StepKind::Together(branches) => out.extend(branches.iter().filter_map(|branch| fill(branch, step))),
+            StepKind::Together(branches) => {
+                out.extend(branches.iter().filter_map(|branch| fill(branch, step)))
+            }
             _ => {}
         }
     }

@@ -42,7 +42,8 @@ const fn bound(expected: u64, worst: u64) -> Option<Bound> {
 #[test]
 fn a_call_costs_its_prompt_at_the_caps_and_the_longest_answer() {
     // 10 bytes of goal, 1 of the value's name, 2,000 of the message, 4 of the instruction.
-    let states = "start state idle { on message m { pick Wish using fast from m \"1234\" { question or other {} } } }";
+    let states =
+        "start state idle { on message m { pick Wish using fast from m \"1234\" { question or other {} } } }";
     let one = (10u64 + 1 + 2_000 + 4).div_ceil(10) + ANSWER;
     assert_eq!(facts(states).money_per_event_micro_usd, bound(one, one));
     // History adds its cap, a retry another attempt.
@@ -64,7 +65,9 @@ fn loops_lists_and_waits_multiply() {
     // The tool, then four rounds of fifty.
     assert_eq!(found.time_per_event_ms, bound(1_000 + 4 * 5_000, 30_000 + 4 * 120_000));
     let wait = |within: &str, late: &str| {
-        format!("start state idle {{ on message m {{ approve by owner \"?\" {within} {{ yes {{ reply \"y\" }} no {{}} {late} }} }} }}")
+        format!(
+            "start state idle {{ on message m {{ approve by owner \"?\" {within} {{ yes {{ reply \"y\" }} no {{}} {late} }} }} }}"
+        )
     };
     assert_eq!(facts(&wait("within 1h", "late {}")).time_per_event_ms, bound(0, 3_600_000));
     assert_eq!(facts(&wait("", "")).time_per_event_ms, None);
@@ -72,7 +75,10 @@ fn loops_lists_and_waits_multiply() {
 
 #[test]
 fn an_agent_that_is_asked_is_part_of_the_bound() {
-    let asks = agent("", "can ask b max 2 calls\nstart state idle { on message m { ask b(q: m) within 1h { done(x) { reply x } failed or late {} } } }");
+    let asks = agent(
+        "",
+        "can ask b max 2 calls\nstart state idle { on message m { ask b(q: m) within 1h { done(x) { reply x } failed or late {} } } }",
+    );
     let b = "agent b v1 (q: message) gives text\ngoal \"\"\nmodels { fast = \"anthropic/claude-haiku-5-5\" }\nbudget { message = 2 calls }\nstart state s { write w using fast \"12\" retry 1  done w }\nstate n { done \"\" }\nanywhere { on failed -> n }\n";
     let (agents, found) = checked(&format!("{asks}=== file\n{b}"));
     assert!(found.is_empty(), "{found:?}");
@@ -88,7 +94,10 @@ fn budgets_are_compared_where_nobody_takes_the_rest() {
     let codes = |budget: &str| checked(&agent(budget, states)).1;
     assert_eq!(codes(", 0.004002 usd"), vec![]);
     let found = codes(", 0.004001 usd");
-    assert_eq!(found, [("E0505", "one message may cost 0.004002 usd, and nothing takes `over_budget`".to_string())]);
+    assert_eq!(
+        found,
+        [("E0505", "one message may cost 0.004002 usd, and nothing takes `over_budget`".to_string())]
+    );
     // 24 beats, and a failing beat may begin anew in its target.
     assert_eq!(codes("  day = 0.096048 usd"), vec![]);
     assert_eq!(codes("  day = 0.096047 usd")[0].0, "E0505");
@@ -101,9 +110,17 @@ fn budgets_are_compared_where_nobody_takes_the_rest() {
 #[test]
 fn every_model_that_may_be_asked_needs_a_price() {
     let models = "models { fast = \"anthropic/claude-haiku-5-5\"  other = \"anthropic/unpriced\"  auto = by complexity (simple: fast, complex: other) }";
-    let states = "start state idle { on message m { pick Wish using auto \"1234\" { question {} other {} } } }";
+    let states =
+        "start state idle { on message m { pick Wish using auto \"1234\" { question {} other {} } } }";
     let text = agent(", 1 usd", states).replace("models { fast = \"anthropic/claude-haiku-5-5\" }", models);
     let found = checked(&text).1;
-    assert_eq!(found, [("E0507", "this budget cannot be kept: `anthropic/unpriced` has no price".to_string())]);
-    assert_eq!(checked(&text.replace("using auto", "using fast")).1, vec![], "nothing is spent on the other one");
+    assert_eq!(
+        found,
+        [("E0507", "this budget cannot be kept: `anthropic/unpriced` has no price".to_string())]
+    );
+    assert_eq!(
+        checked(&text.replace("using auto", "using fast")).1,
+        vec![],
+        "nothing is spent on the other one"
+    );
 }

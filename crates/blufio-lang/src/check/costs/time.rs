@@ -5,9 +5,7 @@
 use super::{Pricing, UNBOUNDED, visits_max};
 use crate::check::bounds::Measure;
 use crate::check::flow::blocks;
-use crate::typed::{
-    EachStep, Expr, ExprKind, HandlerAction, Program, Request, RequestStep, Step, StepKind,
-};
+use crate::typed::{EachStep, Expr, ExprKind, HandlerAction, Program, Request, RequestStep, Step, StepKind};
 
 /// One attempt of a model, milliseconds: usual, and the most that is reckoned with.
 const MODEL_MS: [u64; 2] = [5_000, 120_000];
@@ -37,11 +35,15 @@ impl Time<'_> {
             Request::Call { retries, .. } => self.attempts(TOOL_MS, *retries),
             Request::Fill { model, .. } => self.attempts(MODEL_MS, model.retries),
             Request::Recall { .. } => self.attempts(TOOL_MS, 0),
-            Request::AskPerson { within, .. } | Request::Approve { within, .. } => self.people(within.as_ref()),
+            Request::AskPerson { within, .. } | Request::Approve { within, .. } => {
+                self.people(within.as_ref())
+            }
             Request::AskAgent { grant, within, .. } => {
                 let ask = self.pricing.program.asks.get(*grant as usize);
-                let costs = ask.and_then(|ask| self.pricing.known.get(&ask.agent)).and_then(|costs| costs.time);
-                let own = costs.map_or(UNBOUNDED, |time| if self.is_worst { time.worst } else { time.expected });
+                let costs =
+                    ask.and_then(|ask| self.pricing.known.get(&ask.agent)).and_then(|costs| costs.time);
+                let own =
+                    costs.map_or(UNBOUNDED, |time| if self.is_worst { time.worst } else { time.expected });
                 own.min(within.as_ref().map_or(UNBOUNDED, limit))
             }
         }
@@ -68,7 +70,9 @@ impl Measure for Time<'_> {
                 self.attempts(TOOL_MS, 0).saturating_add(asks)
             }
             StepKind::Request(request) => self.request(request),
-            StepKind::Together(branches) => branches.iter().map(|branch| self.request(branch)).max().unwrap_or(0),
+            StepKind::Together(branches) => {
+                branches.iter().map(|branch| self.request(branch)).max().unwrap_or(0)
+            }
             _ => 0,
         }
     }

@@ -58,7 +58,8 @@ const UNBOUNDED: u64 = 1 << 40;
 /// The most times that the subject happens; `None` when nothing bounds it.
 pub(super) fn bound(program: &Program, flow: &Flow<'_>, subject: &Subject, per_event: bool) -> Option<u64> {
     let by = Occurrences { program, subject };
-    let most = if per_event { per_event_most(program, flow, &by) } else { per_session_most(program, flow, &by)? };
+    let most =
+        if per_event { per_event_most(program, flow, &by) } else { per_session_most(program, flow, &by)? };
     (most < UNBOUNDED).then_some(most)
 }
 
@@ -105,7 +106,8 @@ fn by_failure(program: &Program, flow: &Flow<'_>, at: usize) -> Vec<usize> {
 /// Over a whole session events come for ever, so only caps per session bound a loop. What lies on a loop without such
 /// a cap has no bound; the rest happens once between two capped visits.
 fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) -> Option<u64> {
-    let cap = |at: usize| program.states[at].cap.filter(|cap| !cap.per_event).map(|cap| u64::from(cap.visits_max));
+    let cap =
+        |at: usize| program.states[at].cap.filter(|cap| !cap.per_event).map(|cap| u64::from(cap.visits_max));
     let weight = |at: usize| {
         let state = &flow.states[at];
         let beside = |edge: &&Edge<'_>| matches!(edge.cause, Cause::Event | Cause::Failure);
@@ -145,7 +147,8 @@ fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) ->
     };
     let (mut visits, mut capped, mut free) = (0u64, 0u64, 0u64);
     for component in components(&successors) {
-        let is_cycle = component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
+        let is_cycle =
+            component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
         for at in component.into_iter().filter(|at| reached.contains(at)) {
             let weight = weight(at).saturating_add(timers(at));
             match cap(at) {

@@ -52,7 +52,9 @@ pub(super) fn test(program: &Program, rule: &Rule, path: &[&Node<'_>]) -> String
         writer.node(node);
     }
     let expected = match &rule.kind {
-        RuleKind::LeadsTo(_, to) => to.first().map(|subject| format!("expect {}", expectation(program, subject))),
+        RuleKind::LeadsTo(_, to) => {
+            to.first().map(|subject| format!("expect {}", expectation(program, subject)))
+        }
         // The session is parked where the count is exceeded, and a parked session fails its test.
         RuleKind::AtMost { count: 1.., .. } => None,
         kind => super::first(kind).map(|subject| format!("expect no {}", expectation(program, subject))),
@@ -95,7 +97,8 @@ impl<'p> Writer<'p> {
                 Trigger::Word(word) => self.plain(format!("say \"{word}\"")),
                 Trigger::Wake => self.plain("wait 24h // until the wake comes due"),
                 Trigger::Every(at) => {
-                    let period = match self.program.schedules.get(*at as usize).map(|schedule| schedule.when) {
+                    let period = match self.program.schedules.get(*at as usize).map(|schedule| schedule.when)
+                    {
                         Some(ScheduleWhen::Period { period_ms, .. }) => duration(period_ms),
                         _ => "24h".into(),
                     };
@@ -147,19 +150,27 @@ impl<'p> Writer<'p> {
                     self.plain(format!("model picks {value}"));
                 }
             },
-            (StepKind::Write { .. }, _) | (StepKind::Turn { .. }, Choice::Arm(0)) => self.plain("model says \"text\""),
+            (StepKind::Write { .. }, _) | (StepKind::Turn { .. }, Choice::Arm(0)) => {
+                self.plain("model says \"text\"")
+            }
             (StepKind::Turn { .. }, Choice::Arm(1)) => self.model_calls(),
             (StepKind::Turn { .. }, _) => self.plain("// here the model declines"),
             (StepKind::Request(request), Choice::Outcome(outcome)) => self.outcome(request, outcome),
             (StepKind::Request(request), Choice::Otherwise) => self.outcome(request, OutcomeKind::Failed),
             (StepKind::Match { subject, arms, .. }, Choice::Arm(at)) => {
-                if let (Some(case), Type::Named(id)) = (arms.get(at).and_then(|arm| arm.cases.first()), &subject.ty) {
+                if let (Some(case), Type::Named(id)) =
+                    (arms.get(at).and_then(|arm| arm.cases.first()), &subject.ty)
+                {
                     let (name, fields) = self.case(*id, *case, 0);
                     self.demand(subject, &written(&name, &fields));
                 }
             }
             (StepKind::If { condition, .. }, Choice::Arm(at)) => {
-                let line = if at == 0 { "// here the condition holds" } else { "// here the condition does not hold" };
+                let line = if at == 0 {
+                    "// here the condition holds"
+                } else {
+                    "// here the condition does not hold"
+                };
                 if !matches!(condition.kind, ExprKind::YesNo(_)) {
                     self.plain(line);
                 }
@@ -172,7 +183,8 @@ impl<'p> Writer<'p> {
     fn model_calls(&mut self) {
         let Some(tool) = self.program.tools.first() else { return };
         let required = tool.parameters.iter().filter(|parameter| !matches!(parameter.ty, Type::Optional(_)));
-        let fields = required.map(|parameter| (parameter.name.clone(), self.made_up(&parameter.ty, 0))).collect();
+        let fields =
+            required.map(|parameter| (parameter.name.clone(), self.made_up(&parameter.ty, 0))).collect();
         self.value(format!("model calls {}(", tool.tool), fields, ")", None);
     }
 
@@ -193,7 +205,9 @@ impl<'p> Writer<'p> {
             (Request::Call { grant, .. }, outcome) => self.tool(*grant, request, outcome),
             (Request::Approve { by, .. }, OutcomeKind::Yes) => self.plain(format!("{} yes", who(by))),
             (Request::Approve { by, .. }, OutcomeKind::No) => self.plain(format!("{} no", who(by))),
-            (Request::AskPerson { whom, .. }, OutcomeKind::Says) => self.plain(format!("{} says \"text\"", who(whom))),
+            (Request::AskPerson { whom, .. }, OutcomeKind::Says) => {
+                self.plain(format!("{} says \"text\"", who(whom)))
+            }
             (Request::Approve { within: limit, .. }, OutcomeKind::Late)
             | (Request::AskPerson { within: limit, .. }, OutcomeKind::Late)
             | (Request::AskAgent { within: limit, .. }, OutcomeKind::Late) => {
@@ -201,7 +215,9 @@ impl<'p> Writer<'p> {
                 self.plain(format!("wait {limit}"));
             }
             (Request::Fill { record, model, .. }, outcome) => self.filled(*record, model, outcome),
-            (Request::AskAgent { .. }, _) => self.plain(format!("// here the agent answers: {}", outcome.word())),
+            (Request::AskAgent { .. }, _) => {
+                self.plain(format!("// here the agent answers: {}", outcome.word()))
+            }
             _ => {}
         }
     }
@@ -224,7 +240,9 @@ impl<'p> Writer<'p> {
                 let arm = request.arms.iter().find(|arm| arm.outcomes.contains(&OutcomeKind::Done));
                 let bound = arm.map_or(request.into, |arm| arm.binder);
                 let fields = match &tool.gives {
-                    Type::Named(id) if matches!(self.shape(*id), Some(TypeShape::Record(_))) => self.fields_of(*id),
+                    Type::Named(id) if matches!(self.shape(*id), Some(TypeShape::Record(_))) => {
+                        self.fields_of(*id)
+                    }
                     ty => vec![("value".to_string(), self.made_up(ty, 0))],
                 };
                 self.value(format!("tool {} gives (", tool.tool), fields, ")", bound);
@@ -278,7 +296,9 @@ impl<'p> Writer<'p> {
                 let field = |f: &crate::typed::FieldDef| (f.name.clone(), self.made_up(&f.ty, depth + 1));
                 (case.name.clone(), case.fields.iter().map(field).collect())
             }),
-            Some(TypeShape::Alias(Type::Named(target))) if depth < DEPTH_MAX => self.case(*target, case, depth + 1),
+            Some(TypeShape::Alias(Type::Named(target))) if depth < DEPTH_MAX => {
+                self.case(*target, case, depth + 1)
+            }
             _ => Default::default(),
         }
     }
@@ -304,7 +324,9 @@ impl<'p> Writer<'p> {
                     let (name, fields) = self.case(*id, 0, depth);
                     written(&name, &fields)
                 }
-                Some(TypeShape::Record(_)) => format!("{}({})", self.type_name(*id), joined(&self.fields_of(*id))),
+                Some(TypeShape::Record(_)) => {
+                    format!("{}({})", self.type_name(*id), joined(&self.fields_of(*id)))
+                }
                 Some(TypeShape::Alias(target)) => self.made_up(target, depth + 1),
                 None => "none".into(),
             },

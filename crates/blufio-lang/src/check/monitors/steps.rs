@@ -91,7 +91,8 @@ pub struct Steps<'p> {
 
 /// Builds the graph of a program.
 pub fn steps(program: &Program) -> Steps<'_> {
-    let mut builder = Builder { program, nodes: Vec::new(), arrows: Vec::new(), raised: BTreeMap::new(), times: 1 };
+    let mut builder =
+        Builder { program, nodes: Vec::new(), arrows: Vec::new(), raised: BTreeMap::new(), times: 1 };
     let start = builder.node(What::Start, program.start.0 as usize, Span::default());
     for (at, state) in program.states.iter().enumerate() {
         let arrow = builder.node(What::Arrow, at, state.span);
@@ -326,7 +327,8 @@ impl<'p> Builder<'p> {
     ) -> Flow {
         let mut out = Flow::default();
         let numbered = blocks.iter().enumerate().map(|(at, block)| (Choice::Arm(at), *block));
-        let all: Vec<(Choice, &'p [Step])> = numbered.chain(otherwise.map(|block| (Choice::Otherwise, block))).collect();
+        let all: Vec<(Choice, &'p [Step])> =
+            numbered.chain(otherwise.map(|block| (Choice::Otherwise, block))).collect();
         for (choice, block) in all {
             let way = self.way(step, choice, flow, scope);
             out.merge(self.block(block, way, scope));
@@ -425,18 +427,27 @@ impl<'p> Builder<'p> {
 
     fn raise_open(&mut self, wait: usize, open: &[OutcomeKind], scope: Scope) {
         for outcome in open {
-            let trigger = if *outcome == OutcomeKind::Uncertain { Trigger::Uncertain } else { Trigger::Failed };
+            let trigger =
+                if *outcome == OutcomeKind::Uncertain { Trigger::Uncertain } else { Trigger::Failed };
             self.raise(wait, &trigger, scope);
         }
     }
 
     /// All requests are asked for at once.
-    fn together(&mut self, step: &'p Step, branches: &'p [RequestStep], mut flow: Flow, scope: Scope) -> Flow {
+    fn together(
+        &mut self,
+        step: &'p Step,
+        branches: &'p [RequestStep],
+        mut flow: Flow,
+        scope: Scope,
+    ) -> Flow {
         let mut open = Vec::new();
         for branch in branches {
             self.then(&mut flow, What::Asked(branch), scope.state, branch.span);
             let goes_on = [OutcomeKind::Done, OutcomeKind::Says];
-            open.extend(outcomes(self.program, branch).into_iter().filter(|outcome| !goes_on.contains(outcome)));
+            open.extend(
+                outcomes(self.program, branch).into_iter().filter(|outcome| !goes_on.contains(outcome)),
+            );
         }
         let wait = self.wait(&mut flow, branches.iter().all(is_bounded), scope, step.span);
         self.raise_open(wait, &open, scope);
@@ -470,7 +481,8 @@ impl<'p> Builder<'p> {
 
     /// A step whose values may not be computable leaves from the beginning of its segment.
     fn may_trap(&mut self, step: &'p Step, flow: &Flow, scope: Scope) {
-        let changes = matches!(step.kind, StepKind::Append(..) | StepKind::PutEntry { .. } | StepKind::Wake { .. });
+        let changes =
+            matches!(step.kind, StepKind::Append(..) | StepKind::PutEntry { .. } | StepKind::Wake { .. });
         if changes || step_expressions(step).into_iter().any(can_overflow) {
             for segment in &flow.segments {
                 self.raise(*segment, &Trigger::Failed, scope);
@@ -485,7 +497,9 @@ impl<'p> Builder<'p> {
         }
         let program = self.program;
         let at = scope.state;
-        let runs = |handler: &&'p Handler| handler.trigger == *trigger && matches!(handler.action, HandlerAction::Run { .. });
+        let runs = |handler: &&'p Handler| {
+            handler.trigger == *trigger && matches!(handler.action, HandlerAction::Run { .. })
+        };
         let own = program.states[at].handlers.iter().find(runs).filter(|_| scope.origin == Origin::Plain);
         let handler = match own {
             Some(handler) => Some((handler, Origin::StateFailure)),
@@ -549,9 +563,9 @@ pub fn waits(steps: &[Step]) -> bool {
 pub fn is_bounded(request: &RequestStep) -> bool {
     match &request.request {
         Request::Call { .. } | Request::Fill { .. } | Request::Recall { .. } => true,
-        Request::AskAgent { within, .. } | Request::AskPerson { within, .. } | Request::Approve { within, .. } => {
-            within.is_some()
-        }
+        Request::AskAgent { within, .. }
+        | Request::AskPerson { within, .. }
+        | Request::Approve { within, .. } => within.is_some(),
     }
 }
 

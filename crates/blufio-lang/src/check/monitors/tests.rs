@@ -64,7 +64,10 @@ fn a_refund_without_the_owner_is_found_with_its_path() {
         "{REFUND}state confirm {{ approve by owner \"?\" within 4h {{ yes {{ call orders.refund(order: order, amount: amount) -> idle }} no or late -> idle }} }}"
     );
     assert_eq!(codes(rule, &good), Vec::<&str>::new());
-    let bad = good.replace("no or late -> idle", "no -> idle  late { call orders.refund(order: order, amount: amount) -> idle }");
+    let bad = good.replace(
+        "no or late -> idle",
+        "no -> idle  late { call orders.refund(order: order, amount: amount) -> idle }",
+    );
     let (why, hint) = path(rule, &bad);
     assert_eq!(why, "it happens here without that");
     assert_eq!(
@@ -81,7 +84,10 @@ test \"never orders.refund unless approved by owner\" {
     );
     // Somebody else's yes is none of the owner's, and one yes is good for one call.
     assert_eq!(codes(rule, &good.replace("approve by owner", "approve by sender")), ["E0702"]);
-    let twice = good.replace("amount: amount) -> idle", "amount: amount) call orders.refund(order: order, amount: amount) -> idle");
+    let twice = good.replace(
+        "amount: amount) -> idle",
+        "amount: amount) call orders.refund(order: order, amount: amount) -> idle",
+    );
     assert_eq!(codes(rule, &twice), ["E0702"]);
 }
 
@@ -107,7 +113,9 @@ state triage {{ pick Wish using fast from seen \"?\" {{ question {{ reply \"a\" 
     };
     let pay = "call orders.refund(order: order, amount: amount) -> idle";
     let confirm = |late: &str| {
-        format!("{REFUND}state confirm {{ approve by owner \"?\" within 4h {{ yes {{ {pay} }} no -> idle late {{ {late} }} }} }}")
+        format!(
+            "{REFUND}state confirm {{ approve by owner \"?\" within 4h {{ yes {{ {pay} }} no -> idle late {{ {late} }} }} }}"
+        )
     };
     let sorry = "anywhere { on message hold  on failed or uncertain { reply \"sorry\" -> idle } }\n";
     let cases = [
@@ -139,8 +147,12 @@ state think max 3 per event else idle { turn using fast with history { says(t) {
 #[test]
 fn something_must_have_come_before() {
     let rule = "never reply unless triage";
-    assert_eq!(codes(rule, "start state idle { on message m -> triage }\nstate triage { reply \"x\" -> idle }"), Vec::<&str>::new());
-    let early = "start state idle { on message m { reply \"x\" -> triage } }\nstate triage { reply \"x\" -> idle }";
+    assert_eq!(
+        codes(rule, "start state idle { on message m -> triage }\nstate triage { reply \"x\" -> idle }"),
+        Vec::<&str>::new()
+    );
+    let early =
+        "start state idle { on message m { reply \"x\" -> triage } }\nstate triage { reply \"x\" -> idle }";
     assert_eq!(path(rule, early).1.lines().next(), Some("shortest path: idle:10"));
     assert_eq!(codes("never reply unless idle", early), ["E0703"]);
 }
@@ -150,7 +162,9 @@ fn every_message_leads_to_an_answer() {
     let rule = "every message leads to reply or human";
     let human = "state human { ask owner \"?\" within 1h { says(t) { reply t -> idle } late -> idle } }";
     let states = |arms: &str| {
-        format!("start state idle {{ on message m {{ seen = m -> triage }} }}\nstate triage {{ pick Wish using fast from seen \"?\" {{ {arms} }} }}\n{human}")
+        format!(
+            "start state idle {{ on message m {{ seen = m -> triage }} }}\nstate triage {{ pick Wish using fast from seen \"?\" {{ {arms} }} }}\n{human}"
+        )
     };
     let answered = "question { reply \"a\" -> idle } refund(o, a) -> human other { reply \"c\" -> idle }";
     // A failing model leads back to `idle` without a word.
@@ -167,7 +181,10 @@ fn every_message_leads_to_an_answer() {
 #[test]
 fn a_wait_without_end_answers_nobody() {
     let states = |within: &str| {
-        format!("start state idle {{ on message m -> judge }}\nstate judge {{ approve by owner \"?\" {within} {{ yes {{ reply \"y\" -> idle }} no {{ reply \"n\" -> idle }} {} }} }}", if within.is_empty() { "" } else { "late { reply \"l\" -> idle }" })
+        format!(
+            "start state idle {{ on message m -> judge }}\nstate judge {{ approve by owner \"?\" {within} {{ yes {{ reply \"y\" -> idle }} no {{ reply \"n\" -> idle }} {} }} }}",
+            if within.is_empty() { "" } else { "late { reply \"l\" -> idle }" }
+        )
     };
     assert_eq!(codes("every message leads to reply", &states("within 1h")), Vec::<&str>::new());
     assert_eq!(path("every message leads to reply", &states("")).0, "nothing ends this wait");
@@ -183,7 +200,10 @@ fn what_a_failure_takes_back_was_not_said() {
     let states = "start state idle { on message m { reply \"x\"  n = n + 1 -> idle } }";
     let text = program("every message leads to reply", states);
     assert_eq!(found(&text).len(), 1, "the sum may overflow, and takes the reply back");
-    let first = program("every message leads to reply", "start state idle { on message m { reply \"x\"  n = 1 -> idle } }");
+    let first = program(
+        "every message leads to reply",
+        "start state idle { on message m { reply \"x\"  n = 1 -> idle } }",
+    );
     assert_eq!(found(&first.replace("on failed or uncertain", "on uncertain")).len(), 0);
 }
 

@@ -26,7 +26,8 @@ keep { seen: message?, n: int = 0 }
 
 /// The typed program with its rules, whatever the proofs say; the codes that they gave.
 fn typed(rules: &str, states: &str) -> (typed::Program, Vec<&'static str>) {
-    let text = format!("{HEAD}rules {{ {rules} }}\n{states}\nanywhere {{ on failed or uncertain -> idle }}\n");
+    let text =
+        format!("{HEAD}rules {{ {rules} }}\n{states}\nanywhere {{ on failed or uncertain -> idle }}\n");
     let mut sources = SourceMap::default();
     sources.add("a.agent", &text).unwrap();
     let (mut checked, diagnostics) = check(&sources, &environment());
@@ -135,7 +136,10 @@ state work { pick Wish using fast from seen \"?\" { question { reply \"x\" -> id
     s.pick(1, vec![]);
     assert!(s.broke(rule));
     // A wait that nothing ends owes for ever.
-    let mut s = refused(rule, "start state idle { on message m { approve by owner \"?\" { yes { reply \"y\" } no { reply \"n\" } } } }");
+    let mut s = refused(
+        rule,
+        "start state idle { on message m { approve by owner \"?\" { yes { reply \"y\" } no { reply \"n\" } } } }",
+    );
     s.say("one");
     assert!(s.broke(rule));
     // A deadline may still bring the answer; when it is spent, nothing will.
@@ -150,7 +154,8 @@ state work { pick Wish using fast from seen \"?\" { question { reply \"x\" -> id
 
 #[test]
 fn counts_begin_again_where_the_rule_says_so() {
-    let states = "start state idle { on message m { reply \"1\"  when n > 0 { yes { reply \"2\" } }  n = 1 } }";
+    let states =
+        "start state idle { on message m { reply \"1\"  when n > 0 { yes { reply \"2\" } }  n = 1 } }";
     let mut s = refused("at most 1 reply per event", states);
     s.say("one");
     s.put_away();
