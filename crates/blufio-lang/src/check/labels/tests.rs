@@ -459,6 +459,8 @@ fn a_step_that_failed_has_assigned_nothing() {
     ));
     // The failure decides, the argument is as it was.
     assert_eq!(codes(&text), ["E0602"]);
+    let two = "when length seen > 1 { yes { order = call web.fetch(query: \"x\") } no { order = call web.fetch(query: \"y\") } }";
+    assert_eq!(codes(&text.replace("order = call web.fetch(query: \"x\")", two)), ["E0602"]);
 }
 
 #[test]
@@ -526,5 +528,43 @@ fn words_of_somebody_else_are_not_the_senders_own() {
     assert_eq!(
         codes(&text("ask ben \"Which?\" within 1h { says(t) { order = t } late -> idle }")),
         ["E0606"]
+    );
+}
+
+#[test]
+fn a_message_that_is_taken_while_a_step_is_pending_enters_the_history() {
+    let text = |handler: &str| {
+        public(
+            &format!(
+                "start state idle {{ every monday at 09:00 -> think }}\n\
+                 state think {{ hits = call metrics.read(id: \"x\")  turn using fast with history {{ says(t) {{ send owner t -> idle }} \
+                 calls(c) {{ run c -> idle }} refuses(w) -> idle }} {handler} }}"
+            ),
+            "person",
+        )
+        .replace("can use orders.refund, web.fetch, files.read in \"notes/\"", "can use orders.refund, metrics.read")
+    };
+    assert_eq!(flow_codes(&text("")), Vec::<&str>::new(), "{:?}", found(&text("")));
+    assert_eq!(flow_codes(&text("on message m { send owner \"Busy.\" }")), ["E0607"]);
+}
+
+#[test]
+fn a_sender_approves_what_a_turn_wants_after_their_own_words() {
+    let text = |per: &str| {
+        public(
+            "start state idle { on message m -> think }\n\
+             state think { turn using fast with history { says(t) { reply t -> idle } \
+             calls(c) { run c approved by sender within 1h -> idle } refuses(w) -> idle } }",
+            per,
+        )
+    };
+    // With a tool that reads the web, its words are in the history too.
+    assert_eq!(codes(&text("person")), ["E0606"], "{:?}", found(&text("person")));
+    let own = |per| text(per).replace(", web.fetch, files.read in \"notes/\"", "");
+    assert_eq!(codes(&own("person")), Vec::<&str>::new(), "{:?}", found(&own("person")));
+    let mixed = found(&own("chat"));
+    assert!(
+        mixed.len() == 1 && mixed[0].0 == "E0606" && mixed[0].1.starts_with("unknown whose"),
+        "{mixed:?}"
     );
 }
