@@ -38,7 +38,7 @@ pub(super) trait Measure {
 }
 
 /// Model calls.
-struct Calls<'p>(&'p Program);
+pub(super) struct Calls<'p>(pub &'p Program);
 
 impl Calls<'_> {
     fn of_request(&self, step: &RequestStep) -> u64 {

@@ -18,7 +18,7 @@ pub(super) use time::{every_step, limit};
 
 use std::collections::BTreeMap;
 
-use super::bounds::{Measure, worst_case};
+use super::bounds::{Calls, Measure, worst_case};
 use super::flow::{Flow, flow};
 use super::{CheckedAgent, Environment, ModelPrice, report, timers};
 use crate::diagnostic::Diagnostics;
@@ -65,6 +65,7 @@ pub(super) fn check(agents: &mut [CheckedAgent], environment: &Environment, diag
             let message = pricing.costs(&flow, &|trigger| !matches!(trigger, Trigger::Every(_)));
             let heartbeat = pricing.costs(&flow, &|trigger| matches!(trigger, Trigger::Every(_)));
             pricing.check(message, heartbeat, diagnostics);
+            heartbeat_calls(program, &flow, diagnostics);
             prompt::check(program, environment, diagnostics);
             timers::check(program, &flow, &pricing, diagnostics);
             let beats = (!program.schedules.is_empty()).then_some(heartbeat);
@@ -74,6 +75,18 @@ pub(super) fn check(agents: &mut [CheckedAgent], environment: &Environment, diag
             agent.facts.time_per_heartbeat_ms = beats.and_then(|costs| costs.time);
             known.insert(agent.program.name.clone(), message);
         }
+    }
+}
+
+/// Model calls of one heartbeat against their budget; those of messages are compared with the loops.
+fn heartbeat_calls(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagnostics) {
+    let Some((allowed, span)) = program.budget.heartbeat.calls else { return };
+    let is_beat = |trigger: &Trigger| matches!(trigger, Trigger::Every(_));
+    let (calls, path) = worst_case(program, flow, &Calls(program), &is_beat);
+    if calls > u64::from(allowed) && !program.schedules.is_empty() {
+        let names: Vec<&str> = path.iter().map(|at| program.states[*at].name.as_str()).collect();
+        let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+        diagnostics.push(report::over_budget::report(calls, allowed, &names.join(" → "), span));
     }
 }
 

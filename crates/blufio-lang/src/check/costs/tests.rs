@@ -124,3 +124,13 @@ fn every_model_that_may_be_asked_needs_a_price() {
         "nothing is spent on the other one"
     );
 }
+
+#[test]
+fn a_heartbeat_has_calls_of_its_own() {
+    let states = "start state idle { on message m { reply \"x\" }  every 1h -> beat }
+state beat { pick Wish using fast \"1\" { question -> deeper other -> idle } }
+state deeper { pick Wish using fast \"1\" { question or other -> idle } }";
+    assert_eq!(checked(&agent("  heartbeat = 2 calls", states)).1, vec![]);
+    let found = checked(&agent("  heartbeat = 1 calls", states)).1;
+    assert_eq!(found, [("E0401", "one event may cause 2 model calls, the budget allows 1".to_string())]);
+}
