@@ -207,3 +207,15 @@ fn a_way_that_something_overtook_is_told_from_one_that_nothing_did() {
     );
     assert_eq!(codes(&read(&format!("order = seen {steps}"))), ["E0604"]);
 }
+
+#[test]
+fn items_side_by_side_overtake_one_another() {
+    let text = |at_once: &str| {
+        read(&format!(
+            "order = seen  each x in [\"a\", \"b\"]{at_once} {{ approve by owner \"Refund on {{order}}?\" within 1h \
+             {{ yes {{ {PAY} }} no or late {{}} }} order = call web.fetch(query: x) }}"
+        ))
+    };
+    assert_eq!(codes(&text("")), NONE, "{:?}", found(&text("")));
+    assert_eq!(codes(&text(", 2 at once")), ["E0604"]);
+}
