@@ -50,6 +50,8 @@ pub(crate) enum Job {
         memory: Option<MemoryRead>,
         /// What must be left for the call.
         budget: Vec<Reservation>,
+        /// Whether an earlier life began it.
+        resumed: bool,
     },
     /// Tool calls.
     Run {
@@ -212,11 +214,14 @@ impl Running {
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             let performed = match job {
-                Job::Model { effect, mut turns, stream, memory, budget } => {
+                Job::Model { effect, mut turns, stream, memory, budget, resumed } => {
                     match over_budget(&shared, &origin, &budget).await {
                         Some(over) => Some(Performed::new(id, over)),
                         None => {
                             call::add_memory(&shared, &effect, &mut turns, memory).await;
+                            if resumed {
+                                model::record_interrupted(&shared, &origin, &effect).await;
+                            }
                             model::perform(&shared, &origin, effect, turns, stream, cancelled).await
                         }
                     }

@@ -332,7 +332,7 @@ impl Session {
                 let stream = stream.filter(|_| effect.purpose == (ModelPurpose::Turn { stream: true }));
                 let memory = effect.memory.then(|| self.memory_read());
                 let budget = self.reservations(shared.clock.now_ms());
-                Some(Job::Model { turns: self.prompt(id, &effect), effect, stream, memory, budget })
+                Some(Job::Model { turns: self.prompt(id, &effect), effect, stream, memory, budget, resumed })
             }
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What all tasks of a runtime share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use blufio_core::channel::{Channel, ChannelHealth};
@@ -9,7 +9,7 @@ use blufio_core::clock::Clock;
 use blufio_core::message::Address;
 use blufio_core::model::ModelProvider;
 use blufio_core::store::{NewOutbox, Store, StoreError};
-use blufio_core::tool::{ToolHost, ToolManifest};
+use blufio_core::tool::ToolHost;
 use tokio::sync::{Notify, watch};
 
 use crate::breaker::Breaker;
@@ -30,7 +30,6 @@ pub(crate) struct Shared {
     pub channels: HashMap<&'static str, Arc<dyn Channel>>,
     pub providers: HashMap<&'static str, Arc<dyn ModelProvider>>,
     pub tools: Arc<dyn ToolHost>,
-    pub manifests: HashMap<&'static str, ToolManifest>,
     pub programs: Programs,
     pub routes: RwLock<Arc<Routes>>,
     /// The owner's id on Telegram.
@@ -52,13 +51,14 @@ pub(crate) struct Shared {
     pub timer_armed: Notify,
     pub health: Mutex<BTreeMap<String, ChannelHealth>>,
     notices: Mutex<Vec<String>>,
+    /// Providers that refuse the key or the account.
+    refusing: Mutex<HashSet<String>>,
     stop: watch::Sender<bool>,
     fatal: watch::Sender<Option<StoreError>>,
 }
 
 impl Shared {
     pub fn new(options: crate::Options) -> Self {
-        let manifests = options.tools.manifests().into_iter().map(|m| (m.name, m)).collect();
         let supervisor = Supervisor::new(&options.limits);
         Self {
             store: options.store,
@@ -66,7 +66,6 @@ impl Shared {
             channels: options.channels.into_iter().map(|c| (c.name(), c)).collect(),
             providers: options.providers.into_iter().map(|p| (p.name(), p)).collect(),
             tools: options.tools,
-            manifests,
             programs: Programs::default(),
             routes: RwLock::new(Arc::new(options.routes)),
             owner_telegram: RwLock::new(options.owner_telegram),
@@ -83,6 +82,7 @@ impl Shared {
             timer_armed: Notify::new(),
             health: Mutex::default(),
             notices: Mutex::default(),
+            refusing: Mutex::default(),
             stop: watch::Sender::new(false),
             fatal: watch::Sender::new(None),
         }
@@ -143,6 +143,20 @@ impl Shared {
             notices.remove(0);
         }
         notices.push(text.to_string());
+    }
+
+    /// A provider refuses everybody; whether that is news.
+    pub fn provider_refuses(&self, provider: &str) -> bool {
+        lock(&self.refusing).insert(provider.to_string())
+    }
+
+    /// A provider answers (again).
+    pub fn provider_answers(&self, provider: &str) {
+        if lock(&self.refusing).remove(provider) {
+            tracing::info!(provider, "answers again");
+            // What was said of its refusal holds no more.
+            lock(&self.notices).retain(|notice| !notice.starts_with(&format!("{provider} refuses")));
+        }
     }
 
     /// Whether a notice is already kept.

@@ -104,6 +104,12 @@ async fn a_joined_message_is_read_by_the_next_step_and_never_lost() {
         ["U:one", "U:one/A:U:one/U:two"]
     );
     assert_eq!(again.texts("7"), ["U:one", "U:one/A:U:one/U:two"]);
+    // What the killed call cost nobody knows; that it was made is on record.
+    let ledger = again.store.ledger(None, 10).await.unwrap();
+    let interrupted: Vec<_> = ledger.iter().filter(|row| row.outcome == "interrupted").collect();
+    assert_eq!(interrupted.len(), 1);
+    assert!(!interrupted[0].usage_known && interrupted[0].model_asked == "fake/small");
+    assert_eq!(ledger.iter().filter(|row| row.outcome == "ok").count(), 2);
 }
 
 const HOLDS: &str = r#"agent desk v1

@@ -12,8 +12,8 @@ use crate::model::Turn;
 mod world;
 
 pub use world::{
-    AskedRows, Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer, Progress,
-    Question, QuestionChange, QuestionKind, QuestionRow, StepExtra, TimerKind, marked,
+    AskedRows, Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer,
+    Progress, Question, QuestionChange, QuestionKind, QuestionRow, StepExtra, TimerKind, marked,
 };
 
 /// Why the store refused.

@@ -24,11 +24,11 @@ pub enum EffectClass {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolManifest {
     /// Dotted name.
-    pub name: &'static str,
+    pub name: String,
     /// For the model, one or two sentences.
-    pub description: &'static str,
+    pub description: String,
     /// JSON Schema of the arguments, serialised.
-    pub input_schema: &'static str,
+    pub input_schema: String,
     /// What repeating means.
     pub effect: EffectClass,
     /// Whether a person should look first when untrusted text was read.
@@ -73,8 +73,8 @@ pub enum ToolError {
 
 /// Runs tools.
 pub trait ToolHost: Send + Sync {
-    /// Every tool that exists.
-    fn manifests(&self) -> Vec<ToolManifest>;
+    /// What a tool is, by its dotted name; `None` when there is none. May change when programs are loaded again.
+    fn manifest(&self, tool: &str) -> Option<ToolManifest>;
     /// Runs one call. The output is at most 64 KiB; longer ones are cut with a mark.
     fn call<'a>(&'a self, request: &'a ToolRequest) -> BoxFuture<'a, Result<String, ToolError>>;
 }

@@ -175,10 +175,12 @@ fn rules() {
 }
 ";
     let without = compiled(SUPPORT);
-    let with = compiled(&SUPPORT.replace("type Wish", &format!("{RULES}type Wish")).replace(
-        "on failed or uncertain -> idle",
-        "on failed or uncertain { reply \"Sorry.\" -> idle }",
-    ).replace("on \"/stop\" -> idle", "on \"/stop\" { reply \"Stopped.\" -> idle }"));
+    let with = compiled(
+        &SUPPORT
+            .replace("type Wish", &format!("{RULES}type Wish"))
+            .replace("on failed or uncertain -> idle", "on failed or uncertain { reply \"Sorry.\" -> idle }")
+            .replace("on \"/stop\" -> idle", "on \"/stop\" { reply \"Stopped.\" -> idle }"),
+    );
     assert_eq!((without.monitors.len(), with.monitors.len()), (0, 5));
     let talk = |program: &Program| {
         let mut machine = Machine::new(program);
@@ -188,7 +190,11 @@ fn rules() {
             for _ in 0..SUSPENSIONS {
                 machine.step(program, event.clone(), 1_000);
                 let (effect, _) = machine.pending(program).remove(0);
-                let done = black_box(machine.step(program, Event::Resolved { effect, outcome: outcome.clone() }, 2_000));
+                let done = black_box(machine.step(
+                    program,
+                    Event::Resolved { effect, outcome: outcome.clone() },
+                    2_000,
+                ));
                 assert_eq!(done.stop, Stop::Idle);
             }
         };

@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::{CheckedAgent, model_calls, step_blocks, step_targets};
-use crate::typed::{
-    HandlerAction, Limits, OutcomeKind, Program, Request, RequestStep, Step, StepKind, Who,
-};
+use crate::typed::{HandlerAction, Limits, OutcomeKind, Program, Request, RequestStep, Step, StepKind, Who};
 
 /// Something that an agent may do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +54,9 @@ impl std::fmt::Display for Power {
         };
         match self {
             Self::Call { tool, approved_by } => write!(f, "calls {tool}{}", approval(approved_by)),
-            Self::Offer { tool, approved_by } => write!(f, "lets a model call {tool}{}", approval(approved_by)),
+            Self::Offer { tool, approved_by } => {
+                write!(f, "lets a model call {tool}{}", approval(approved_by))
+            }
             Self::Ask { agent, with } if with.is_empty() => write!(f, "asks {agent}"),
             Self::Ask { agent, with } => write!(f, "asks {agent} with {}", with.join(", ")),
             Self::Question { whom } => write!(f, "asks {whom}"),
@@ -127,7 +127,10 @@ pub fn authority(agent: &CheckedAgent) -> Authority {
     let budget = &program.budget;
     for (name, limits) in [
         (["budget message, calls", "budget message, millionths", "budget message, ms"], budget.message),
-        (["budget heartbeat, calls", "budget heartbeat, millionths", "budget heartbeat, ms"], budget.heartbeat),
+        (
+            ["budget heartbeat, calls", "budget heartbeat, millionths", "budget heartbeat, ms"],
+            budget.heartbeat,
+        ),
         (["budget day, calls", "budget day, millionths", "budget day, ms"], budget.day),
         (["budget month, calls", "budget month, millionths", "budget month, ms"], budget.month),
     ] {
@@ -182,7 +185,11 @@ pub fn table(agent: &CheckedAgent) -> Vec<StateRow> {
                 format!("{} per {}", cap.visits_max, if cap.per_event { "event" } else { "session" })
             }),
             model_calls: model_calls(program, &state.body),
-            powers: powers.iter().filter(|(_, at)| at.contains(&state.name)).map(|(p, _)| p.to_string()).collect(),
+            powers: powers
+                .iter()
+                .filter(|(_, at)| at.contains(&state.name))
+                .map(|(p, _)| p.to_string())
+                .collect(),
             leads_to: targets.iter().map(name).collect(),
         }
     };
@@ -199,7 +206,8 @@ pub fn diff(old: &Authority, new: &Authority) -> Vec<Change> {
     let lost = old.powers.keys().filter(|power| !new.powers.contains_key(*power)).cloned().map(Change::Lost);
     let names: BTreeSet<&'static str> = old.bounds.keys().chain(new.bounds.keys()).copied().collect();
     let moved = names.into_iter().filter_map(|name| {
-        let (before, after) = (old.bounds.get(name).copied().flatten(), new.bounds.get(name).copied().flatten());
+        let (before, after) =
+            (old.bounds.get(name).copied().flatten(), new.bounds.get(name).copied().flatten());
         (before != after).then_some(Change::Moved(name, before, after))
     });
     gained.chain(lost).chain(moved).collect()
@@ -278,7 +286,9 @@ impl Walk<'_> {
         }
         for arm in &step.arms {
             let yes = match &step.request {
-                Request::Approve { by, .. } if arm.outcomes.as_slice() == [OutcomeKind::Yes] => Some(words(by)),
+                Request::Approve { by, .. } if arm.outcomes.as_slice() == [OutcomeKind::Yes] => {
+                    Some(words(by))
+                }
                 _ => None,
             };
             self.steps(&arm.steps, yes.as_deref().or(approval));

@@ -115,27 +115,31 @@ pub enum Construct {
     Declared,
     /// `edited`, `reaction`, `joined`, `left`.
     Channel,
-    /// `on over_budget` and budgets in money and time, of heartbeats, days and months.
+    /// `on over_budget` and budgets in calls of heartbeats, days and months.
     Budget,
+    /// Budgets in money and time.
+    Money,
     /// Rates of tools.
     Rate,
     /// `rules` as monitors.
     Rules,
     /// `migrate`.
     Migrate,
-    /// `by complexity` and fallback chains.
+    /// `by complexity`.
     Routing,
     /// `skills`, the conditional zone, `cache`, `then summarize`.
     Context,
     /// `language` and `zone` of an agent.
     Locale,
-    /// Groups, webhooks and keys in `routes`.
+    /// Groups in `routes`.
     Routes,
+    /// Webhooks, session keys from them, and people that a tool names.
+    Webhooks,
 }
 
 impl Construct {
     /// Every construct.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Call,
         Self::AskAgent,
         Self::AskPerson,
@@ -153,6 +157,7 @@ impl Construct {
         Self::Declared,
         Self::Channel,
         Self::Budget,
+        Self::Money,
         Self::Rate,
         Self::Rules,
         Self::Migrate,
@@ -160,6 +165,7 @@ impl Construct {
         Self::Context,
         Self::Locale,
         Self::Routes,
+        Self::Webhooks,
     ];
 
     /// The construct in the words of programs.
@@ -181,14 +187,16 @@ impl Construct {
             Self::TimeOfDay => "`after` and `between` times of day",
             Self::Declared => "events of declared types",
             Self::Channel => "`on edited`, `reaction`, `joined`, `left`",
-            Self::Budget => "`on over_budget`, budgets in money and time and of days",
+            Self::Budget => "`on over_budget`, budgets of heartbeats, days and months",
+            Self::Money => "budgets in money and time",
             Self::Rate => "rates of tools",
             Self::Rules => "`rules`",
             Self::Migrate => "`migrate`",
-            Self::Routing => "`by complexity`, fallback models",
+            Self::Routing => "`by complexity`",
             Self::Context => "`skills`, `conditional`, `cache`, `then summarize`",
             Self::Locale => "`language` and `zone` of an agent",
-            Self::Routes => "groups, webhooks and keys in `routes`",
+            Self::Routes => "groups in `routes`",
+            Self::Webhooks => "webhooks, their session keys, people that a tool names",
         }
     }
 }

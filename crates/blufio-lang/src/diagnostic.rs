@@ -98,7 +98,9 @@ impl Diagnostics {
         }) {
             return;
         }
-        if self.found.len() >= DIAGNOSTICS_MAX {
+        // The first error is kept whatever came before it: a program with one is never clean.
+        let is_first_error = || diagnostic.severity == Severity::Error && !self.has_errors();
+        if self.found.len() >= DIAGNOSTICS_MAX && !is_first_error() {
             self.suppressed += 1;
         } else {
             self.found.push(diagnostic);
@@ -241,4 +243,22 @@ pub fn to_json<'a>(diagnostics: &'a Diagnostics, sources: &'a SourceMap) -> Vec<
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_kept_behind_any_number_of_warnings() {
+        let mut diagnostics = Diagnostics::default();
+        for at in 0..2 * DIAGNOSTICS_MAX as u32 {
+            diagnostics.push(Diagnostic::warning("E0301", Span::new(at, at + 1), "warned", ""));
+        }
+        assert_eq!((diagnostics.counts(), diagnostics.has_errors()), ((0, DIAGNOSTICS_MAX), false));
+        diagnostics.push(Diagnostic::error("E0601", Span::new(0, 1), "refused", ""));
+        diagnostics.push(Diagnostic::error("E0602", Span::new(0, 1), "refused too", ""));
+        assert_eq!((diagnostics.counts(), diagnostics.has_errors()), ((1, DIAGNOSTICS_MAX), true));
+        assert_eq!(diagnostics.suppressed(), DIAGNOSTICS_MAX + 1);
+    }
 }

@@ -348,7 +348,11 @@ impl Machine {
         match event {
             Event::Resolved { effect, .. } => {
                 let is_pending = self.pending.iter().any(|pending| pending.number == effect.number);
-                if effect.visit == self.visit && is_pending { Ok(Taken::Outcome) } else { Err(Disposition::Stale) }
+                if effect.visit == self.visit && is_pending {
+                    Ok(Taken::Outcome)
+                } else {
+                    Err(Disposition::Stale)
+                }
             }
             Event::Timer { visit, timer } => self.meet_timer(state, *visit, *timer),
             Event::Message(message) => {
@@ -366,7 +370,9 @@ impl Machine {
                 handler.map_or(Err(Disposition::Drop), |(handler, _)| met(handler, is_busy))
             }
             // Ruling 9: wakes wait while a step is pending, and for a state that takes them.
-            Event::Wake { wake } if !wakes.iter().any(|known| known.number == *wake) => Err(Disposition::Stale),
+            Event::Wake { wake } if !wakes.iter().any(|known| known.number == *wake) => {
+                Err(Disposition::Stale)
+            }
             Event::Wake { .. } => {
                 let handler = self.handler(program, |known| *known == Trigger::Wake).filter(|_| !is_busy);
                 handler.map_or(Err(Disposition::Hold), |(handler, _)| met(handler, is_busy))

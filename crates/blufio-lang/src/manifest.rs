@@ -120,7 +120,8 @@ pub fn parse(path: &str, family: &str, text: &str) -> Result<Vec<Manifest>, Mani
         text.parse().map_err(|e: toml::de::Error| error("the file", e.message().to_string()))?;
     let mut types = String::new();
     if let Some(declared) = table.get("types") {
-        let declared = declared.as_table().ok_or_else(|| error("types", "must be a table of texts".into()))?;
+        let declared =
+            declared.as_table().ok_or_else(|| error("types", "must be a table of texts".into()))?;
         for (name, body) in declared {
             let body = body.as_str().ok_or_else(|| error(name, "a type is written as a text".into()))?;
             types.push_str(&format!("type {name} = {body}\n"));
@@ -130,7 +131,13 @@ pub fn parse(path: &str, family: &str, text: &str) -> Result<Vec<Manifest>, Mani
     for (name, value) in table.iter().filter(|(name, _)| *name != "types") {
         let tool = format!("{family}.{name}");
         let written: Written = value.clone().try_into().map_err(|e: toml::de::Error| {
-            error(&tool, format!("{} (keys: about, parameters, gives, effect, danger, label, selects, scope, answers)", e.message()))
+            error(
+                &tool,
+                format!(
+                    "{} (keys: about, parameters, gives, effect, danger, label, selects, scope, answers)",
+                    e.message()
+                ),
+            )
         })?;
         out.push(manifest(&tool, &types, written).map_err(|problem| error(&tool, problem))?);
     }
@@ -139,7 +146,10 @@ pub fn parse(path: &str, family: &str, text: &str) -> Result<Vec<Manifest>, Mani
 
 fn manifest(tool: &str, types: &str, written: Written) -> Result<Manifest, String> {
     let one_of = |what: &str, word: &str, known: &[&str]| {
-        known.iter().position(|k| *k == word).ok_or_else(|| format!("`{what}` is one of {}", known.join(", ")))
+        known
+            .iter()
+            .position(|k| *k == word)
+            .ok_or_else(|| format!("`{what}` is one of {}", known.join(", ")))
     };
     let effects = [EffectClass::Pure, EffectClass::Read, EffectClass::Idempotent, EffectClass::Once];
     let effect = effects[one_of("effect", &written.effect, &["pure", "read", "idempotent", "once"])?];
@@ -192,7 +202,10 @@ fn alone(info: &ToolInfo) -> Result<(Program, ShapeId), String> {
         ToolScope::Commands => " only [\"x\"]",
         _ => "",
     };
-    let text = format!("agent alone v1\ngoal \"x\"\ncan use {}{scope}\nstart state only {{ on message -> only }}\n", info.name);
+    let text = format!(
+        "agent alone v1\ngoal \"x\"\ncan use {}{scope}\nstart state only {{ on message -> only }}\n",
+        info.name
+    );
     let mut sources = SourceMap::default();
     sources.add(&info.name, &text).ok_or("too large")?;
     let environment = Environment {
@@ -231,7 +244,9 @@ fn recorded(program: &Program, gives: ShapeId, answer: WrittenAnswer) -> Result<
         (Some(value), None, false) => {
             let value = json(value)?;
             program.value_of_shape(gives, &value).map_err(|violations| {
-                violations.first().map_or_else(String::new, |v| format!("the result does not fit `gives`: {v}"))
+                violations
+                    .first()
+                    .map_or_else(String::new, |v| format!("the result does not fit `gives`: {v}"))
             })?;
             Recorded::Gives(value)
         }
@@ -251,7 +266,8 @@ fn recorded(program: &Program, gives: ShapeId, answer: WrittenAnswer) -> Result<
 impl Manifest {
     /// The recorded answer for arguments, if there is one.
     pub fn answer(&self, arguments: &Map<String, Json>) -> Option<&Recorded> {
-        let fits = |answer: &&Answer| answer.when.iter().all(|(name, value)| arguments.get(name) == Some(value));
+        let fits =
+            |answer: &&Answer| answer.when.iter().all(|(name, value)| arguments.get(name) == Some(value));
         self.answers.iter().find(fits).map(|answer| &answer.says)
     }
 }

@@ -532,7 +532,8 @@ pub(crate) fn asked_with(program: &Program, site: &Site) -> u16 {
                 program.tools.get(usize::from(*grant)).map_or(0, |tool| tool.parameters.len() as u16)
             }
             Asked::Agent { grant, deadline, .. } => {
-                let given = program.asks.get(usize::from(*grant)).map_or(0, |ask| ask.parameters.len() as u16);
+                let given =
+                    program.asks.get(usize::from(*grant)).map_or(0, |ask| ask.parameters.len() as u16);
                 given + u16::from(*deadline)
             }
             Asked::Person { deadline, .. } => 1 + u16::from(*deadline),

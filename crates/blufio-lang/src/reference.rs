@@ -75,13 +75,19 @@ fn limits(out: &mut String) -> std::fmt::Result {
 }
 
 fn constructs(out: &mut String) -> std::fmt::Result {
-    writeln!(out, "## What a host must perform\n\nA host that does not perform one of these refuses it with `E0901`.\n")?;
+    writeln!(
+        out,
+        "## What a host must perform\n\nA host that does not perform one of these refuses it with `E0901`.\n"
+    )?;
     let names: Vec<String> = Construct::ALL.iter().map(|construct| construct.words().to_string()).collect();
     writeln!(out, "{}\n", names.join("; "))
 }
 
 fn diagnostics(out: &mut String) -> std::fmt::Result {
-    writeln!(out, "## Diagnostics\n\n`blufio explain CODE` shows each with an example.\n\n| code | what |\n|---|---|")?;
+    writeln!(
+        out,
+        "## Diagnostics\n\n`blufio explain CODE` shows each with an example.\n\n| code | what |\n|---|---|"
+    )?;
     let mut pages: Vec<(&str, &str)> = syntax::PAGES
         .iter()
         .map(|page| (page.code, page.title))

@@ -71,6 +71,9 @@ fn made_documents_are_what_the_tables_say() {
             std::fs::write(&path, &text).unwrap();
         }
         let written = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(written == text, "docs/{name} is old: BLESS=1 cargo test -p blufio-lang --test main documents");
+        assert!(
+            written == text,
+            "docs/{name} is old: BLESS=1 cargo test -p blufio-lang --test main documents"
+        );
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// What the tests of checker, machine and simulator know of the world; included where it is needed, because unit tests
-// and integration tests share no crate.
+// Included, because unit tests and integration tests share no crate: what the tests of checker, machine and simulator
+// know of the world.
 
 /// The environment of all tests: everything can be performed, and the tools of the examples have manifests.
 pub fn environment() -> Environment {

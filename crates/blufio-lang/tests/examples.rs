@@ -65,12 +65,7 @@ fn a_folder_of_all_examples_is_clean() {
     }
     let (checked, diagnostics) = check(&sources, &environment());
     let codes: BTreeSet<_> = diagnostics.iter().map(|d| d.code).collect();
-    assert_eq!(
-        codes,
-        BTreeSet::new(),
-        "{}",
-        blufio_lang::diagnostic::render(&diagnostics, &sources, false)
-    );
+    assert_eq!(codes, BTreeSet::new(), "{}", blufio_lang::diagnostic::render(&diagnostics, &sources, false));
     assert_eq!(checked.agents.len(), 8);
     let calls =
         |name: &str| checked.agents.iter().find(|a| a.program.name == name).unwrap().facts.calls_per_event;

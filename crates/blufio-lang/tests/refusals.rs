@@ -12,9 +12,19 @@ use crate::words::program;
 /// Code, words of the finding's title, where, text.
 const CASES: &[(&str, &str, At, &str)] = &[
     // Declarations
-    ("E0107", "more than one start state", States, "start state s { on message -> z }\nstart state z { on message -> s }\n"),
+    (
+        "E0107",
+        "more than one start state",
+        States,
+        "start state s { on message -> z }\nstart state z { on message -> s }\n",
+    ),
     ("E0107", "no start state", States, "state s { on message -> z }\nstate z { on message -> s }\n"),
-    ("E0102", "state", States, "start state s { on message -> z }\nstate z { on message -> s }\nstate z { on message -> s }\n"),
+    (
+        "E0102",
+        "state",
+        States,
+        "start state s { on message -> z }\nstate z { on message -> s }\nstate z { on message -> s }\n",
+    ),
     ("E0102", "model", Head, "models { fast = \"anthropic/x\" }"),
     ("E0110", "provider/model", Head, "models { m = \"haiku\" }"),
     ("E0105", "anthropc", Head, "models { m = \"anthropc/x\" }"),
@@ -52,13 +62,38 @@ const CASES: &[(&str, &str, At, &str)] = &[
     ("E0207", "T", Head, "type T = { a: T }"),
     ("E0201", "so far", Head, "keep { v: Wish so far }"),
     // States and handlers
-    ("E0304", "cap", States, "start state s { on message -> z }\nstate z max 3 per event { on message -> s }\n"),
-    ("E0101", "evnt", States, "start state s { on message -> z }\nstate z max 3 per evnt else s { on message -> s }\n"),
-    ("E0208", "cap of 0", States, "start state s { on message -> z }\nstate z max 0 per event else s { on message -> s }\n"),
-    ("E0103", "nowhere", States, "start state s { on message -> z }\nstate z max 3 per event else nowhere { on message -> s }\n"),
+    (
+        "E0304",
+        "cap",
+        States,
+        "start state s { on message -> z }\nstate z max 3 per event { on message -> s }\n",
+    ),
+    (
+        "E0101",
+        "evnt",
+        States,
+        "start state s { on message -> z }\nstate z max 3 per evnt else s { on message -> s }\n",
+    ),
+    (
+        "E0208",
+        "cap of 0",
+        States,
+        "start state s { on message -> z }\nstate z max 0 per event else s { on message -> s }\n",
+    ),
+    (
+        "E0103",
+        "nowhere",
+        States,
+        "start state s { on message -> z }\nstate z max 3 per event else nowhere { on message -> s }\n",
+    ),
     ("E0110", "not steps", Rest, "anywhere { reply \"x\"  on message hold  on failed or uncertain -> s }\n"),
     ("E0102", "handler", Handler, "on message -> z"),
-    ("E0201", "a failure cannot wait", Rest, "anywhere { on message hold  on failed hold  on uncertain -> s }\n"),
+    (
+        "E0201",
+        "a failure cannot wait",
+        Rest,
+        "anywhere { on message hold  on failed hold  on uncertain -> s }\n",
+    ),
     ("E0205", "this event", Handler, "on uncertain x { reply \"x\" }"),
     ("E0201", "begins with `/`", Handler, "on \"stop\" -> z"),
     ("E0104", "Alrt", Handler, "on Alrt a -> z"),
@@ -67,7 +102,12 @@ const CASES: &[(&str, &str, At, &str)] = &[
     ("E0208", "never fires", Handler, "every 30m from 08:00 to 08:00 -> z"),
     ("E0101", "mnday", Handler, "every mnday at 08:00 -> z"),
     ("E0110", "which time", Handler, "every monday -> z"),
-    ("E0110", "only looks", Handler, "every 30m when changed [orders.refund(order: \"1\", amount: 1 eur)] -> z"),
+    (
+        "E0110",
+        "only looks",
+        Handler,
+        "every 30m when changed [orders.refund(order: \"1\", amount: 1 eur)] -> z",
+    ),
     ("E0201", "written down", Handler, "every 30m when changed [kb.search(query: t)] -> z"),
     ("E0106", "orders.lost", Handler, "every 30m when changed [orders.lost()] -> z"),
     // Steps
@@ -78,7 +118,12 @@ const CASES: &[(&str, &str, At, &str)] = &[
     ("E0209", "it is a state", Body, "z = 5"),
     ("E0209", "it is a type", Body, "Wish = 5"),
     ("E0209", "it is a model", Body, "fast = 5"),
-    ("E0209", "nothing may hide it", Body, "x = 5\nwhen i { 1 { pick Wish using fast \"?\" { a {} b(x) {} c {} } } else {} }"),
+    (
+        "E0209",
+        "nothing may hide it",
+        Body,
+        "x = 5\nwhen i { 1 { pick Wish using fast \"?\" { a {} b(x) {} c {} } } else {} }",
+    ),
     ("E0101", "nn", Body, "nn[\"a\"] = 5"),
     ("E0201", "a map", Body, "i[\"a\"] = 5"),
     ("E0101", "nn", Body, "nn += 5"),
@@ -105,7 +150,12 @@ const CASES: &[(&str, &str, At, &str)] = &[
     ("E0203", "`refuses`", Body, "turn using fast with history { says(v) {} calls(v) {} }"),
     ("E0201", "the calls of a `turn`", Body, "run t"),
     // Requests
-    ("E0110", "must not be repeated", Body, "call orders.refund(order: \"1\", amount: 1 eur) retry 2 { done(v) {} failed(w) {} uncertain {} }"),
+    (
+        "E0110",
+        "must not be repeated",
+        Body,
+        "call orders.refund(order: \"1\", amount: 1 eur) retry 2 { done(v) {} failed(w) {} uncertain {} }",
+    ),
     ("E0106", "kb.serch", Body, "call kb.serch(query: \"x\")"),
     ("E0205", "the fields query", Body, "call kb.search()"),
     ("E0202", "qury", Body, "call kb.search(qury: \"x\")"),
@@ -172,10 +222,20 @@ const CASES: &[(&str, &str, At, &str)] = &[
     ("E0201", "written down", Test, "model picks i"),
     ("E0109", "bne", Test, "bne yes"),
     // Routes
-    ("E0102", "person", Routes, "routes\npeople { ben = telegram 1  ben = telegram 2 }\ntelegram from anyone -> w\n"),
+    (
+        "E0102",
+        "person",
+        Routes,
+        "routes\npeople { ben = telegram 1  ben = telegram 2 }\ntelegram from anyone -> w\n",
+    ),
     ("E0112", "Mars", Routes, "routes\npeople { owner zone \"Mars\" }\ntelegram from anyone -> w\n"),
     ("E0501", "no identity", Routes, "routes\npeople { ben }\ntelegram from anyone -> w\n"),
-    ("E0501", "comes from pairing", Routes, "routes\npeople { owner = telegram 5 }\ntelegram from anyone -> w\n"),
+    (
+        "E0501",
+        "comes from pairing",
+        Routes,
+        "routes\npeople { owner = telegram 5 }\ntelegram from anyone -> w\n",
+    ),
     ("E0501", "positive number", Routes, "routes\npeople { ben = telegram -5 }\ntelegram from anyone -> w\n"),
     ("E0109", "bne", Routes, "routes\npeople { two = owner, bne }\ntelegram from anyone -> w\n"),
     ("E0501", "no channel", Routes, "routes\ntelegrm from anyone -> w\ntelegram from anyone -> w\n"),
@@ -185,11 +245,36 @@ const CASES: &[(&str, &str, At, &str)] = &[
     ("E0501", "has parameters", Routes, "routes\ntelegram from anyone -> other\n"),
     ("E0501", "a person, a chat, or a field", Routes, "routes\ntelegram from anyone -> w per 5\n"),
     ("E0501", "only a webhook has a value", Routes, "routes\ntelegram from anyone -> w per x.id\n"),
-    ("E0501", "begins with `/`", Routes, "routes\nhttp post \"a\" signed by k as Posted a -> w per a.id\ntelegram from anyone -> w\n"),
-    ("E0501", "not signed", Routes, "routes\nhttp post \"/a\" as Posted a -> w per a.id\ntelegram from anyone -> w\n"),
-    ("E0104", "Posted1", Routes, "routes\nhttp post \"/a\" signed by k as Posted1 a -> w\ntelegram from anyone -> w\n"),
-    ("E0501", "neither a person nor a chat", Routes, "routes\nhttp post \"/a\" signed by k as Posted a -> w per person\ntelegram from anyone -> w\n"),
-    ("E0501", "to be keyed by", Routes, "routes\nhttp post \"/a\" signed by k as Posted a -> w per a.nope\ntelegram from anyone -> w\n"),
+    (
+        "E0501",
+        "begins with `/`",
+        Routes,
+        "routes\nhttp post \"a\" signed by k as Posted a -> w per a.id\ntelegram from anyone -> w\n",
+    ),
+    (
+        "E0501",
+        "not signed",
+        Routes,
+        "routes\nhttp post \"/a\" as Posted a -> w per a.id\ntelegram from anyone -> w\n",
+    ),
+    (
+        "E0104",
+        "Posted1",
+        Routes,
+        "routes\nhttp post \"/a\" signed by k as Posted1 a -> w\ntelegram from anyone -> w\n",
+    ),
+    (
+        "E0501",
+        "neither a person nor a chat",
+        Routes,
+        "routes\nhttp post \"/a\" signed by k as Posted a -> w per person\ntelegram from anyone -> w\n",
+    ),
+    (
+        "E0501",
+        "to be keyed by",
+        Routes,
+        "routes\nhttp post \"/a\" signed by k as Posted a -> w per a.nope\ntelegram from anyone -> w\n",
+    ),
     ("E0502", "", Routes, "routes\ntelegram from anyone -> w\ntelegram from owner -> w\n"),
     ("E0504", "", Routes, "routes\ntelegram from owner -> w\n"),
 ];
@@ -206,7 +291,8 @@ fn every_reason_to_refuse_is_found() {
         let (_, diagnostics) = check(&sources, &environment());
         let said = |d: &&blufio_lang::diagnostic::Diagnostic| {
             let hint = d.hint.as_deref().unwrap_or_default();
-            d.code == *code && [d.title.as_str(), d.label.message.as_str(), hint].iter().any(|t| t.contains(words))
+            d.code == *code
+                && [d.title.as_str(), d.label.message.as_str(), hint].iter().any(|t| t.contains(words))
         };
         if !diagnostics.iter().any(|d| said(&d)) {
             let shown = blufio_lang::diagnostic::render(&diagnostics, &sources, false);

@@ -4,7 +4,9 @@
 
 use blufio_lang::check::check;
 use blufio_lang::compile::compile;
-use blufio_lang::effect::{Action, Disposition, Effect, Event, Fault, ModelPurpose, Outcome, StepResult, Stop};
+use blufio_lang::effect::{
+    Action, Disposition, Effect, Event, Fault, ModelPurpose, Outcome, StepResult, Stop,
+};
 use blufio_lang::machine::Machine;
 use blufio_lang::program::shape::{Shape, ShapeId};
 use blufio_lang::program::{HandlerAction, Program, Trigger};
@@ -53,10 +55,14 @@ pub fn programs() -> Vec<(Program, u32)> {
 
 /// A value of a shape.
 fn value(program: &Program, shape: ShapeId, random: &mut Random, depth: u32) -> Value {
-    let text = |random: &mut Random| Value::Text(["", "x", "seven words of no use to anybody", "ü"][random.below(4)].into());
+    let text = |random: &mut Random| {
+        Value::Text(["", "x", "seven words of no use to anybody", "ü"][random.below(4)].into())
+    };
     match program.shape(shape).unwrap() {
         Shape::Text(max) => match (text(random), max) {
-            (Value::Text(text), Some(max)) => Value::Text(text.chars().take(*max as usize).collect::<String>().into()),
+            (Value::Text(text), Some(max)) => {
+                Value::Text(text.chars().take(*max as usize).collect::<String>().into())
+            }
             (text, _) => text,
         },
         Shape::Int(low, high) => {
@@ -65,9 +71,10 @@ fn value(program: &Program, shape: ShapeId, random: &mut Random, depth: u32) -> 
         }
         Shape::Number => Value::Number(random.below(100) as f64 / 4.0),
         Shape::YesNo => Value::YesNo(random.below(2) == 1),
-        Shape::Money(currency) => {
-            Value::Money(random.below(100_000) as i64, currency.unwrap_or_else(|| Currency::named("eur").unwrap()))
-        }
+        Shape::Money(currency) => Value::Money(
+            random.below(100_000) as i64,
+            currency.unwrap_or_else(|| Currency::named("eur").unwrap()),
+        ),
         Shape::Duration => Value::Duration(random.below(1_000_000) as i64),
         Shape::Moment => Value::Moment(1_700_000_000_000 + random.below(1_000_000_000) as i64),
         Shape::Date => Value::Date(20_000 + random.below(400) as i32),
@@ -80,7 +87,11 @@ fn value(program: &Program, shape: ShapeId, random: &mut Random, depth: u32) -> 
         }
         Shape::Map(of, _) => Value::Map([("k".into(), value(program, *of, random, depth + 1))].into()),
         Shape::Optional(of) => {
-            if random.below(3) == 0 { Value::None } else { value(program, *of, random, depth + 1) }
+            if random.below(3) == 0 {
+                Value::None
+            } else {
+                value(program, *of, random, depth + 1)
+            }
         }
         Shape::Record(record) => {
             Value::Record(record.members.iter().map(|f| value(program, f.shape, random, depth + 1)).collect())
@@ -88,7 +99,10 @@ fn value(program: &Program, shape: ShapeId, random: &mut Random, depth: u32) -> 
         Shape::Union(union) => {
             let case = random.below(union.members.len());
             let fields = &union.members[case].fields;
-            Value::Variant(case as u32, fields.iter().map(|f| value(program, f.shape, random, depth + 1)).collect())
+            Value::Variant(
+                case as u32,
+                fields.iter().map(|f| value(program, f.shape, random, depth + 1)).collect(),
+            )
         }
         Shape::Failure | Shape::FailureKind | Shape::ToolCalls => Value::None,
     }
@@ -130,16 +144,24 @@ fn outcome(program: &Program, effect: &Effect, random: &mut Random) -> Outcome {
         Effect::Run { .. } => Outcome::Ran,
         Effect::Call { grant, shape, .. } => {
             let once = program.tools[*grant as usize].effect == blufio_lang::typed::EffectClass::Once;
-            if once && random.below(4) == 0 { Outcome::Uncertain } else { Outcome::Done(value(program, *shape, random, 0)) }
+            if once && random.below(4) == 0 {
+                Outcome::Uncertain
+            } else {
+                Outcome::Done(value(program, *shape, random, 0))
+            }
         }
-        Effect::AskAgent { shape, .. } if random.below(4) > 0 => Outcome::Done(value(program, *shape, random, 0)),
+        Effect::AskAgent { shape, .. } if random.below(4) > 0 => {
+            Outcome::Done(value(program, *shape, random, 0))
+        }
         Effect::AskPerson { .. } if random.below(4) > 0 => Outcome::Said("an answer".into()),
         Effect::Approve { editing, .. } => match random.below(3) {
             0 => Outcome::Yes(editing.as_ref().map(|_| "corrected".into())),
             1 => Outcome::No,
             _ => Outcome::Late,
         },
-        Effect::Recall { .. } => Outcome::Done(Value::List(["a memory"].map(|t| Value::Text(t.into())).into())),
+        Effect::Recall { .. } => {
+            Outcome::Done(Value::List(["a memory"].map(|t| Value::Text(t.into())).into()))
+        }
         Effect::AskAgent { .. } | Effect::AskPerson { .. } => Outcome::Late,
     }
 }
@@ -165,7 +187,17 @@ impl<'p> Run<'p> {
         let random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         let machine = Machine::new(program);
         let (now_ms, timers) = (1_700_000_000_000, Vec::new());
-        let mut run = Self { program, machine, random, now_ms, timers, calls: 0, calls_max: 0, tolerates_rules, broken: None };
+        let mut run = Self {
+            program,
+            machine,
+            random,
+            now_ms,
+            timers,
+            calls: 0,
+            calls_max: 0,
+            tolerates_rules,
+            broken: None,
+        };
         let parameters: Vec<Value> = program.slots[..usize::from(program.parameters)]
             .iter()
             .map(|slot| value(program, slot.shape, &mut run.random, 0))
@@ -197,7 +229,9 @@ impl<'p> Run<'p> {
                 }
             }
             Stop::Fault(Fault::FailedTwice(_)) | Stop::Idle | Stop::Done(_) => {}
-            Stop::Fault(Fault::RuleBroken(rule)) if self.tolerates_rules => self.broken = Some(rule.to_string()),
+            Stop::Fault(Fault::RuleBroken(rule)) if self.tolerates_rules => {
+                self.broken = Some(rule.to_string())
+            }
             Stop::Fault(fault) => panic!("{}: {fault:?}", self.program.name),
         }
         self.calls_max = self.calls_max.max(self.calls);
@@ -209,7 +243,10 @@ impl<'p> Run<'p> {
         if !pending.is_empty() && self.random.below(5) > 0 {
             let at = self.random.below(pending.len());
             let (effect, asked) = &pending[at];
-            return Event::Resolved { effect: *effect, outcome: outcome(self.program, asked, &mut self.random) };
+            return Event::Resolved {
+                effect: *effect,
+                outcome: outcome(self.program, asked, &mut self.random),
+            };
         }
         let wakes: Vec<u64> = self.machine.wakes().map(|(number, _)| number).collect();
         match self.random.below(8) {
@@ -225,10 +262,17 @@ impl<'p> Run<'p> {
             3 | 4 if !self.program.events.is_empty() => {
                 let event = self.random.below(self.program.events.len());
                 let shape = self.program.events[event].shape;
-                Event::Declared { event: event as u32, value: value(self.program, shape, &mut self.random, 0) }
+                Event::Declared {
+                    event: event as u32,
+                    value: value(self.program, shape, &mut self.random, 0),
+                }
             }
             _ => {
-                let words: Vec<&str> = self.program.anywhere.iter().chain(self.program.states.iter().flat_map(|s| &s.handlers))
+                let words: Vec<&str> = self
+                    .program
+                    .anywhere
+                    .iter()
+                    .chain(self.program.states.iter().flat_map(|s| &s.handlers))
                     .filter_map(|handler| match (&handler.trigger, &handler.action) {
                         (Trigger::Word(word), HandlerAction::Run { .. }) => Some(word.as_str()),
                         _ => None,
@@ -274,7 +318,12 @@ fn the_worst_case_is_never_exceeded_and_sessions_survive_every_wait() {
                     break;
                 }
                 run.step();
-                assert!(run.calls <= *bound, "{}: {} calls, {bound} were proved (seed {seed})", program.name, run.calls);
+                assert!(
+                    run.calls <= *bound,
+                    "{}: {} calls, {bound} were proved (seed {seed})",
+                    program.name,
+                    run.calls
+                );
             }
             reached = reached.max(run.calls_max);
         }

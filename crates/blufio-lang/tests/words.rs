@@ -23,8 +23,10 @@ type Wish = a | b(x: text) | c
 type Form = { day: date, n: int 1 to 9 }
 keep { t: text = "", i: int = 0, m: map of int, l: list of text, f: Form so far, o: text?, q: message? }
 "#;
-const STATE: &str = "start state s {\n  on message x { q = x BODY }\n  HANDLER\n}\nstate z { on message -> s }\n";
-const REST: &str = "anywhere { on \"/z\" -> z  on message hold  on failed or uncertain or over_budget -> s }\n";
+const STATE: &str =
+    "start state s {\n  on message x { q = x BODY }\n  HANDLER\n}\nstate z { on message -> s }\n";
+const REST: &str =
+    "anywhere { on \"/z\" -> z  on message hold  on failed or uncertain or over_budget -> s }\n";
 const OTHER: &str = "agent other v1 (p: text) gives text\ngoal \"g\"\nstart state a { done p }\n";
 const ROUTES: &str = "routes\npeople { owner  ben = telegram 22  two = owner, ben }\ntelegram from anyone -> w per person\nshell -> w\ngateway -> w\n";
 
@@ -55,7 +57,12 @@ const CASES: &[(&str, At, &str, &str)] = &[
     ("goal", Head, "", "goal \"another\""),
     ("language", Head, "language \"de\"", ""),
     ("zone", Head, "zone \"Europe/Berlin\"", ""),
-    ("models else", Head, "models { two = \"anthropic/a\" else \"anthropic/b\" }", "models { two = \"anthropic/a\" }"),
+    (
+        "models else",
+        Head,
+        "models { two = \"anthropic/a\" else \"anthropic/b\" }",
+        "models { two = \"anthropic/a\" }",
+    ),
     (
         "by complexity",
         Head,
@@ -83,7 +90,12 @@ const CASES: &[(&str, At, &str, &str)] = &[
     ("skills", Head, "context { static \"a.md\", skills }", "context { static \"a.md\" }"),
     ("conditional recall top above", Head, "context { conditional recall person top 6 above 0.35 }", ""),
     ("dynamic history last messages", Head, "context { dynamic history last 3 messages }", ""),
-    ("then summarize using", Head, "context { dynamic history max 900 tokens then summarize using fast }", "context { dynamic history max 900 tokens }"),
+    (
+        "then summarize using",
+        Head,
+        "context { dynamic history max 900 tokens then summarize using fast }",
+        "context { dynamic history max 900 tokens }",
+    ),
     ("type", Head, "type T = { a: text }\nkeep { v: T? }", "type T = { b: text }\nkeep { v: T? }"),
     ("list of", Head, "keep { v: list max 3 of text }", "keep { v: list max 4 of text }"),
     ("map", Head, "keep { v: map max 3 of text }", "keep { v: list max 3 of text }"),
@@ -97,38 +109,118 @@ const CASES: &[(&str, At, &str, &str)] = &[
     ("every leads", Head, "rules { every message leads to s }", ""),
     ("at most", Head, "rules { at most 1 reply per event }", ""),
     ("migrate from drop", Head, "migrate from v0 { a -> s  drop b }", ""),
-    ("start state", States, "start state s { on message -> z }\nstate z { on message -> s }\n", "state s { on message -> z }\nstart state z { on message -> s }\n"),
-    ("agent", Other, "agent other v2 (p: text) gives text\nstart state a { done p }\n", "agent other v3 (p: text) gives text\nstart state a { done p }\n"),
-    ("gives done", Other, "agent other v1 (p: text) gives text\nstart state a { done \"x\" }\n", "agent other v1 (p: text) gives int\nstart state a { done 1 }\n"),
-    ("shared", Other, "shared other\ntype Q = a | b\n", "agent other v1 (p: text) gives text\nstart state a { done p }\n"),
+    (
+        "start state",
+        States,
+        "start state s { on message -> z }\nstate z { on message -> s }\n",
+        "state s { on message -> z }\nstart state z { on message -> s }\n",
+    ),
+    (
+        "agent",
+        Other,
+        "agent other v2 (p: text) gives text\nstart state a { done p }\n",
+        "agent other v3 (p: text) gives text\nstart state a { done p }\n",
+    ),
+    (
+        "gives done",
+        Other,
+        "agent other v1 (p: text) gives text\nstart state a { done \"x\" }\n",
+        "agent other v1 (p: text) gives int\nstart state a { done 1 }\n",
+    ),
+    (
+        "shared",
+        Other,
+        "shared other\ntype Q = a | b\n",
+        "agent other v1 (p: text) gives text\nstart state a { done p }\n",
+    ),
     ("anywhere", Rest, "anywhere { on message drop  on failed -> s }\n", "anywhere { on message drop }\n"),
     ("on", Handler, "on \"/x\" -> z", ""),
-    ("or", Rest, "anywhere { on message hold  on failed or uncertain -> z }\n", "anywhere { on message hold  on failed -> z }\n"),
-    ("hold", Rest, "anywhere { on message hold  on failed -> s }\n", "anywhere { on message drop  on failed -> s }\n"),
-    ("join", Rest, "anywhere { on message join  on failed -> s }\n", "anywhere { on message drop  on failed -> s }\n"),
+    (
+        "or",
+        Rest,
+        "anywhere { on message hold  on failed or uncertain -> z }\n",
+        "anywhere { on message hold  on failed -> z }\n",
+    ),
+    (
+        "hold",
+        Rest,
+        "anywhere { on message hold  on failed -> s }\n",
+        "anywhere { on message drop  on failed -> s }\n",
+    ),
+    (
+        "join",
+        Rest,
+        "anywhere { on message join  on failed -> s }\n",
+        "anywhere { on message drop  on failed -> s }\n",
+    ),
     ("after", Handler, "after 5m -> z", ""),
     ("wake", Handler, "on wake x { reply x }", ""),
     ("changed", Handler, "every 30m when changed [time.now()] -> z", "every 30m -> z"),
     ("event", Test, "event Form(day: 2026-01-01, n: 1)", ""),
-    ("pick using from with history retry", Body, "pick Wish using fast from x with history retry 2 \"?\" { a {} b(v) {} c {} }", "pick Wish using fast \"?\" { a {} b(v) {} c {} }"),
+    (
+        "pick using from with history retry",
+        Body,
+        "pick Wish using fast from x with history retry 2 \"?\" { a {} b(v) {} c {} }",
+        "pick Wish using fast \"?\" { a {} b(v) {} c {} }",
+    ),
     ("fill", Body, "fill f using fast \"?\" { complete {} missing(v) {} nothing {} }", ""),
     ("write", Body, "write v using fast \"?\"", ""),
-    ("turn", Body, "turn using fast with history { says(v) { reply v } calls(v) { run v } refuses(v) {} }", ""),
-    ("stream", Body, "turn stream using fast with history { says(v) {} calls(v) { run v } refuses(v) {} }", "turn using fast with history { says(v) {} calls(v) { run v } refuses(v) {} }"),
-    ("run", Body, "turn using fast with history { says(v) {} calls(v) { run v } refuses(w) {} }", "turn using fast with history { says(v) {} calls(v) {} refuses(w) {} }"),
-    ("within", Body, "approve by owner \"x\" within 1h { yes {} no {} late {} }", "approve by owner \"x\" { yes {} no {} }"),
+    (
+        "turn",
+        Body,
+        "turn using fast with history { says(v) { reply v } calls(v) { run v } refuses(v) {} }",
+        "",
+    ),
+    (
+        "stream",
+        Body,
+        "turn stream using fast with history { says(v) {} calls(v) { run v } refuses(v) {} }",
+        "turn using fast with history { says(v) {} calls(v) { run v } refuses(v) {} }",
+    ),
+    (
+        "run",
+        Body,
+        "turn using fast with history { says(v) {} calls(v) { run v } refuses(w) {} }",
+        "turn using fast with history { says(v) {} calls(v) {} refuses(w) {} }",
+    ),
+    (
+        "within",
+        Body,
+        "approve by owner \"x\" within 1h { yes {} no {} late {} }",
+        "approve by owner \"x\" { yes {} no {} }",
+    ),
     ("approve", Body, "approve by owner \"x\" { yes { reply \"a\" } no {} }", "reply \"a\""),
-    ("editing", Body, "approve by owner editing t \"x\" { yes {} no {} }", "approve by owner \"x\" { yes {} no {} }"),
+    (
+        "editing",
+        Body,
+        "approve by owner editing t \"x\" { yes {} no {} }",
+        "approve by owner \"x\" { yes {} no {} }",
+    ),
     ("call", Body, "call kb.search(query: \"x\")", ""),
-    ("here", Body, "ask other(p: \"x\") here within 1h { done(v) {} failed(w) {} late {} }", "ask other(p: \"x\") within 1h { done(v) {} failed(w) {} late {} }"),
+    (
+        "here",
+        Body,
+        "ask other(p: \"x\") here within 1h { done(v) {} failed(w) {} late {} }",
+        "ask other(p: \"x\") within 1h { done(v) {} failed(w) {} late {} }",
+    ),
     ("reply", Body, "reply \"x\"", ""),
     ("send", Body, "send owner \"x\"", "send ben \"x\""),
     ("show", Body, "show \"x\"", ""),
     ("remember for", Body, "remember \"x\" for all", "remember \"x\" for person"),
     ("recall", Body, "r = recall \"x\" top 3", "r = recall \"x\" top 4"),
     ("forget", Body, "forget history", ""),
-    ("together", Body, "together { v = call kb.search(query: \"x\")  w = call time.now() }", "v = call kb.search(query: \"x\")  w = call time.now()"),
-    ("each once", Body, "v = each x1 in l, 2 at once { write y using fast from x1 \"?\" }", "v = each x1 in l, 3 at once { write y using fast from x1 \"?\" }"),
+    (
+        "together",
+        Body,
+        "together { v = call kb.search(query: \"x\")  w = call time.now() }",
+        "v = call kb.search(query: \"x\")  w = call time.now()",
+    ),
+    (
+        "each once",
+        Body,
+        "v = each x1 in l, 2 at once { write y using fast from x1 \"?\" }",
+        "v = each x1 in l, 3 at once { write y using fast from x1 \"?\" }",
+    ),
     ("add", Body, "add \"x\" to l", ""),
     ("with", Body, "wake after 1h with \"x\"", "wake after 1h with \"y\""),
     ("wakes", Body, "reply \"{wakes}\"", "reply \"{l}\""),
@@ -148,11 +240,31 @@ const CASES: &[(&str, At, &str, &str)] = &[
     ("tool fails", Test, "tool kb.search fails", "tool kb.search gives (value: [])"),
     ("crash", Test, "crash", ""),
     ("wait", Test, "wait 1h", "wait 2h"),
-    ("routes", Routes, "routes\ntelegram from anyone -> w per person\nshell -> w\n", "routes\ntelegram from anyone -> w per chat\nshell -> w\n"),
-    ("people", Routes, "routes\npeople { ben = telegram 22 }\ntelegram from anyone -> w\n", "routes\ntelegram from anyone -> w\n"),
-    ("group", Routes, "routes\ntelegram in group \"G\" -> w per chat\ntelegram from anyone -> w\n", "routes\ntelegram from anyone -> w\n"),
+    (
+        "routes",
+        Routes,
+        "routes\ntelegram from anyone -> w per person\nshell -> w\n",
+        "routes\ntelegram from anyone -> w per chat\nshell -> w\n",
+    ),
+    (
+        "people",
+        Routes,
+        "routes\npeople { ben = telegram 22 }\ntelegram from anyone -> w\n",
+        "routes\ntelegram from anyone -> w\n",
+    ),
+    (
+        "group",
+        Routes,
+        "routes\ntelegram in group \"G\" -> w per chat\ntelegram from anyone -> w\n",
+        "routes\ntelegram from anyone -> w\n",
+    ),
     ("otherwise", Routes, "routes\notherwise drop\n", "routes\ntelegram from anyone -> w\n"),
-    ("http post signed as", Routes, "routes\nhttp post \"/a\" signed by k as Posted a -> w per a.id\ntelegram from anyone -> w\n", "routes\ntelegram from anyone -> w\n"),
+    (
+        "http post signed as",
+        Routes,
+        "routes\nhttp post \"/a\" signed by k as Posted a -> w per a.id\ntelegram from anyone -> w\n",
+        "routes\ntelegram from anyone -> w\n",
+    ),
 ];
 
 pub fn program(at: At, text: &str) -> Vec<(&'static str, String)> {

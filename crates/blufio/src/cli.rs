@@ -9,7 +9,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, explain, explore, fmt, graph, init, outbox, reload, serve, sessions, shell, status, stop, test,
+    check, demo, explain, explore, fmt, graph, init, outbox, reload, serve, sessions, shell, status, stop,
+    test,
 };
 use crate::config::Config;
 use crate::output;

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::control::shell_channel::ShellChannel;
 use crate::pairing::PairingDesk;
 use crate::programs::{self, ProgramSet};
+use crate::tools::Tools;
 use crate::wiring::{self, Doors, Places};
 
 /// How often a pairing code is looked at while nobody is paired.
@@ -33,6 +34,9 @@ pub struct Daemon {
     pub shell: Arc<ShellChannel>,
     /// The pairing code.
     pub desk: PairingDesk,
+    tools: Arc<Tools>,
+    /// Which doors are open, or were left closed on purpose; others need another start.
+    settled: Doors,
     places: Places,
     stop: watch::Sender<bool>,
 }
@@ -59,17 +63,23 @@ impl Daemon {
             Arc::new(SqliteStore::open(&places.data, &blufio_persist::Options::default())?);
         let shell = Arc::new(ShellChannel::default());
         let desk = PairingDesk::open(SystemClock.now_ms())?;
+        let tools = Arc::new(Tools::new(&set.sources.manifests));
         let options = wiring::options(
             config,
             Arc::clone(&store),
             Arc::clone(&shell),
+            Arc::clone(&tools),
             doors,
             set.programs.clone(),
             set.routes(),
             &desk,
         )?;
+        let settled = Doors {
+            telegram: doors.telegram || set.uses_channel("telegram"),
+            anthropic: doors.anthropic || set.uses_provider("anthropic"),
+        };
         let handle = Runtime::start(options).await?;
-        Ok(Self { handle, store, shell, desk, places, stop: watch::Sender::new(false) })
+        Ok(Self { handle, store, shell, desk, tools, settled, places, stop: watch::Sender::new(false) })
     }
 
     /// Checks the folder again and takes the programs over. On any error nothing changed and the error says why.
@@ -81,12 +91,37 @@ impl Daemon {
             .iter()
             .map(|agent| format!("{} v{}", agent.program.name, agent.program.version))
             .collect();
+        if let Some(missing) = self.closed_door(&set) {
+            return Err(anyhow!("the old programs keep running: {missing}"));
+        }
         self.handle
             .reload(set.programs.clone(), set.routes())
             .await
             .context("the old programs keep running")?;
+        self.tools.replace(&set.sources.manifests);
         tracing::info!(programs = names.join(", "), "reloaded");
         Ok(names.join(", "))
+    }
+
+    /// What these programs need that was not opened at the start.
+    fn closed_door(&self, set: &ProgramSet) -> Option<String> {
+        let closed = [
+            (
+                self.settled.telegram,
+                set.uses_channel("telegram"),
+                "the routes name telegram",
+                wiring::TOKEN_VARIABLE,
+            ),
+            (
+                self.settled.anthropic,
+                set.uses_provider("anthropic"),
+                "a model of anthropic is named",
+                wiring::KEY_VARIABLE,
+            ),
+        ];
+        let (_, _, what, variable) =
+            closed.into_iter().find(|(is_open, is_needed, ..)| *is_needed && !is_open)?;
+        Some(format!("{what}, which this start did not open: set {variable} and start again"))
     }
 
     /// Asks whoever runs this to stop.

@@ -12,6 +12,7 @@ mod output;
 mod pairing;
 mod programs;
 mod sources;
+mod tools;
 mod wiring;
 
 use std::process::ExitCode;

@@ -9,7 +9,9 @@ use blufio_agent::Limits;
 use blufio_agent::routes::{From, Group, KeyPer, Person, Routes, Rule, Target};
 use blufio_core::model::Usage;
 use blufio_lang::check::routes::{From as CheckedFrom, Per, Routes as CheckedRoutes, To};
-use blufio_lang::check::{Checked, CheckedAgent, Construct, Environment, ModelPrice, ToolInfo, ToolScope, check, report};
+use blufio_lang::check::{
+    Checked, CheckedAgent, Construct, Environment, ModelPrice, ToolInfo, ToolScope, check, report,
+};
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::Diagnostics;
 use blufio_lang::manifest::Manifest;
@@ -43,7 +45,11 @@ pub fn environment(manifests: &[Manifest]) -> Environment {
     let read = |name: &str| ToolInfo::new(name, "text");
     let builtin = [
         read("time.now").with("zone", "text?"),
-        ToolInfo { scope: ToolScope::Folder, label: Some(Label::File), ..read("files.read").with("path", "text") },
+        ToolInfo {
+            scope: ToolScope::Folder,
+            label: Some(Label::File),
+            ..read("files.read").with("path", "text")
+        },
     ];
     Environment {
         tools: builtin.into_iter().chain(manifests.iter().map(|manifest| manifest.info.clone())).collect(),
@@ -89,15 +95,17 @@ fn performs(construct: Construct) -> bool {
         | Construct::Every
         | Construct::TimeOfDay
         | Construct::Declared
-        | Construct::Channel
         | Construct::Budget
         | Construct::Rate
         | Construct::Rules
         | Construct::Migrate
-        | Construct::Routing
-        | Construct::Context
         | Construct::Locale
-        | Construct::Routes => false,
+        | Construct::Routes => true,
+        Construct::Channel
+        | Construct::Webhooks
+        | Construct::Money
+        | Construct::Routing
+        | Construct::Context => false,
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use blufio_lang::manifest::{self, Manifest};
+use blufio_lang::parse::{DecodeError, decode};
 use blufio_lang::source::SourceMap;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use thiserror::Error;
@@ -117,7 +118,10 @@ fn manifests(folder: &Path) -> Result<Vec<Manifest>, SourceError> {
     for file in files {
         let target = file.canonicalize().map_err(|error| unreadable(&file, error))?;
         if !target.starts_with(folder) {
-            return Err(unreadable(&file, "a link that leads out of the folder is not followed: copy the file"));
+            return Err(unreadable(
+                &file,
+                "a link that leads out of the folder is not followed: copy the file",
+            ));
         }
         let family = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let text = read(&file)?;
@@ -154,13 +158,12 @@ pub fn read(path: &Path) -> Result<String, SourceError> {
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(not_a_program(path, format!("larger than {} MiB", FILE_BYTES_MAX >> 20)));
     }
-    if bytes.starts_with(b"PK\x03\x04") {
-        return Err(not_a_program(path, "a ZIP archive: this is a dot-agent bundle, not a Blufio program"));
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count();
-        not_a_program(path, format!("not UTF-8 text (line {line}): save the file as UTF-8"))
+    decode(&bytes).map_err(|error| {
+        let before = bytes.get(..error.offset).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        let DecodeError { code, title, hint, .. } = error;
+        not_a_program(path, format!("{line}:{column}: error[{code}]: {title}: {hint}"))
     })
 }
 
@@ -207,7 +210,7 @@ mod tests {
             std::fs::write(&file, bytes).unwrap();
             load(folder.path()).unwrap_err().to_string()
         };
-        assert!(problem(b"agent a v1\n\xff").contains("line 2"));
+        assert!(problem(b"agent a v1\n\xff").contains("2:1"));
         assert!(problem(b"PK\x03\x04...").contains("ZIP"));
         std::fs::remove_file(&file).unwrap();
         assert!(load(folder.path()).unwrap_err().to_string().contains("blufio init"));

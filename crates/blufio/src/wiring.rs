@@ -15,12 +15,12 @@ use blufio_core::secret::Secret;
 use blufio_core::store::Store;
 use blufio_gateway::telegram::{self, Telegram};
 use blufio_models::anthropic::{self, Anthropic};
-use blufio_skills::Builtin;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::shell_channel::{self, ShellChannel};
 use crate::pairing::PairingDesk;
+use crate::tools::Tools;
 
 /// Environment variable of the bot's token.
 pub const TOKEN_VARIABLE: &str = "TELEGRAM_BOT_TOKEN";
@@ -49,6 +49,7 @@ pub fn options(
     config: &Config,
     store: Arc<dyn Store>,
     shell: Arc<ShellChannel>,
+    tools: Arc<Tools>,
     doors: Doors,
     programs: Vec<AgentProgram>,
     routes: Routes,
@@ -68,7 +69,7 @@ pub fn options(
         clock,
         channels,
         providers,
-        tools: Arc::new(Builtin),
+        tools,
         programs,
         routes,
         owner_telegram: config.telegram_owner.clone(),

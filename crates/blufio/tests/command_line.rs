@@ -25,12 +25,12 @@ fn a_construct_that_does_not_run_yet_is_refused() {
     write(
         folder.path(),
         "agents/echo.agent",
-        &echo_agent().replace("reply t -> idle", "show \"x\" reply t -> idle"),
+        &echo_agent().replace("reply t -> idle", "reply t -> idle }  on edited m { -> idle"),
     );
     let refused = run(folder.path(), &["check", "agents"]);
     assert_eq!(refused.status.code(), Some(1));
     let words = format!("{}{}", out(&refused), err(&refused));
-    assert!(words.contains("E0901") && words.contains("`show` is not supported yet"), "{words}");
+    assert!(words.contains("E0901") && words.contains("`on edited` is not supported yet"), "{words}");
 }
 
 #[test]

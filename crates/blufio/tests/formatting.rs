@@ -85,7 +85,7 @@ fn what_does_not_parse_is_not_touched() {
     assert_eq!(code(&run), 1);
     assert_eq!(stdout(&run), "ugly.agent\n", "the others are formatted");
     assert!(stderr(&run).contains("broken.agent:2"), "{}", stderr(&run));
-    assert!(stderr(&run).contains("bytes.agent: not UTF-8"), "{}", stderr(&run));
+    assert!(stderr(&run).contains("bytes.agent: 2:1: error[E0002]"), "{}", stderr(&run));
     assert!(stderr(&run).ends_with("1 of 3 files changed, 2 left alone\n"), "{}", stderr(&run));
     assert_eq!(read(&home.path().join("broken.agent")), broken);
 

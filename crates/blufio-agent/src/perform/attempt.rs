@@ -18,7 +18,7 @@ use crate::shared::{Shared, lock};
 
 /// Everything that attempts of one step share.
 pub(super) struct Attempts<'a> {
-    pub shared: &'a Shared,
+    pub shared: &'a Arc<Shared>,
     pub origin: &'a Origin,
     pub purpose: &'static str,
     pub stream: Option<i64>,
@@ -70,11 +70,13 @@ impl Attempts<'_> {
             let row = lock(&self.under_way).take().unwrap_or_else(|| self.row(name, started_ms));
             match result {
                 Ok(reply) => {
+                    self.shared.provider_answers(provider_of(name));
                     self.succeeded(row, &reply).await;
                     return Ok(reply);
                 }
                 Err(error) => {
                     let kind = format!("{:?}", error.kind);
+                    self.note_refusal(name, &error).await;
                     self.journal.push(journal::attempt(self.origin.id, name, &kind, error.usage));
                     self.record(self.finished(row, error.usage, &kind, name)).await;
                     let Some(wait) = next_delay(&error, attempt, self.jitter(attempt)) else {
@@ -117,6 +119,11 @@ impl Attempts<'_> {
         self.ledger.push(row);
     }
 
+    /// The row of an attempt that ended with the process that made it.
+    pub fn interrupted(&self, name: &str) -> LedgerRow {
+        LedgerRow { outcome: "interrupted".to_string(), ..self.row(name, self.shared.clock.now_ms()) }
+    }
+
     fn row(&self, name: &str, started_ms: i64) -> LedgerRow {
         LedgerRow {
             session: Some(self.origin.session),
@@ -146,6 +153,26 @@ impl Attempts<'_> {
             outcome: outcome.to_string(),
             at_ms: now_ms,
             ..row
+        }
+    }
+
+    /// A refused key or an empty account stops every step of every agent: the owner hears of it once (M-1).
+    async fn note_refusal(&self, name: &str, error: &ModelError) {
+        let what = match error.kind {
+            ModelErrorKind::Authentication => "refuses the key",
+            ModelErrorKind::Billing => "refuses to go on without payment",
+            _ => return,
+        };
+        let provider = provider_of(name);
+        if !self.shared.provider_refuses(provider) {
+            return;
+        }
+        let text = format!(
+            "{provider} {what}: no agent can use its models until that is put right. It said: {}",
+            error.message
+        );
+        if let Err(error) = self.shared.tell_owner(&text).await {
+            self.shared.store_failed(&error);
         }
     }
 
@@ -180,4 +207,9 @@ impl Attempts<'_> {
         };
         failed(kind, &error.message, until.filter(|_| kind == FailureKind::Limited))
     }
+}
+
+/// The provider of a model's name.
+fn provider_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(provider, _)| provider)
 }

@@ -24,6 +24,32 @@ const VIOLATIONS_MAX: usize = 20;
 /// Why, when a model declines without words that may be shown (what came before is discarded, M-10).
 const DECLINED: &str = "the model declined";
 
+/// Puts on record that an earlier life asked a model for this step: whether it cost anything is not known.
+pub(super) async fn record_interrupted(shared: &Arc<Shared>, origin: &Origin, effect: &ModelEffect) {
+    let chain = chain_of(origin, effect);
+    let row = attempts(shared, origin, effect).interrupted(chain.first().map_or("", String::as_str));
+    if let Err(error) = shared.store.record_attempt(row).await {
+        shared.store_failed(&error);
+    }
+}
+
+/// The models that are asked for a step, in their order.
+fn chain_of<'a>(origin: &'a Origin, effect: &ModelEffect) -> &'a [String] {
+    origin.program.program.models.get(effect.model as usize).map_or(&[], |model| &model.chain)
+}
+
+fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, effect: &ModelEffect) -> Attempts<'a> {
+    Attempts {
+        shared,
+        origin,
+        purpose: journal::purpose(&effect.purpose),
+        stream: None,
+        under_way: Arc::default(),
+        ledger: Vec::new(),
+        journal: Vec::new(),
+    }
+}
+
 /// Performs a model step; `None` when it was cancelled.
 pub(super) async fn perform(
     shared: &Arc<Shared>,
@@ -34,15 +60,8 @@ pub(super) async fn perform(
     mut cancelled: watch::Receiver<bool>,
 ) -> Option<Performed> {
     let under_way = Arc::default();
-    let attempts = Attempts {
-        shared,
-        origin,
-        purpose: journal::purpose(&effect.purpose),
-        stream,
-        under_way: Arc::clone(&under_way),
-        ledger: Vec::new(),
-        journal: Vec::new(),
-    };
+    let attempts =
+        Attempts { stream, under_way: Arc::clone(&under_way), ..attempts(shared, origin, &effect) };
     let timeout = shared.clock.sleep(Duration::from_millis(shared.limits.model_timeout_ms));
     let performed = tokio::select! {
         performed = Step { attempts, effect: &effect, chain_at: 0 }.run(turns) => return Some(performed),
@@ -50,7 +69,8 @@ pub(super) async fn perform(
         _ = cancelled.wait_for(|cancelled| *cancelled) => None,
         () = timeout => Some(Performed::new(origin.id, failed(FailureKind::Timeout, "the model did not answer in time", None))),
     };
-    let row = lock(&under_way).take();
+    // A stop is on record when the step is resumed, like a crash.
+    let row = lock(&under_way).take().filter(|_| !shared.is_stopping());
     if let Some(row) = row
         && let Err(error) = shared.store.record_attempt(row).await
     {
@@ -135,10 +155,8 @@ impl Step<'_> {
     }
 
     async fn ask(&mut self, request: &mut ModelRequest) -> Result<ModelReply, Outcome> {
-        let program = Arc::clone(&self.attempts.origin.program);
-        let chain =
-            program.program.models.get(self.effect.model as usize).map_or(&[][..], |model| &model.chain);
-        self.attempts.ask(chain, &mut self.chain_at, request).await
+        let origin = self.attempts.origin;
+        self.attempts.ask(chain_of(origin, self.effect), &mut self.chain_at, request).await
     }
 
     async fn pick(

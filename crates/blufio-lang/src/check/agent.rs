@@ -7,13 +7,15 @@ mod handlers;
 use super::expressions::literal;
 use super::folder::FolderNames;
 use super::scope::Checker;
-use super::{CheckedAgent, Construct, Environment, Facts, assigned, bounds, closed, mailbox, monitors, reach, report};
+use super::{
+    CheckedAgent, Construct, Environment, Facts, assigned, bounds, closed, mailbox, monitors, reach, report,
+};
 use crate::ast::{self, AfterWhen, ItemKind, TriggerKind};
 use crate::diagnostic::Diagnostics;
 use crate::source::{SourceMap, Span};
 use crate::typed::{
-    self, Budget, Cap, Context, Handler, HandlerAction, History, Migration, Recall, StateId, Timer, Trigger, Type,
-    VariableDef,
+    self, Budget, Cap, Context, Handler, HandlerAction, History, Migration, Recall, StateId, Timer, Trigger,
+    Type, VariableDef,
 };
 use crate::value::Currency;
 
@@ -31,6 +33,10 @@ struct Declared {
     goal: String,
     language: Option<String>,
     budget: Budget,
+    /// Lines of `budget`, with their places.
+    budget_lines: Vec<(String, Span)>,
+    /// Zones of `context`, with their places.
+    zones: Vec<(&'static str, Span)>,
     migrations: Vec<Migration>,
     context: Context,
     anywhere: Vec<Handler>,

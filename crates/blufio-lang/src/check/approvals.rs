@@ -25,12 +25,17 @@ use crate::typed::{
 
 /// Reports dangerous calls that nobody endorsed.
 pub(super) fn check(analysis: &Analysis<'_>, diagnostics: &mut Diagnostics) {
+    let mut found = 0;
     for (agent, flow) in analysis.agents.iter().enumerate() {
         for call in &flow.calls {
             let Some(tool) = flow.graph.program.tools.get(call.grant as usize) else { continue };
-            // Each finding costs a search; further ones would only be counted.
-            if tool.danger == Danger::Dangerous && diagnostics.iter().count() < DIAGNOSTICS_MAX {
-                diagnostics_of(&Case::new(analysis, agent, flow, call, tool), diagnostics);
+            // A finding may cost a search of the whole graph; further ones would only be counted.
+            if tool.danger == Danger::Dangerous
+                && found < DIAGNOSTICS_MAX
+                && let Some(diagnostic) = judge(&Case::new(analysis, agent, flow, call, tool))
+            {
+                diagnostics.push(diagnostic);
+                found += 1;
             }
         }
     }
@@ -314,13 +319,13 @@ fn beside_span(graph: &Graph<'_>, case: &Case<'_, '_>, node: NodeId, variable: V
     graph.nodes[found as usize].span
 }
 
-fn diagnostics_of(case: &Case<'_, '_>, diagnostics: &mut Diagnostics) {
+fn judge(case: &Case<'_, '_>) -> Option<Diagnostic> {
     let selector = case.untrusted.iter().find(|(_, _, selects)| *selects);
     if selector.is_none() && case.control.is_empty() {
-        return;
+        return None;
     }
     let search = Search { case, queue: VecDeque::new(), seen: HashMap::new(), faults: BTreeSet::new() };
-    let Some(fault) = search.run() else { return };
+    let fault = search.run()?;
     let (tool, span) = (case.tool.tool.as_str(), case.call.span);
     let found = match &fault {
         Fault::Missing(way) => match selector {
@@ -346,7 +351,7 @@ fn diagnostics_of(case: &Case<'_, '_>, diagnostics: &mut Diagnostics) {
         Fault::Stale(place, variable) => report::approval_stale::report(tool, variable, span, *place),
         Fault::Used(place) => report::approval_reused::report(tool, span, *place),
     };
-    diagnostics.push(told(case, found));
+    Some(told(case, found))
 }
 
 /// The finding with the way of one untrusted label.

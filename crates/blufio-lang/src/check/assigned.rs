@@ -9,8 +9,8 @@ use super::flow::{Flow, blocks, is_failure};
 use super::{reach, report};
 use crate::diagnostic::Diagnostics;
 use crate::typed::{
-    Expr, ExprKind, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind, Type, Variable,
-    VariableDef,
+    Expr, ExprKind, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind, Type,
+    Variable, VariableDef,
 };
 
 /// What certainly holds.
@@ -141,7 +141,8 @@ fn waits(step: &Step) -> bool {
 /// What holds at the beginning of an arm of a request: before its value arrives, and complete in that arm of `fill`.
 fn before_arm(request: &RequestStep, at: usize, before: &Held) -> Held {
     let mut held = before.clone();
-    if let (Request::Fill { slot: Variable::Slot(slot), .. }, Some(arm)) = (&request.request, request.arms.get(at))
+    if let (Request::Fill { slot: Variable::Slot(slot), .. }, Some(arm)) =
+        (&request.request, request.arms.get(at))
         && arm.outcomes.as_slice() == [OutcomeKind::Complete]
     {
         held.insert(Fact::Complete(*slot));

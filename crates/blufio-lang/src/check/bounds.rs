@@ -5,7 +5,8 @@
 //! caps" times, and between two such visits it follows the acyclic rest. So a component costs at most the capped
 //! visits plus one longest cap-free segment for each of them. Multiplying counters out exactly would explode.
 
-use super::flow::{Cause, Flow, blocks, failure_targets, is_failure};
+use super::flow::{Cause, Flow, blocks, failure_targets, is_failure, may_end, targets};
+use super::monitors::waits;
 use super::{Facts, report};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
@@ -271,7 +272,8 @@ pub(super) fn worst_case(
     let mut entered = vec![false; count];
     entered[program.start.0 as usize] = true;
     for edge in &flow.edges {
-        entered[edge.to] |= edge.cause == Cause::Event || component_of[edge.from] != component_of[edge.to];
+        let begins = edge.cause == Cause::Event || interruption(flow, by, edge.from).is_some();
+        entered[edge.to] |= begins || component_of[edge.from] != component_of[edge.to];
     }
     let (mut cost, mut then): (Vec<u64>, Vec<Option<usize>>) =
         (vec![0; components.len()], vec![None; components.len()]);
@@ -346,12 +348,74 @@ fn worst_beginning(
             }
             _ => None,
         });
-        let total = event.max().unwrap_or(0).saturating_add(after);
+        let interrupted = interrupted(program, flow, by, at, from);
+        let total = event.max().unwrap_or(0).saturating_add(after).max(interrupted);
         if total > worst.0 {
             worst = (total, Some(at));
         }
     }
     worst
+}
+
+/// The most that a handler measures which runs while a step of the state is pending, and stays: it begins a new event
+/// (with new counts and caps) in which the pending code goes on. `None` without such a handler.
+fn interruption(flow: &Flow<'_>, by: &dyn Measure, at: usize) -> Option<u64> {
+    let handlers = flow.states[at].handlers.iter().filter_map(|handler| match &handler.action {
+        HandlerAction::Run { steps, .. }
+            if !is_failure(&handler.trigger)
+                && !matches!(handler.trigger, Trigger::Wake | Trigger::Every(_))
+                && !waits(steps)
+                && may_end(steps) =>
+        {
+            Some(by.take(&handler.trigger).saturating_add(measure(by, steps)))
+        }
+        _ => None,
+    });
+    handlers.max()
+}
+
+/// The most that an interrupted state still measures, together with all that follows; 0 where nothing interrupts.
+fn interrupted(
+    program: &Program,
+    flow: &Flow<'_>,
+    by: &dyn Measure,
+    at: usize,
+    from: &dyn Fn(usize) -> u64,
+) -> u64 {
+    let Some(first) = interruption(flow, by, at) else { return 0 };
+    let handlers = flow.states[at].handlers.iter().filter_map(|handler| match &handler.action {
+        HandlerAction::Run { steps, .. } => Some(steps.as_slice()),
+        _ => None,
+    });
+    let timers = program.states[at].timers.iter().map(|timer| timer.steps.as_slice());
+    let aside = flow.from(at).filter(|edge| matches!(edge.cause, Cause::Timer | Cause::Failure));
+    let beside = aside.clone().map(|edge| measure(by, edge.steps)).max().unwrap_or(0);
+    let otherwise = aside.map(|edge| from(edge.to)).max().unwrap_or(0);
+    let blocks = handlers.chain(timers).chain([flow.states[at].body]).filter(|steps| waits(steps));
+    let goes_on = blocks.map(|steps| {
+        let reached =
+            targets(steps).into_iter().map(|to| to.0 as usize).filter(|to| *to < program.states.len());
+        rest(by, steps).saturating_add(reached.map(from).max().unwrap_or(0).max(otherwise))
+    });
+    goes_on.max().map_or(0, |most| first.saturating_add(beside).saturating_add(most))
+}
+
+/// The most that steps measure behind one of their waits.
+fn rest(by: &dyn Measure, steps: &[Step]) -> u64 {
+    let Some((step, behind)) = steps.split_first() else { return 0 };
+    let after = measure(by, behind);
+    if let StepKind::Each(each) = &step.kind {
+        return by.items(each, measure(by, &each.steps)).saturating_add(after).max(rest(by, behind));
+    }
+    let asks = waits(std::slice::from_ref(step));
+    let through = blocks(step).into_iter().map(|block| {
+        let end = if block.iter().any(super::steps::always_leaves) { 0 } else { after };
+        // Behind the wait of the step itself the whole arm is open, behind one inside the arm its rest.
+        let open = if asks { measure(by, block) } else { rest(by, block) };
+        open.saturating_add(end)
+    });
+    let own = through.max().unwrap_or(0).max(if asks { after } else { 0 });
+    own.max(rest(by, behind))
 }
 
 /// `entered`: states that a walk may enter from outside of their component, or by a new event.

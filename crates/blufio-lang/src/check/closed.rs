@@ -19,8 +19,7 @@ pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
             .chain(&program.anywhere)
             .any(|h| h.trigger == *trigger && matches!(h.action, HandlerAction::Run { .. }))
     };
-    let runs_once =
-        program.tools.iter().any(|grant| grant.effect == EffectClass::Once);
+    let runs_once = program.tools.iter().any(|grant| grant.effect == EffectClass::Once);
     let (mut any_failure, mut any_uncertain) = (false, false);
     for (at, state) in program.states.iter().enumerate() {
         let blocks = all_blocks(program, at);
@@ -30,7 +29,8 @@ pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
                 diagnostics.push(report::failure_open::report(&what, &state.name, span));
             }
         }
-        if let Some((what, span)) = blocks.iter().find_map(|steps| first_uncertain(program, steps, runs_once)) {
+        if let Some((what, span)) = blocks.iter().find_map(|steps| first_uncertain(program, steps, runs_once))
+        {
             any_uncertain = true;
             if !handles(at, &Trigger::Uncertain) {
                 diagnostics.push(report::uncertain_open::report(&what, &state.name, span));
@@ -60,9 +60,7 @@ pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
 fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
     let state = &program.states[state];
     let handlers = state.handlers.iter().chain(&program.anywhere).filter_map(|h| match &h.action {
-        HandlerAction::Run { steps, .. } if !super::flow::is_failure(&h.trigger) => {
-            Some(steps.as_slice())
-        }
+        HandlerAction::Run { steps, .. } if !super::flow::is_failure(&h.trigger) => Some(steps.as_slice()),
         _ => None,
     });
     std::iter::once(state.body.as_slice())
@@ -102,7 +100,8 @@ fn first_failure(steps: &[Step]) -> Option<(String, Span)> {
 /// A request's failure that neither an arm nor `else` takes.
 fn open_failure(step: &RequestStep) -> Option<()> {
     let can_fail = !matches!(step.request, Request::Approve { .. } | Request::Recall { .. });
-    let taken = step.otherwise.is_some() || step.arms.iter().any(|a| a.outcomes.contains(&OutcomeKind::Failed));
+    let taken =
+        step.otherwise.is_some() || step.arms.iter().any(|a| a.outcomes.contains(&OutcomeKind::Failed));
     (can_fail && !taken).then_some(())
 }
 
@@ -110,7 +109,8 @@ fn open_failure(step: &RequestStep) -> Option<()> {
 fn open_uncertain(program: &Program, step: &RequestStep) -> bool {
     let Request::Call { grant, .. } = &step.request else { return false };
     let once = program.tools.get(*grant as usize).is_some_and(|t| t.effect == EffectClass::Once);
-    let taken = step.otherwise.is_some() || step.arms.iter().any(|a| a.outcomes.contains(&OutcomeKind::Uncertain));
+    let taken =
+        step.otherwise.is_some() || step.arms.iter().any(|a| a.outcomes.contains(&OutcomeKind::Uncertain));
     once && !taken
 }
 
@@ -130,7 +130,9 @@ fn first_uncertain(program: &Program, steps: &[Step], runs_once: bool) -> Option
     steps.iter().find_map(|step| {
         let own = match &step.kind {
             StepKind::Run { .. } if runs_once => Some("`run`".to_string()),
-            StepKind::Request(request) if open_uncertain(program, request) => Some(describe(&request.request)),
+            StepKind::Request(request) if open_uncertain(program, request) => {
+                Some(describe(&request.request))
+            }
             StepKind::Together(branches) if branches.iter().any(|b| open_uncertain(program, b)) => {
                 Some("`together`".to_string())
             }
@@ -151,12 +153,14 @@ pub(super) fn step_expressions(step: &Step) -> Vec<&Expr> {
         | StepKind::Send(_, e)
         | StepKind::Show(e)
         | StepKind::Remember(e, _) => vec![e],
-        StepKind::Run { calls, approved_by } => {
-            std::iter::once(calls).chain(approved_by.iter().filter_map(|(_, within)| within.as_ref())).collect()
-        }
+        StepKind::Run { calls, approved_by } => std::iter::once(calls)
+            .chain(approved_by.iter().filter_map(|(_, within)| within.as_ref()))
+            .collect(),
         StepKind::Wake { when, with, .. } => std::iter::once(when).chain(with).collect(),
         StepKind::Request(request) => request_expressions(&request.request),
-        StepKind::Together(branches) => branches.iter().flat_map(|b| request_expressions(&b.request)).collect(),
+        StepKind::Together(branches) => {
+            branches.iter().flat_map(|b| request_expressions(&b.request)).collect()
+        }
         StepKind::Each(each) => std::iter::once(&each.list).chain(&each.within).collect(),
         StepKind::Done(e) => e.iter().collect(),
         StepKind::PutEntry { key, value, .. } => vec![key, value],

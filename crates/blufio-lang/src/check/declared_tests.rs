@@ -6,7 +6,9 @@ use super::report;
 use super::scope::Checker;
 use crate::ast::{self, ItemKind, TestLineKind as Written};
 use crate::source::Span;
-use crate::typed::{Expected, Expr, ExprKind, FieldDef, Subject, Test, TestLine, TestLineKind, Type, TypeShape, Who};
+use crate::typed::{
+    Expected, Expr, ExprKind, FieldDef, Subject, Test, TestLine, TestLineKind, Type, TypeShape, Who,
+};
 
 impl Checker<'_> {
     /// Tests of the agent's file.
@@ -44,13 +46,18 @@ impl Checker<'_> {
             }
             Written::Event { event, fields } => {
                 let Some(id) = self.type_ids.get(&event.node).copied() else {
-                    let near = report::nearest(&event.node, self.type_ids.keys().map(String::as_str)).map(str::to_string);
+                    let near = report::nearest(&event.node, self.type_ids.keys().map(String::as_str))
+                        .map(str::to_string);
                     self.push_unknown(report::unknown_type::report(&event.node, event.span, near.as_deref()));
                     return None;
                 };
                 let Some(TypeShape::Record(declared)) = self.shape(id).cloned() else {
                     let expected = "a record, as events are";
-                    self.push(report::type_mismatch::report(expected, &format!("`{}`", event.node), event.span));
+                    self.push(report::type_mismatch::report(
+                        expected,
+                        &format!("`{}`", event.node),
+                        event.span,
+                    ));
                     return None;
                 };
                 let values = self.arguments(&event.node, &declared, fields, span);
@@ -73,11 +80,8 @@ impl Checker<'_> {
                 _ => return None,
             },
             Written::Person { who, answer } => {
-                let who = if who.node == "sender" {
-                    Who::Sender
-                } else {
-                    self.who(&ast::Who::One(who.clone()))?
-                };
+                let who =
+                    if who.node == "sender" { Who::Sender } else { self.who(&ast::Who::One(who.clone()))? };
                 match &answer.kind {
                     ast::ExprKind::YesNo(yes) => TestLineKind::Answers(who, *yes),
                     ast::ExprKind::Text(text) => TestLineKind::Says(who, self.plain(text)),
@@ -102,7 +106,11 @@ impl Checker<'_> {
 
     fn plain(&mut self, text: &ast::Text) -> String {
         literal(text).unwrap_or_else(|| {
-            self.push(report::type_mismatch::report("plain words in a test", "a text with values", text.span));
+            self.push(report::type_mismatch::report(
+                "plain words in a test",
+                "a text with values",
+                text.span,
+            ));
             String::new()
         })
     }
@@ -133,7 +141,11 @@ impl Checker<'_> {
             None => self.expr(value, None),
         };
         if matches!(value.kind, ExprKind::Variable(_)) {
-            self.push(report::type_mismatch::report("a value that is written down here", "a slot", value.span));
+            self.push(report::type_mismatch::report(
+                "a value that is written down here",
+                "a slot",
+                value.span,
+            ));
         }
         value
     }
@@ -167,14 +179,19 @@ impl Checker<'_> {
                 let name = match value.map(|v| (&v.kind, v.span)) {
                     Some((ast::ExprKind::Name(name), span)) => (name.clone(), span),
                     _ => {
-                        self.push(report::missing_part::report("which state?", what.span, "write `expect state NAME`"));
+                        self.push(report::missing_part::report(
+                            "which state?",
+                            what.span,
+                            "write `expect state NAME`",
+                        ));
                         return None;
                     }
                 };
                 match self.states.get(&name.0) {
                     Some(state) => Some(Expected::State(*state)),
                     None => {
-                        let near = report::nearest(&name.0, self.states.keys().map(String::as_str)).map(str::to_string);
+                        let near = report::nearest(&name.0, self.states.keys().map(String::as_str))
+                            .map(str::to_string);
                         self.push_unknown(report::unknown_state::report(&name.0, name.1, near.as_deref()));
                         None
                     }

@@ -53,12 +53,19 @@ pub(super) fn check_folder(
         }
         if let ast::FileKind::Agent { name, version, parameters, gives } = &file.kind {
             let header = agent::Header { name, version, parameters, gives: gives.as_ref() };
-            checked.agents.push(agent::check_agent(file, header, &names, (sources, environment), diagnostics));
+            checked.agents.push(agent::check_agent(
+                file,
+                header,
+                &names,
+                (sources, environment),
+                diagnostics,
+            ));
         }
     }
     checked.agents.sort_by(|a, b| a.program.name.cmp(&b.program.name));
     // A file of which nothing could be read is no routes file, whatever stands in for its kind.
-    let is_routes = |file: &&ast::File| matches!(file.kind, ast::FileKind::Routes) && !file.kind_span.is_empty();
+    let is_routes =
+        |file: &&ast::File| matches!(file.kind, ast::FileKind::Routes) && !file.kind_span.is_empty();
     let routes_files: Vec<&ast::File> = files.iter().filter(is_routes).collect();
     if let [first, second, ..] = routes_files.as_slice() {
         diagnostics.push(report::duplicate::report("file", "routes", second.kind_span, first.kind_span));

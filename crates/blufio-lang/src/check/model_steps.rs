@@ -50,7 +50,14 @@ impl Checker<'_> {
             ));
         }
         let instruction = parts.instruction.as_ref().map(|t| self.text_parts(t)).unwrap_or_default();
-        ModelUse { model, from, history, memory, retries: parts.retry.as_ref().map_or(0, |r| r.node), instruction }
+        ModelUse {
+            model,
+            from,
+            history,
+            memory,
+            retries: parts.retry.as_ref().map_or(0, |r| r.node),
+            instruction,
+        }
     }
 
     pub fn needs_instruction(&mut self, parts: &ast::ModelParts, step: &str, span: Span) {

@@ -18,6 +18,8 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub(super) use steps::waits;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 

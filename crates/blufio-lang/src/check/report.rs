@@ -56,8 +56,8 @@ pub mod unreachable;
 pub mod untrusted_control;
 pub mod untrusted_selector;
 pub mod vacuous_rule;
-pub mod wrong_approver;
 pub mod within_too_short;
+pub mod wrong_approver;
 pub mod wrong_count;
 pub mod zero_time;
 

@@ -84,9 +84,15 @@ impl Checker<'_> {
                 top: 0,
             },
             gives: Type::Unknown,
-            outcomes: [OutcomeKind::Done, OutcomeKind::Says, OutcomeKind::Late, OutcomeKind::Failed, OutcomeKind::Uncertain]
-                .map(|kind| outcome(kind, vec![Type::Unknown], false))
-                .into(),
+            outcomes: [
+                OutcomeKind::Done,
+                OutcomeKind::Says,
+                OutcomeKind::Late,
+                OutcomeKind::Failed,
+                OutcomeKind::Uncertain,
+            ]
+            .map(|kind| outcome(kind, vec![Type::Unknown], false))
+            .into(),
         });
         let outcomes: Vec<Outcome> = asked.outcomes.iter().map(|(_, o)| o.clone()).collect();
         let checked = arms.map(|arms| self.arms(what, &outcomes, arms));
@@ -101,9 +107,12 @@ impl Checker<'_> {
             typed_arms.extend(outcome_arm(arm, &asked.outcomes));
         }
         let rest = rest.or_else(|| otherwise.map(|body| self.block(&body.steps)));
-        let mut step = RequestStep { request: asked.request, arms: typed_arms, into: None, otherwise: rest, span };
+        let mut step =
+            RequestStep { request: asked.request, arms: typed_arms, into: None, otherwise: rest, span };
         let Some(target) = target else { return StepKind::Request(step) };
-        if asked.gives == Type::Unknown && matches!(step.request, Request::Approve { .. } | Request::Fill { .. }) {
+        if asked.gives == Type::Unknown
+            && matches!(step.request, Request::Approve { .. } | Request::Fill { .. })
+        {
             self.push(report::type_mismatch::report("a step that gives a value", what, span));
         }
         let (into, pass_on) = self.value_target(target, &asked.gives);
@@ -126,7 +135,11 @@ impl Checker<'_> {
             && tool.effect == EffectClass::Once
         {
             let title = format!("`{}` must not be repeated", tool.tool);
-            self.push(report::missing_part::report(&title, retry.span, "leave `retry` out: its manifest says `once`"));
+            self.push(report::missing_part::report(
+                &title,
+                retry.span,
+                "leave `retry` out: its manifest says `once`",
+            ));
             retries = 0;
         }
         let gives = tool.gives.clone();
@@ -145,7 +158,8 @@ impl Checker<'_> {
             Some(Some(grant)) => *grant,
             known => {
                 if known.is_none() {
-                    let near = report::nearest(&name.node, self.grants.keys().map(String::as_str)).map(str::to_string);
+                    let near = report::nearest(&name.node, self.grants.keys().map(String::as_str))
+                        .map(str::to_string);
                     self.push_unknown(report::unknown_tool::report(&name.node, name.span, near.as_deref()));
                 }
                 for argument in &invocation.arguments {
@@ -190,12 +204,20 @@ impl Checker<'_> {
             let question = match &ask.question {
                 Some(question) => self.text(question),
                 None => {
-                    self.push(report::missing_part::report("`ask` has no question", span, "say in quotes what you ask"));
+                    self.push(report::missing_part::report(
+                        "`ask` has no question",
+                        span,
+                        "say in quotes what you ask",
+                    ));
                     Expr { ty: Type::Text(None), kind: ExprKind::Error, span }
                 }
             };
             if ask.here || ask.with.is_some() {
-                self.push(report::type_mismatch::report("an agent before `here` and `with`", "a person", ask.whom.span));
+                self.push(report::type_mismatch::report(
+                    "an agent before `here` and `with`",
+                    "a person",
+                    ask.whom.span,
+                ));
             }
             let whom = self.who(&ast::Who::One(ask.whom.clone()))?;
             let gives = Type::Text(None);
@@ -207,8 +229,14 @@ impl Checker<'_> {
         };
         self.needs(Construct::AskAgent, "`ask` of an agent", span);
         let Some(grant) = self.ask_ids.get(&ask.whom.node).copied() else {
-            let near = report::nearest(&ask.whom.node, self.ask_ids.keys().map(String::as_str)).map(str::to_string);
-            self.push_unknown(report::unknown_agent::report("agent that may be asked", &ask.whom.node, ask.whom.span, near.as_deref()));
+            let near =
+                report::nearest(&ask.whom.node, self.ask_ids.keys().map(String::as_str)).map(str::to_string);
+            self.push_unknown(report::unknown_agent::report(
+                "agent that may be asked",
+                &ask.whom.node,
+                ask.whom.span,
+                near.as_deref(),
+            ));
             for argument in arguments {
                 self.expr(&argument.value, None);
             }
@@ -251,17 +279,25 @@ impl Checker<'_> {
                 if let Some(size) = self.folder.group_size(&name.node)
                     && count.node as usize > size
                 {
-                    let title = format!("`{}` has {size} members, {} are never reached", name.node, count.node);
+                    let title =
+                        format!("`{}` has {size} members, {} are never reached", name.node, count.node);
                     self.push(report::bad_bounds::report(&title, count.span));
                 }
                 Some(Who::Quorum(count.node, name.node.clone()))
             }
             (ast::Who::Quorum(..), Some(_)) => {
-                self.push(report::type_mismatch::report("a group of `people` after `of`", "one person", name.span));
+                self.push(report::type_mismatch::report(
+                    "a group of `people` after `of`",
+                    "one person",
+                    name.span,
+                ));
                 None
             }
             (_, None) => {
-                let near = report::nearest(&name.node, self.folder.people.keys().copied().chain(["owner", "sender"]));
+                let near = report::nearest(
+                    &name.node,
+                    self.folder.people.keys().copied().chain(["owner", "sender"]),
+                );
                 self.push_unknown(report::unknown_agent::report("person", &name.node, name.span, near));
                 None
             }
@@ -274,7 +310,11 @@ impl Checker<'_> {
         let question = match &approve.question {
             Some(question) => self.text(question),
             None => {
-                self.push(report::missing_part::report("`approve` shows nothing", span, "say in quotes what is approved"));
+                self.push(report::missing_part::report(
+                    "`approve` shows nothing",
+                    span,
+                    "say in quotes what is approved",
+                ));
                 Expr { ty: Type::Text(None), kind: ExprKind::Text(Vec::new()), span }
             }
         };
@@ -285,20 +325,29 @@ impl Checker<'_> {
             outcome(OutcomeKind::No, Vec::new(), true),
             outcome(OutcomeKind::Late, Vec::new(), within.is_some()),
         ];
-        Some(Asked { request: Request::Approve { by: by?, editing, question, within }, gives: Type::Unknown, outcomes })
+        Some(Asked {
+            request: Request::Approve { by: by?, editing, question, within },
+            gives: Type::Unknown,
+            outcomes,
+        })
     }
 
     /// A slot of a text type that the person who approves may correct.
     fn edited_slot(&mut self, slot: &ast::Ident) -> Option<Variable> {
         let Some(at) = self.slot_ids.get(&slot.node).copied() else {
-            let near = report::nearest(&slot.node, self.slot_ids.keys().map(String::as_str)).map(str::to_string);
+            let near =
+                report::nearest(&slot.node, self.slot_ids.keys().map(String::as_str)).map(str::to_string);
             self.push_unknown(report::unknown_name::report(&slot.node, slot.span, near.as_deref()));
             return None;
         };
         let ty = self.slots[at as usize].ty.clone();
         if !matches!(ty, Type::Text(_) | Type::Unknown) {
             let found = self.type_name(&ty);
-            self.push(report::type_mismatch::report("a slot of type text after `editing`", &found, slot.span));
+            self.push(report::type_mismatch::report(
+                "a slot of type text after `editing`",
+                &found,
+                slot.span,
+            ));
         }
         Some(Variable::Slot(at))
     }
@@ -314,7 +363,9 @@ impl Checker<'_> {
         ];
         let slot = self.slot_ids.get(&fill.slot.node).copied();
         let request = match slot.map(|at| (at, self.slots[at as usize].ty.clone())) {
-            Some((at, Type::SoFar(record))) => Some(Request::Fill { slot: Variable::Slot(at), record, model }),
+            Some((at, Type::SoFar(record))) => {
+                Some(Request::Fill { slot: Variable::Slot(at), record, model })
+            }
             Some((_, Type::Unknown)) => None,
             Some((_, other)) => {
                 let found = self.type_name(&other);
@@ -322,8 +373,13 @@ impl Checker<'_> {
                 None
             }
             None => {
-                let near = report::nearest(&fill.slot.node, self.slot_ids.keys().map(String::as_str)).map(str::to_string);
-                self.push_unknown(report::unknown_name::report(&fill.slot.node, fill.slot.span, near.as_deref()));
+                let near = report::nearest(&fill.slot.node, self.slot_ids.keys().map(String::as_str))
+                    .map(str::to_string);
+                self.push_unknown(report::unknown_name::report(
+                    &fill.slot.node,
+                    fill.slot.span,
+                    near.as_deref(),
+                ));
                 None
             }
         };
@@ -389,13 +445,17 @@ impl Checker<'_> {
         let within = self.within(each.within.as_ref());
         let at_once = each.at_once.as_ref().map_or(1, |n| {
             if n.node == 0 || n.node > ITEMS_AT_ONCE_MAX {
-                self.push(report::bad_bounds::report(&format!("1 to {ITEMS_AT_ONCE_MAX} may run at once"), n.span));
+                self.push(report::bad_bounds::report(
+                    &format!("1 to {ITEMS_AT_ONCE_MAX} may run at once"),
+                    n.span,
+                ));
             }
             n.node.clamp(1, ITEMS_AT_ONCE_MAX)
         });
         // The results so far are readable in the body by the name that receives them, so it is declared first; what an
         // item gives is known only behind the body.
-        let results = target.map(|target| self.value_target(target, &Type::List(Box::new(Type::Unknown), items_max)));
+        let results =
+            target.map(|target| self.value_target(target, &Type::List(Box::new(Type::Unknown), items_max)));
         let first = self.locals.len() as u32;
         self.open_scope();
         let variable = self.declare_local(&each.variable, element);
@@ -404,7 +464,8 @@ impl Checker<'_> {
         self.straight_line(&steps);
         let last = last_value(&steps);
         let locals = (first, self.locals.len() as u32);
-        let mut step = EachStep { variable, list, items_max, at_once, within, steps, locals, results: None, span };
+        let mut step =
+            EachStep { variable, list, items_max, at_once, within, steps, locals, results: None, span };
         let Some((into, pass_on)) = results else { return StepKind::Each(step) };
         let gives = last.map_or(Type::YesNo, |last| self.type_of(last));
         self.set_type(into, Type::List(Box::new(gives), items_max));
@@ -425,7 +486,11 @@ impl Checker<'_> {
                 self.push(report::code_after_arrow::leaves_each(step.span));
             }
             if matches!(step.kind, StepKind::Each(_) | StepKind::Together(_)) {
-                self.push(report::type_mismatch::report("steps one after the other in `each`", "`each` or `together` again", step.span));
+                self.push(report::type_mismatch::report(
+                    "steps one after the other in `each`",
+                    "`each` or `together` again",
+                    step.span,
+                ));
             }
             for block in super::flow::blocks(step) {
                 self.straight_line(block);
@@ -494,7 +559,13 @@ impl Checker<'_> {
     }
 
     /// `wake at E with V`, `wake after D with V`.
-    pub fn wake(&mut self, relative: bool, when: &ast::Expr, with: Option<&ast::Expr>, span: Span) -> StepKind {
+    pub fn wake(
+        &mut self,
+        relative: bool,
+        when: &ast::Expr,
+        with: Option<&ast::Expr>,
+        span: Span,
+    ) -> StepKind {
         self.needs(Construct::Wake, "`wake`", span);
         let when = self.expect(when, if relative { &Type::Duration } else { &Type::Moment });
         let with = with.map(|with| match self.wake.clone() {
@@ -532,7 +603,11 @@ impl Checker<'_> {
                     Some(scope) => StepKind::ForgetMemory(scope),
                     None => {
                         let known = MemoryScope::ALL.iter().map(|s| s.word()).chain(["history", "wakes"]);
-                        self.push(report::unknown_name::report(word, what.span, report::nearest(word, known)));
+                        self.push(report::unknown_name::report(
+                            word,
+                            what.span,
+                            report::nearest(word, known),
+                        ));
                         StepKind::Error
                     }
                 }

@@ -157,8 +157,8 @@ struct RoutesChecker<'a, 'b> {
 }
 
 impl RoutesChecker<'_, '_> {
-    fn needs(&mut self, what: &str, span: Span) {
-        if !(self.environment.performs)(Construct::Routes) {
+    fn needs(&mut self, construct: Construct, what: &str, span: Span) {
+        if !(self.environment.performs)(construct) {
             self.diagnostics.push(report::not_yet::report(what, span));
         }
     }
@@ -213,12 +213,12 @@ impl RoutesChecker<'_, '_> {
                     identities.push((channel.node.clone(), id.node.to_string()));
                 }
                 Some(PersonIdentity::Group { channel, title }) => {
-                    self.needs("a group as a person", person.span);
+                    self.needs(Construct::Routes, "a group as a person", person.span);
                     self.channel(channel);
                     in_group = literal(title).map(|title| (channel.node.clone(), title));
                 }
                 Some(PersonIdentity::Tool(tool)) => {
-                    self.needs("a person from a tool", person.span);
+                    self.needs(Construct::Webhooks, "a person from a tool", person.span);
                     from_tool = Some(tool.node.clone());
                 }
                 Some(PersonIdentity::People(members)) => {
@@ -272,14 +272,15 @@ impl RoutesChecker<'_, '_> {
     fn route(&mut self, route: &ast::RouteDecl) {
         let Some(to) = self.target(&route.to) else { return };
         if route.from.is_empty() {
-            let rule = Rule { channel: None, group: None, webhook: None, from: From::Anyone, to, span: route.span };
+            let rule =
+                Rule { channel: None, group: None, webhook: None, from: From::Anyone, to, span: route.span };
             self.add(rule);
             return;
         }
         for source in &route.from {
             match source {
                 RouteSource::Webhook { path, signed_by, ty, binder } => {
-                    self.needs("a webhook", path.span);
+                    self.needs(Construct::Webhooks, "a webhook", path.span);
                     let webhook = self.webhook(path, signed_by.as_ref(), ty);
                     self.key_of_webhook(&route.to, binder.as_ref(), ty);
                     let rule = Rule {
@@ -296,7 +297,7 @@ impl RoutesChecker<'_, '_> {
                     self.channel(channel);
                     let title = group.as_ref().and_then(literal);
                     if let Some(group) = group {
-                        self.needs("a route for a group", group.span);
+                        self.needs(Construct::Routes, "a route for a group", group.span);
                     }
                     if let To::Agent { per: Per::Value(_), .. } = &to {
                         let title = "only a webhook has a value to be keyed by";
@@ -368,7 +369,11 @@ impl RoutesChecker<'_, '_> {
     fn key_of_webhook(&mut self, to: &RouteTarget, binder: Option<&ast::Ident>, ty: &ast::Ident) {
         let RouteTarget::Agent { per: Some(per), .. } = to else { return };
         let Some(path) = field_path(&per.kind) else {
-            self.bad("a webhook has neither a person nor a chat", per.span, "write `per a.id`, with a field of what is posted");
+            self.bad(
+                "a webhook has neither a person nor a chat",
+                per.span,
+                "write `per a.id`, with a field of what is posted",
+            );
             return;
         };
         let starts_right = binder.is_some_and(|binder| path.first() == Some(&binder.node));
@@ -446,11 +451,15 @@ impl RoutesChecker<'_, '_> {
                     Some((ast::ExprKind::Name(name), _)) if name == "person" => Per::Person,
                     Some((ast::ExprKind::Name(name), _)) if name == "chat" => Per::Chat,
                     Some((kind, span)) => {
-                        self.needs("a session key other than person or chat", span);
+                        self.needs(Construct::Webhooks, "a session key other than person or chat", span);
                         match field_path(kind) {
                             Some(path) => Per::Value(path),
                             None => {
-                                self.bad("a session belongs to a person, a chat, or a field", span, "write `per a.id`");
+                                self.bad(
+                                    "a session belongs to a person, a chat, or a field",
+                                    span,
+                                    "write `per a.id`",
+                                );
                                 Per::Person
                             }
                         }

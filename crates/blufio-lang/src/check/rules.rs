@@ -71,7 +71,11 @@ impl Checker<'_> {
                     Subject::Tool(grant) => (RuleKind::NeverReaches(found?, grant), text),
                     _ => {
                         let expected = "a tool that is granted with `can use`";
-                        self.push(report::type_mismatch::report(expected, &format!("`{}`", tool.node), tool.span));
+                        self.push(report::type_mismatch::report(
+                            expected,
+                            &format!("`{}`", tool.node),
+                            tool.span,
+                        ));
                         return None;
                     }
                 }

@@ -89,7 +89,10 @@ impl Checker<'_> {
             }
         }
         // Without addresses every public one may be reached; folders and commands must be named.
-        if found != scope && matches!(scope, ToolScope::Folder | ToolScope::Commands) && grant.scopes.is_empty() {
+        if found != scope
+            && matches!(scope, ToolScope::Folder | ToolScope::Commands)
+            && grant.scopes.is_empty()
+        {
             let title = match scope {
                 ToolScope::Folder => format!("`{}` needs the folder that it may read", typed.tool),
                 _ => format!("`{}` needs the commands that it may run", typed.tool),
@@ -113,7 +116,10 @@ impl Checker<'_> {
             }
         };
         if count.node == 0 {
-            self.push(report::bad_bounds::report("a rate of 0 allows no call; leave the grant out", count.span));
+            self.push(report::bad_bounds::report(
+                "a rate of 0 allows no call; leave the grant out",
+                count.span,
+            ));
         }
         typed.rate = Some((count.node, period));
     }
@@ -132,7 +138,11 @@ impl Checker<'_> {
             tool.gives = gives;
             tool.parameters = parameters
                 .into_iter()
-                .map(|(parameter, ty)| ToolParameter { selects: info.selects.contains(&parameter), name: parameter, ty })
+                .map(|(parameter, ty)| ToolParameter {
+                    selects: info.selects.contains(&parameter),
+                    name: parameter,
+                    ty,
+                })
                 .collect();
         }
     }
@@ -191,8 +201,10 @@ impl Checker<'_> {
                     gives = self.type_ids.get(&known).map_or(Type::Unknown, |id| Type::Named(*id));
                 }
                 (PARAMETERS, ast::TypeBody::Record(fields)) => {
-                    parameters =
-                        fields.iter().map(|field| (field.name.node.clone(), self.resolve_type(&field.ty))).collect();
+                    parameters = fields
+                        .iter()
+                        .map(|field| (field.name.node.clone(), self.resolve_type(&field.ty)))
+                        .collect();
                 }
                 _ => {}
             }
@@ -273,7 +285,10 @@ pub(super) fn manifest_errors(info: &ToolInfo) -> Vec<String> {
     let parts = [
         ("types".to_string(), format!("shared manifest\n{}\n", info.types)),
         ("gives".to_string(), format!("shared manifest\ntype {GIVES} = {}\n", info.gives)),
-        ("parameters".to_string(), format!("shared manifest\ntype {PARAMETERS} = {{ {} }}\n", parameters.join(", "))),
+        (
+            "parameters".to_string(),
+            format!("shared manifest\ntype {PARAMETERS} = {{ {} }}\n", parameters.join(", ")),
+        ),
     ];
     parts
         .iter()

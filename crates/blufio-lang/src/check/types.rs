@@ -92,7 +92,8 @@ impl Checker<'_> {
         let known = self.type_ids.get(NAME).copied();
         let id = match known {
             Some(id) => {
-                if let Some(TypeShape::Record(fields)) = self.types.get_mut(id.0 as usize).map(|t| &mut t.shape)
+                if let Some(TypeShape::Record(fields)) =
+                    self.types.get_mut(id.0 as usize).map(|t| &mut t.shape)
                     && let Some(field) = fields.get_mut(1)
                 {
                     field.ty = carried;

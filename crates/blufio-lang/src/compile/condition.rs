@@ -37,8 +37,9 @@ impl Compiler<'_> {
             E::Compare(operator, left, right) => self.compare(*operator, left, right, when, label),
             E::TimeBetween(moment, from, to, zone) => {
                 let (sum, least) = self.time_between(moment, [from, to], zone.as_deref());
-                self.emitter
-                    .jump(label, |t| if when { I::JumpNotLess(sum, least, t) } else { I::JumpLess(sum, least, t) });
+                self.emitter.jump(label, |t| {
+                    if when { I::JumpNotLess(sum, least, t) } else { I::JumpLess(sum, least, t) }
+                });
             }
             _ => {
                 let truth = Scalar(self.scalar(condition, None));
@@ -88,7 +89,12 @@ impl Compiler<'_> {
 
     /// Two scalars of which the first is at least the second when the moment's time of day lies between the two, the
     /// end not included; a window whose end comes before its beginning lasts over midnight.
-    fn time_between(&mut self, moment: &Expr, [from, to]: [&Expr; 2], zone: Option<&str>) -> (Scalar, Scalar) {
+    fn time_between(
+        &mut self,
+        moment: &Expr,
+        [from, to]: [&Expr; 2],
+        zone: Option<&str>,
+    ) -> (Scalar, Scalar) {
         let time = Scalar(self.scalar_temporary());
         let moment = Scalar(self.scalar(moment, None));
         let zone = self.zone_constant(zone);

@@ -170,7 +170,11 @@ pub fn program(slots: Vec<VariableDef>, states: Vec<State>, anywhere: Vec<Handle
                 TypeShape::Record(vec![field("day", Type::Date), field("people", Type::Int(1, 12))]),
             ),
         ],
-        models: vec![Model { name: "fast".into(), chain: vec!["anthropic/claude-haiku-5-5".into()], routing: None }],
+        models: vec![Model {
+            name: "fast".into(),
+            chain: vec!["anthropic/claude-haiku-5-5".into()],
+            routing: None,
+        }],
         language: None,
         zone: None,
         parameters: 0,

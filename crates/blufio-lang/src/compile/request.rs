@@ -145,7 +145,13 @@ impl Compiler<'_> {
         goes_on
     }
 
-    fn fill(&mut self, step: &RequestStep, slot: Variable, ty: &Type, model: &crate::typed::ModelUse) -> bool {
+    fn fill(
+        &mut self,
+        step: &RequestStep,
+        slot: Variable,
+        ty: &Type,
+        model: &crate::typed::ModelUse,
+    ) -> bool {
         let Register::Object(slot) = self.register(slot) else {
             self.later(step.span, "this slot");
             return true;
@@ -220,10 +226,11 @@ impl Compiler<'_> {
         let frame = self.loop_frame(each.locals);
         let results = each.results.and_then(|(list, last)| match self.register(list) {
             Register::Object(list) => {
-                let kind = last.filter(|last| matches!(self.register(*last), Register::Scalar(_))).map(|last| {
-                    let ty = self.variable_type(last);
-                    self.shape(&ty, each.span)
-                });
+                let kind =
+                    last.filter(|last| matches!(self.register(*last), Register::Scalar(_))).map(|last| {
+                        let ty = self.variable_type(last);
+                        self.shape(&ty, each.span)
+                    });
                 Some((list, last.map(|last| self.register(last)), kind))
             }
             Register::Scalar(_) => None,

@@ -7,10 +7,10 @@ use super::effects::can_ask;
 use super::execute::{WAKES_MAX, Wake};
 use super::parallel::{Parallel, Strand};
 use super::{Machine, Origin, Pending, Place, Status, prefix};
-use crate::program::{Program, Register};
-use crate::program::monitor::Monitor;
 use crate::program::bytes::{BytesError, Reader, Writer};
+use crate::program::monitor::Monitor;
 use crate::program::shape::{Shape, conforms};
+use crate::program::{Program, Register};
 use crate::value::Value;
 
 /// Version of the format.
@@ -142,13 +142,16 @@ impl Machine {
         }
         machine.rules = r.each(Reader::narrow)?;
         let fits = |(state, monitor): (&u32, &Monitor)| *state <= monitor.state_max();
-        if machine.rules.len() != program.monitors.len() || !machine.rules.iter().zip(&program.monitors).all(fits) {
+        if machine.rules.len() != program.monitors.len()
+            || !machine.rules.iter().zip(&program.monitors).all(fits)
+        {
             return Err(DecodeError::Mismatch("the rules"));
         }
         machine.pending = r.each(read_pending)?;
         machine.gather = r.optional(Reader::narrow)?;
         machine.each = r.optional(read_parallel)?;
-        machine.wakes = r.each(|r| Ok(Wake { number: r.unsigned()?, due_ms: r.signed()?, with: r.value()? }))?;
+        machine.wakes =
+            r.each(|r| Ok(Wake { number: r.unsigned()?, due_ms: r.signed()?, with: r.value()? }))?;
         machine.wake_next = r.unsigned()?;
         machine.read_registers(program, r)?;
         machine.check_waiting(program)?;
@@ -227,21 +230,22 @@ impl Machine {
                 && strand.scalars.len() == each.frame.scalars.len()
                 && strand.objects.len() == each.frame.objects.len()
                 && scalars.into_iter().all(|(id, v)| program.shape(*id).is_some_and(|s| s.admits_scalar(*v)))
-                && objects
-                    .into_iter()
-                    .all(|(id, v)| *v == Value::None || conforms(&program.shapes, *id, v))
+                && objects.into_iter().all(|(id, v)| *v == Value::None || conforms(&program.shapes, *id, v))
         });
         let waits = self.pending.iter().filter(|p| matches!(p.place, Place::Item(_))).count();
         let shape = match each.variable {
             Register::Scalar(at) => each.frame.scalars.get(usize::from(at - each.frame.scalar_first)),
             Register::Object(at) => each.frame.objects.get(usize::from(at - each.frame.object_first)),
         };
-        let items = shape.is_some_and(|shape| {
-            parallel.items.iter().all(|item| conforms(&program.shapes, *shape, item))
-        });
+        let items = shape
+            .is_some_and(|shape| parallel.items.iter().all(|item| conforms(&program.shapes, *shape, item)));
         let results = parallel.results.iter().all(|(item, _)| u64::from(*item) < count);
         let begun = u64::from(parallel.next) <= count && !parallel.waiting.is_empty();
-        if strands && items && results && begun && waits == parallel.waiting.len() { Ok(()) } else { Err(wrong) }
+        if strands && items && results && begun && waits == parallel.waiting.len() {
+            Ok(())
+        } else {
+            Err(wrong)
+        }
     }
 }
 

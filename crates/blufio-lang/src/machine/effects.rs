@@ -14,7 +14,8 @@ use crate::value::{Failure, FailureKind, Value};
 /// What the effect of a site is asked with, from the registers that the code filled.
 pub(super) fn asked_values(program: &Program, objects: &[Value], site: u16) -> Box<[Value]> {
     let first = usize::from(program.layout.effect_first);
-    let count = program.sites.get(usize::from(site)).map_or(0, |site| crate::program::asked_with(program, site));
+    let count =
+        program.sites.get(usize::from(site)).map_or(0, |site| crate::program::asked_with(program, site));
     objects.get(first..first + usize::from(count)).unwrap_or(&[]).into()
 }
 
@@ -23,9 +24,10 @@ pub(super) fn can_ask(program: &Program, site: u16, values: &[Value]) -> bool {
     let Some(described) = program.sites.get(usize::from(site)) else { return false };
     let printed = |value: &Value| matches!(value, Value::Text(_) | Value::Message(_) | Value::None);
     match (&described.purpose, values.split_first()) {
-        (Purpose::Pick { .. } | Purpose::Write { .. } | Purpose::Turn { .. }, Some((Value::Text(_), from))) => {
-            from.len() == described.from.len() && from.iter().all(printed)
-        }
+        (
+            Purpose::Pick { .. } | Purpose::Write { .. } | Purpose::Turn { .. },
+            Some((Value::Text(_), from)),
+        ) => from.len() == described.from.len() && from.iter().all(printed),
         _ => effect(program, site, values).is_some(),
     }
 }
@@ -327,7 +329,9 @@ impl Machine {
                 (Some(at), ..) => Next::On(at, None),
                 (None, OutcomeKind::Uncertain, _) => Next::Uncertain,
                 (None, OutcomeKind::Failed, Value::Failure(why)) => Next::Failed((*why).clone()),
-                (None, OutcomeKind::Late, _) => Next::Failed(failure(FailureKind::Timeout, "nobody answered in time")),
+                (None, OutcomeKind::Late, _) => {
+                    Next::Failed(failure(FailureKind::Timeout, "nobody answered in time"))
+                }
                 (None, ..) => Next::Failed(failure(FailureKind::Denied, "refused")),
             },
         }
@@ -367,7 +371,8 @@ impl Machine {
             _ if !heard => Next::On(nothing.at, None),
             None => Next::On(complete.at, None),
             Some((field, _)) => {
-                let question = if field.doc.is_empty() { format!("{}?", field.name) } else { field.doc.clone() };
+                let question =
+                    if field.doc.is_empty() { format!("{}?", field.name) } else { field.doc.clone() };
                 let value = Value::Text(question.into());
                 Next::On(missing.at, missing.into.map(|register| (register, value)))
             }

@@ -6,8 +6,8 @@ use super::monitors::Happened;
 use super::objects;
 use crate::effect::{Action, FUEL_PER_STEP};
 use crate::program::Program;
-use crate::program::instruction::Instruction as I;
 use crate::program::civil;
+use crate::program::instruction::Instruction as I;
 use crate::program::operand::{Object, Scalar, Target, ValueConstant};
 use crate::typed::CompareOperator as C;
 use crate::value::Value;
@@ -44,7 +44,17 @@ const WAKE_AHEAD_MS: i64 = 1_000;
 
 impl<'p> Context<'p> {
     pub fn new(program: &'p Program, now_ms: i64) -> Self {
-        Self { program, now_ms, actions: Vec::new(), fuel: FUEL_PER_STEP, transitions: 0, wakes: Vec::new(), wake_next: 0, forked: Vec::new(), happened: Happened::Nothing }
+        Self {
+            program,
+            now_ms,
+            actions: Vec::new(),
+            fuel: FUEL_PER_STEP,
+            transitions: 0,
+            wakes: Vec::new(),
+            wake_next: 0,
+            forked: Vec::new(),
+            happened: Happened::Nothing,
+        }
     }
 }
 

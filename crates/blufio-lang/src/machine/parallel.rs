@@ -60,15 +60,8 @@ impl Machine {
             context.actions.push(Action::SetTimer { visit: self.visit, timer: number, due_ms: *due_ms });
             timer = Some(number);
         }
-        self.each = Some(Parallel {
-            each,
-            origin,
-            items,
-            next: 0,
-            waiting: Vec::new(),
-            results: Vec::new(),
-            timer,
-        });
+        self.each =
+            Some(Parallel { each, origin, items, next: 0, waiting: Vec::new(), results: Vec::new(), timer });
         self.publish(program);
         self.advance_each(context)
     }
@@ -157,7 +150,9 @@ impl Machine {
         let Some((parallel, described)) = self.current_loop(program) else { return false };
         let Some(at) = parallel.waiting.iter().position(|strand| strand.item == item) else { return false };
         let frame = described.frame.clone();
-        let Some(strand) = self.each.as_mut().map(|parallel| parallel.waiting.remove(at)) else { return false };
+        let Some(strand) = self.each.as_mut().map(|parallel| parallel.waiting.remove(at)) else {
+            return false;
+        };
         let (scalar, object) = (usize::from(frame.scalar_first), usize::from(frame.object_first));
         for (place, value) in self.scalars.iter_mut().skip(scalar).zip(strand.scalars) {
             *place = value;

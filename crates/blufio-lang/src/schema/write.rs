@@ -25,7 +25,8 @@ impl Program {
                 out.insert("choice".into(), Json::from(chosen.name.as_str()));
                 for case in union.members.iter().filter(|case| !case.fields.is_empty()) {
                     let is_chosen = case.name == chosen.name;
-                    let fields = if is_chosen { self.json_of_fields(&case.fields, payload) } else { Json::Null };
+                    let fields =
+                        if is_chosen { self.json_of_fields(&case.fields, payload) } else { Json::Null };
                     out.insert(payload_key(&case.name).to_string(), fields);
                 }
                 Json::Object(out)
@@ -45,7 +46,8 @@ impl Program {
     }
 
     fn json_of_fields(&self, fields: &[Field], values: &[Value]) -> Json {
-        let field = |(field, value): (&Field, &Value)| (field.name.clone(), self.json_of_shape(field.shape, value));
+        let field =
+            |(field, value): (&Field, &Value)| (field.name.clone(), self.json_of_shape(field.shape, value));
         Json::Object(fields.iter().zip(values).map(field).collect())
     }
 }

@@ -106,7 +106,11 @@ fn table(set: &ProgramSet) -> String {
         out.push_str(&format!("\n{}\n", agent.program.name));
         for row in authority::table(agent) {
             let cap = row.cap.map(|cap| format!(", max {cap}")).unwrap_or_default();
-            out.push_str(&format!("  {}{cap}, {}\n", row.state, count(row.model_calls as usize, "model call")));
+            out.push_str(&format!(
+                "  {}{cap}, {}\n",
+                row.state,
+                count(row.model_calls as usize, "model call")
+            ));
             out.extend(row.powers.iter().map(|power| format!("      {power}\n")));
             if !row.leads_to.is_empty() {
                 out.push_str(&format!("      → {}\n", row.leads_to.join(", ")));

@@ -45,9 +45,6 @@ impl Checker<'_> {
                 let mut routing = None;
                 let chain = match &model.kind {
                     ast::ModelDeclKind::Fixed(texts) => {
-                        if let [_, second, ..] = texts.as_slice() {
-                            self.needs(Construct::Routing, "a fallback model", second.span);
-                        }
                         texts.iter().filter_map(|t| self.model_name(t)).collect()
                     }
                     ast::ModelDeclKind::ByComplexity { levels, step_down } => {
@@ -122,14 +119,20 @@ impl Checker<'_> {
     }
 
     pub(super) fn declare_rest(&mut self, items: &[&ast::Item], declared: &mut Declared) {
+        let mut seen = Vec::new();
         for item in items {
             match &item.kind {
-                ItemKind::Goal(text) => declared.goal = literal(text).unwrap_or_default(),
+                ItemKind::Goal(text) => {
+                    self.once("goal", item.span, &mut seen);
+                    declared.goal = self.plain_text(text);
+                }
                 ItemKind::Language(text) => {
+                    self.once("language", item.span, &mut seen);
                     self.needs(Construct::Locale, "`language`", text.span);
                     declared.language = literal(text);
                 }
                 ItemKind::Zone(text) => {
+                    self.once("zone", item.span, &mut seen);
                     self.zone(text);
                     self.needs(Construct::Locale, "`zone` of an agent", text.span);
                     self.zone = literal(text);
@@ -150,13 +153,40 @@ impl Checker<'_> {
         }
         // A program that says nothing about its context keeps a short history; one that does decides for itself.
         if !items.iter().any(|item| matches!(item.kind, ItemKind::Context(_))) {
-            declared.context.history = Some(History { messages_max: Some(20), tokens_max: Some(4_000), summarize: None });
+            declared.context.history =
+                Some(History { messages_max: Some(20), tokens_max: Some(4_000), summarize: None });
         }
         self.has_history = declared.context.history.is_some();
     }
 
+    /// Reports a second declaration of which one is allowed: it would win or be lost without a word.
+    fn once(&mut self, what: &'static str, span: Span, seen: &mut Vec<(&'static str, Span)>) {
+        match seen.iter().find(|(known, _)| *known == what) {
+            Some((_, first)) => {
+                let first = *first;
+                self.push(report::duplicate::report("declaration", what, span, first));
+            }
+            None => seen.push((what, span)),
+        }
+    }
+
+    /// A text that holds no values; they would have nothing to come from.
+    fn plain_text(&mut self, text: &ast::Text) -> String {
+        literal(text).unwrap_or_else(|| {
+            let expected = "plain words here";
+            self.push(report::type_mismatch::report(expected, "a text with values", text.span));
+            String::new()
+        })
+    }
+
     fn budget(&mut self, lines: &[ast::BudgetLine], declared: &mut Declared) {
         for line in lines {
+            let first =
+                declared.budget_lines.iter().find(|(scope, _)| *scope == line.scope.node).map(|(_, at)| *at);
+            if let Some(first) = first {
+                self.push(report::duplicate::report("budget", &line.scope.node, line.scope.span, first));
+            }
+            declared.budget_lines.push((line.scope.node.clone(), line.scope.span));
             let limits = match line.scope.node.as_str() {
                 "message" => &mut declared.budget.message,
                 "heartbeat" => &mut declared.budget.heartbeat,
@@ -175,7 +205,7 @@ impl Checker<'_> {
                     ast::BudgetLimit::Calls(calls) => {
                         limits.calls = Some((calls.node, calls.span));
                         if scope != "message" {
-                            unfinished.push((format!("a budget per {scope}"), calls.span));
+                            unfinished.push((Construct::Budget, format!("a budget per {scope}"), calls.span));
                         }
                     }
                     ast::BudgetLimit::Money { amount, currency } => {
@@ -185,25 +215,37 @@ impl Checker<'_> {
                             None => {
                                 let found = format!("`{} {}`", amount.node, currency.node);
                                 let expected = "an amount with at most six decimals of a known currency";
-                                self.diagnostics.push(report::type_mismatch::report(expected, &found, amount.span));
+                                self.diagnostics.push(report::type_mismatch::report(
+                                    expected,
+                                    &found,
+                                    amount.span,
+                                ));
                             }
                         }
-                        unfinished.push(("a budget in money".to_string(), amount.span));
+                        unfinished.push((Construct::Money, "a budget in money".to_string(), amount.span));
                     }
                     ast::BudgetLimit::Time(time) => {
                         limits.time_ms = Some((time.node, time.span));
-                        unfinished.push(("a budget in time".to_string(), time.span));
+                        unfinished.push((Construct::Money, "a budget in time".to_string(), time.span));
                     }
                 }
             }
-            for (what, span) in unfinished {
-                self.needs(Construct::Budget, &what, span);
+            for (construct, what, span) in unfinished {
+                self.needs(construct, &what, span);
             }
         }
     }
 
     fn context(&mut self, zones: &[ast::ContextZone], declared: &mut Declared) {
         for zone in zones {
+            let word = match &zone.kind {
+                ast::ContextZoneKind::Static { .. } => "static",
+                ast::ContextZoneKind::Conditional { .. } => "conditional",
+                ast::ContextZoneKind::Dynamic { .. } => "dynamic",
+            };
+            let mut seen = std::mem::take(&mut declared.zones);
+            self.once(word, zone.span, &mut seen);
+            declared.zones = seen;
             let tokens_max = zone.tokens_max.as_ref().map(|t| t.node);
             match &zone.kind {
                 ast::ContextZoneKind::Static { items, cache_ms } => {
@@ -227,7 +269,8 @@ impl Checker<'_> {
                 ast::ContextZoneKind::Conditional { scope, top, above } => {
                     self.needs(Construct::Context, "the conditional zone", zone.span);
                     let scope = self.memory_scope(Some(scope));
-                    let written = above.as_ref().map(|above| (above.node.parse::<f64>().unwrap_or(-1.0), above.span));
+                    let written =
+                        above.as_ref().map(|above| (above.node.parse::<f64>().unwrap_or(-1.0), above.span));
                     if let Some((_, span)) = written.filter(|(value, _)| !(0.0..=1.0).contains(value)) {
                         self.push(report::bad_bounds::report("a similarity is between 0 and 1", span));
                     }

@@ -78,7 +78,13 @@ impl Checker<'_> {
                     "put the step behind an `on …`",
                 ));
             }
-            declared.anywhere.extend(self.handlers(&body.handlers));
+            for handler in self.handlers(&body.handlers) {
+                if let Some(first) = declared.anywhere.iter().find(|h| h.trigger == handler.trigger) {
+                    let (first, text) = (first.span, self.trigger_words(&handler.trigger));
+                    self.push(report::duplicate::report("handler", &text, handler.span, first));
+                }
+                declared.anywhere.push(handler);
+            }
             for timer in &body.timers {
                 self.later("`after` in `anywhere`", timer.span);
             }
@@ -230,7 +236,15 @@ impl Checker<'_> {
         let mut out = Vec::new();
         for timer in timers {
             let (after, zone) = match &timer.when {
-                AfterWhen::Duration(duration) => (self.expect(duration, &Type::Duration), None),
+                AfterWhen::Duration(duration) => {
+                    let after = self.expect(duration, &Type::Duration);
+                    if let typed::ExprKind::Duration(ms) = after.kind
+                        && ms < 1_000
+                    {
+                        self.push(report::bad_bounds::report("`after` is at least one second", after.span));
+                    }
+                    (after, None)
+                }
                 AfterWhen::TimeOfDay { time, zone } => {
                     self.needs(Construct::TimeOfDay, "`after` a time of day", timer.span);
                     (self.expect(time, &Type::Time), self.zone_of(zone.as_ref()))
@@ -297,10 +311,11 @@ impl Checker<'_> {
     }
 
     fn schedule_when(&mut self, schedule: &ast::EveryDecl) -> Option<typed::ScheduleWhen> {
-        let minutes = |checker: &mut Self, written: &ast::Expr| match checker.expect(written, &Type::Time).kind {
-            typed::ExprKind::Time(minutes) => Some(minutes),
-            _ => None,
-        };
+        let minutes =
+            |checker: &mut Self, written: &ast::Expr| match checker.expect(written, &Type::Time).kind {
+                typed::ExprKind::Time(minutes) => Some(minutes),
+                _ => None,
+            };
         if let Some(period) = &schedule.period {
             let period_ms = match self.expect(period, &Type::Duration).kind {
                 typed::ExprKind::Duration(ms) => ms,
@@ -313,7 +328,10 @@ impl Checker<'_> {
                 Some((from, to)) => {
                     let (from_minutes, to_minutes) = (minutes(self, from)?, minutes(self, to)?);
                     if from_minutes == to_minutes {
-                        self.push(report::bad_bounds::report("this window is empty: it never fires", from.span.to(to.span)));
+                        self.push(report::bad_bounds::report(
+                            "this window is empty: it never fires",
+                            from.span.to(to.span),
+                        ));
                     }
                     Some((from_minutes, to_minutes))
                 }
@@ -322,7 +340,8 @@ impl Checker<'_> {
             return Some(typed::ScheduleWhen::Period { period_ms, window });
         }
         let day = schedule.day.as_ref()?;
-        const WEEK: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+        const WEEK: [&str; 7] =
+            ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
         let days = match (day.node.as_str(), WEEK.iter().position(|name| *name == day.node)) {
             ("day", _) => typed::Days::All,
             ("weekday", _) => typed::Days::Weekdays,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How often something can happen per event or per session, for `at most N X`: the same linear bound as of model calls.
 
-use super::steps::waits;
 use crate::check::bounds::{Measure, components, measure, worst_case};
 use crate::check::closed::can_raise;
 use crate::check::flow::{Cause, Edge, Flow, is_failure, may_end, targets};
@@ -64,29 +63,7 @@ pub(super) fn bound(program: &Program, flow: &Flow<'_>, subject: &Subject, per_e
 }
 
 fn per_event_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) -> u64 {
-    let (most, _) = worst_case(program, flow, by, &|_| true);
-    // A handler that runs while a step is pending begins a new event, in which the pending code goes on.
-    let beside = (0..program.states.len()).map(|at| beside(program, flow, by, at)).max().unwrap_or(0);
-    most.saturating_add(beside)
-}
-
-/// The most that a handler adds which runs while other code of the state, that counts too, waits for an effect.
-fn beside(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>, at: usize) -> u64 {
-    let state = &program.states[at];
-    let handlers = flow.states[at].handlers.iter().filter_map(|handler| match &handler.action {
-        HandlerAction::Run { steps, .. } => Some((steps.as_slice(), Some(&handler.trigger))),
-        _ => None,
-    });
-    let timers = state.timers.iter().map(|timer| (timer.steps.as_slice(), None));
-    let blocks: Vec<_> = handlers.chain(timers).chain([(state.body.as_slice(), None)]).collect();
-    if !blocks.iter().any(|(steps, _)| waits(steps) && measure(by, steps) > 0) {
-        return 0;
-    }
-    let quick = blocks.iter().filter_map(|(steps, trigger)| {
-        let trigger = trigger.filter(|trigger| !is_failure(trigger))?;
-        (!waits(steps) && may_end(steps)).then(|| by.take(trigger).saturating_add(measure(by, steps)))
-    });
-    quick.max().unwrap_or(0)
+    worst_case(program, flow, by, &|_| true).0
 }
 
 /// Where failures of a state lead. The graph leaves those out that park the session within one event; after the next

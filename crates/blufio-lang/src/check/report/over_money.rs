@@ -30,12 +30,15 @@ Accepted:
 /// Builds the diagnostic.
 pub fn report(scope: &str, money: Option<Bound>, allowed_micro_usd: i64, span: Span) -> Diagnostic {
     let title = match money {
-        Some(bound) => format!("one {scope} may cost {} usd, and nothing takes `over_budget`", usd(bound.worst)),
+        Some(bound) => {
+            format!("one {scope} may cost {} usd, and nothing takes `over_budget`", usd(bound.worst))
+        }
         None => format!("what one {scope} costs has no bound, and nothing takes `over_budget`"),
     };
     let label = format!("budget of {} usd", usd(u64::try_from(allowed_micro_usd).unwrap_or(0)));
     let mut diagnostic = Diagnostic::error(PAGE.code, span, title, label);
-    let expected = money.map_or_else(String::new, |bound| format!("about {} usd without retries; ", usd(bound.expected)));
+    let expected = money
+        .map_or_else(String::new, |bound| format!("about {} usd without retries; ", usd(bound.expected)));
     diagnostic.hint = Some(format!("{expected}take `over_budget`, lower a cap, or raise the budget"));
     diagnostic
 }

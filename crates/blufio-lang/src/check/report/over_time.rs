@@ -3,8 +3,8 @@
 
 use super::Page;
 use crate::check::costs::Bound;
-use crate::program::civil::print_duration;
 use crate::diagnostic::Diagnostic;
+use crate::program::civil::print_duration;
 use crate::source::Span;
 
 /// The page of `blufio explain E0506`.
@@ -34,6 +34,7 @@ pub fn report(scope: &str, time: Option<Bound>, allowed_ms: i64, span: Span) -> 
         }
         None => format!("how long one {scope} takes has no bound, and nothing takes `over_budget`"),
     };
-    Diagnostic::error(PAGE.code, span, title, format!("budget of {}", print_duration(allowed_ms)))
-        .hint("give waits a shorter `within`, lower retries and caps, take `over_budget`, or raise the budget")
+    Diagnostic::error(PAGE.code, span, title, format!("budget of {}", print_duration(allowed_ms))).hint(
+        "give waits a shorter `within`, lower retries and caps, take `over_budget`, or raise the budget",
+    )
 }

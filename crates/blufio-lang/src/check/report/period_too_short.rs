@@ -2,8 +2,8 @@
 //! E0510: a schedule that comes again before its run is over.
 
 use super::Page;
-use crate::program::civil::print_duration;
 use crate::diagnostic::Diagnostic;
+use crate::program::civil::print_duration;
 use crate::source::Span;
 
 /// The page of `blufio explain E0510`.
@@ -30,6 +30,11 @@ pub fn report(period_ms: u64, worst_ms: Option<u64>, span: Span) -> Diagnostic {
         Some(worst) => format!("one run may take {}", words(worst)),
         None => "one run has no bound in time".to_string(),
     };
-    Diagnostic::warning(PAGE.code, span, format!("a run may last longer than its {}", words(period_ms)), label)
-        .hint("make the period longer; beats are skipped while a run goes on")
+    Diagnostic::warning(
+        PAGE.code,
+        span,
+        format!("a run may last longer than its {}", words(period_ms)),
+        label,
+    )
+    .hint("make the period longer; beats are skipped while a run goes on")
 }

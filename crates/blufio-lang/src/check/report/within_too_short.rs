@@ -2,8 +2,8 @@
 //! E0511: a wait shorter than what is waited for.
 
 use super::Page;
-use crate::program::civil::print_duration;
 use crate::diagnostic::Diagnostic;
+use crate::program::civil::print_duration;
 use crate::source::Span;
 
 /// The page of `blufio explain E0511`.

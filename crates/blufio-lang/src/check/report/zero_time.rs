@@ -26,6 +26,11 @@ Accepted:
 
 /// Builds the diagnostic.
 pub fn report(state: &str, span: Span) -> Diagnostic {
-    Diagnostic::error(PAGE.code, span, format!("`{state}` may come back to itself in no time"), "may be due at once")
-        .hint("write the duration, or let the circle wait for an event")
+    Diagnostic::error(
+        PAGE.code,
+        span,
+        format!("`{state}` may come back to itself in no time"),
+        "may be due at once",
+    )
+    .hint("write the duration, or let the circle wait for an event")
 }

@@ -129,7 +129,10 @@ fn an_asked_agent_begins_with_its_parameters_and_ends_with_a_value() {
     let program = super::compiled(&agents[0]);
     let mut machine = Machine::new(&program);
     let Event::Message(question) = message("Who?") else { unreachable!() };
-    assert!(matches!(Machine::new(&program).start(&program, 0).stop, Stop::Fault(_)), "parameters are missing");
+    assert!(
+        matches!(Machine::new(&program).start(&program, 0).stop, Stop::Fault(_)),
+        "parameters are missing"
+    );
     machine.start_with(&program, &[Value::Message(question)], 0);
     let [(effect, Effect::Call { .. })] = &machine.pending(&program)[..] else { panic!() };
     let event = Event::Resolved { effect: *effect, outcome: Outcome::Done(text("a page")) };
@@ -225,7 +228,11 @@ fn reminders_are_kept_listed_and_delivered() {
     assert!(s.replies()[0].contains("water"), "{:?}", s.replies());
     s.say("another");
     let event = Event::Wake { wake: 1 };
-    assert_eq!(s.machine.disposition(&s.program, &event), Disposition::Hold, "wakes wait while a step is pending");
+    assert_eq!(
+        s.machine.disposition(&s.program, &event),
+        Disposition::Hold,
+        "wakes wait while a step is pending"
+    );
     s.pick(3, vec![]);
     s.step(event.clone());
     assert_eq!(s.replies(), ["Reminder: water"]);

@@ -49,7 +49,9 @@ fn event(program: &Program, machine: &Machine, chosen: &Move) -> Event {
             Event::Resolved { effect: EffectId { visit, number: 0 }, outcome: Outcome::Ran }
         }
         Move::Resolve(which) => {
-            let Some((effect, asked)) = machine.pending(program).into_iter().next() else { return message("hello") };
+            let Some((effect, asked)) = machine.pending(program).into_iter().next() else {
+                return message("hello");
+            };
             let euro = Currency::named("eur").unwrap();
             let outcome = match (which, asked) {
                 (0, _) => failed(FailureKind::Timeout),

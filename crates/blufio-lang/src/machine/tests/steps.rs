@@ -16,7 +16,10 @@ fn assistant() -> crate::typed::Program {
         stream: true,
         model: model(vec![], true, vec![]),
         says: (Some(answer), vec![reply(local(0, TEXT)), go(0)]),
-        calls: Some((Some(calls), vec![step(StepKind::Run { calls: local(1, Type::ToolCalls), approved_by: None }), go(1)])),
+        calls: Some((
+            Some(calls),
+            vec![step(StepKind::Run { calls: local(1, Type::ToolCalls), approved_by: None }), go(1)],
+        )),
         refuses: (Some(why), vec![reply(local(2, TEXT)), go(0)]),
     };
     let think = capped(state("think", vec![step(turn)], vec![]), 3, true, 2);

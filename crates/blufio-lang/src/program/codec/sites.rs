@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bytes of the places where a program waits.
 
-use super::{
-    ShapeId, read_frame, read_register, read_span, short, write_frame, write_register, write_span,
-};
+use super::{ShapeId, read_frame, read_register, read_span, short, write_frame, write_register, write_span};
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::{Asked, Landing, Loop, MemoryScope, OutcomeKind, Purpose, Site};
 

@@ -27,14 +27,16 @@ fn tables(program: &Program) -> Result<(), VerifyError> {
     }
     program.events.iter().try_for_each(|event| shape(program, "an event", event.shape))?;
     for schedule in &program.schedules {
-        let tool = |(tool, _): &(u16, String)| {
-            exists("a schedule", "tool", u32::from(*tool), program.tools.len())
-        };
+        let tool =
+            |(tool, _): &(u16, String)| exists("a schedule", "tool", u32::from(*tool), program.tools.len());
         schedule.when_changed.iter().try_for_each(tool)?;
         let state = |at: u16| exists("a schedule", "state", u32::from(at), program.states.len());
         schedule.state.map_or(Ok(()), state)?;
     }
-    [program.gives, program.wake].into_iter().flatten().try_for_each(|id| shape(program, "the program", id))?;
+    [program.gives, program.wake]
+        .into_iter()
+        .flatten()
+        .try_for_each(|id| shape(program, "the program", id))?;
     if usize::from(program.parameters) > program.slots.len() {
         return Err(VerifyError::TooMany("parameters"));
     }
