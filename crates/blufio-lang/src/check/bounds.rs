@@ -6,7 +6,7 @@
 //! visits plus one longest cap-free segment for each of them. Multiplying counters out exactly would explode.
 
 use super::flow::{Cause, Flow, blocks, failure_targets, is_failure, may_end, targets};
-use super::monitors::waits;
+use super::monitors::{is_wait, waits};
 use super::{Facts, report};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
@@ -269,10 +269,11 @@ pub(super) fn worst_case(
             component_of[*at] = id;
         }
     }
+    let interruptions: Vec<Option<u64>> = (0..count).map(|at| interruption(flow, by, at)).collect();
     let mut entered = vec![false; count];
     entered[program.start.0 as usize] = true;
     for edge in &flow.edges {
-        let begins = edge.cause == Cause::Event || interruption(flow, by, edge.from).is_some();
+        let begins = edge.cause == Cause::Event || interruptions[edge.from].is_some();
         entered[edge.to] |= begins || component_of[edge.from] != component_of[edge.to];
     }
     let (mut cost, mut then): (Vec<u64>, Vec<Option<usize>>) =
@@ -402,20 +403,26 @@ fn interrupted(
 
 /// The most that steps measure behind one of their waits.
 fn rest(by: &dyn Measure, steps: &[Step]) -> u64 {
-    let Some((step, behind)) = steps.split_first() else { return 0 };
-    let after = measure(by, behind);
-    if let StepKind::Each(each) = &step.kind {
-        return by.items(each, measure(by, &each.steps)).saturating_add(after).max(rest(by, behind));
+    // Of what lies behind a step: everything, and what is open behind a wait in it.
+    let (mut all, mut open) = (0u64, 0u64);
+    for step in steps.iter().rev() {
+        let alone = std::slice::from_ref(step);
+        if let StepKind::Each(each) = &step.kind {
+            open = open.max(by.items(each, measure(by, &each.steps)).saturating_add(all));
+        } else {
+            let asks = is_wait(step);
+            for block in blocks(step) {
+                let end = if block.iter().any(super::steps::always_leaves) { 0 } else { all };
+                // Behind the wait of the step itself the whole arm is open, behind one inside the arm its rest.
+                let inside = if asks { measure(by, block) } else { rest(by, block) };
+                open = open.max(inside.saturating_add(end));
+            }
+            open = open.max(if asks && !super::steps::always_leaves(step) { all } else { 0 });
+        }
+        let leaves = super::steps::always_leaves(step);
+        all = measure(by, alone).saturating_add(if leaves { 0 } else { all });
     }
-    let asks = waits(std::slice::from_ref(step));
-    let through = blocks(step).into_iter().map(|block| {
-        let end = if block.iter().any(super::steps::always_leaves) { 0 } else { after };
-        // Behind the wait of the step itself the whole arm is open, behind one inside the arm its rest.
-        let open = if asks { measure(by, block) } else { rest(by, block) };
-        open.saturating_add(end)
-    });
-    let own = through.max().unwrap_or(0).max(if asks { after } else { 0 });
-    own.max(rest(by, behind))
+    open
 }
 
 /// `entered`: states that a walk may enter from outside of their component, or by a new event.

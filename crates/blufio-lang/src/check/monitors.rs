@@ -18,7 +18,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub(super) use steps::waits;
+pub(super) use steps::{is_wait, waits};
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};

@@ -134,3 +134,17 @@ state deeper { pick Wish using fast \"1\" { question or other -> idle } }";
     let found = checked(&agent("  heartbeat = 1 calls", states)).1;
     assert_eq!(found, [("E0401", "one event may cause 2 model calls, the budget allows 1".to_string())]);
 }
+
+#[test]
+fn what_interrupts_begins_anew_and_the_rest_counts_then() {
+    let states = |handler: &str| {
+        format!(
+            "start state idle {{ on message m -> two }}
+state two max 2 per event else idle {{ pick Wish using fast \"1\" {{ question or other {{}} }}  pick Wish using fast \"2\" {{ question -> two other -> idle }} {handler} }}"
+        )
+    };
+    assert_eq!(facts(&states("")).calls_per_event, Some(4));
+    // While the first answer is pending somebody asks how it goes: the second question belongs to that event.
+    assert_eq!(facts(&states("on \"/status\" { reply \"Soon.\" }")).calls_per_event, Some(5));
+    assert_eq!(facts(&states("on \"/stop\" -> idle")).calls_per_event, Some(4));
+}

@@ -542,20 +542,23 @@ fn is_put_off(trigger: &Trigger) -> bool {
 
 /// Whether any step waits for an effect.
 pub fn waits(steps: &[Step]) -> bool {
-    steps.iter().any(|step| {
-        matches!(
-            step.kind,
-            StepKind::PickArms { .. }
-                | StepKind::PickValue { .. }
-                | StepKind::Write { .. }
-                | StepKind::Turn { .. }
-                | StepKind::Run { .. }
-                | StepKind::Request(_)
-                | StepKind::Each(_)
-                | StepKind::Together(_)
-                | StepKind::Later(_)
-        ) || blocks(step).into_iter().any(waits)
-    })
+    steps.iter().any(|step| is_wait(step) || blocks(step).into_iter().any(waits))
+}
+
+/// Whether a step itself waits for an effect.
+pub fn is_wait(step: &Step) -> bool {
+    matches!(
+        step.kind,
+        StepKind::PickArms { .. }
+            | StepKind::PickValue { .. }
+            | StepKind::Write { .. }
+            | StepKind::Turn { .. }
+            | StepKind::Run { .. }
+            | StepKind::Request(_)
+            | StepKind::Each(_)
+            | StepKind::Together(_)
+            | StepKind::Later(_)
+    )
 }
 
 /// Whether the wait for a request ends in any case: tools and models are given up by their host, people and agents
