@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
@@ -113,6 +113,7 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<u8> {
+    unused(&cli)?;
     match cli.command {
         Command::Check(arguments) => return check::run(&arguments),
         Command::Fmt(arguments) => return fmt::run(&arguments),
@@ -142,6 +143,25 @@ fn dispatch(cli: Cli) -> Result<u8> {
         | Command::Explain(_)
         | Command::Init(_)
         | Command::Demo(_) => Ok(0),
+    }
+}
+
+/// An option that a command would not look at is an error, so that nobody believes that it did.
+fn unused(cli: &Cli) -> Result<()> {
+    let word = match cli.command {
+        Command::Check(_) => "check",
+        Command::Fmt(_) => "fmt",
+        Command::Test(_) => "test",
+        Command::Explore(_) => "explore",
+        Command::Explain(_) => "explain",
+        Command::Init(_) => "init",
+        Command::Demo(_) => "demo",
+        _ => return Ok(()),
+    };
+    let given = [("--config", cli.config.is_some()), ("--data", cli.data.is_some())];
+    match given.into_iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => bail!("`blufio {word}` has no use for {option}: leave it out"),
+        None => Ok(()),
     }
 }
 

@@ -25,7 +25,7 @@ fn a_construct_that_does_not_run_yet_is_refused() {
     write(
         folder.path(),
         "agents/echo.agent",
-        &echo_agent().replace("reply t -> idle", "reply t -> idle }  on edited m { -> idle"),
+        &echo_agent().replace("anywhere {", "anywhere { on edited m { -> idle } "),
     );
     let refused = run(folder.path(), &["check", "agents"]);
     assert_eq!(refused.status.code(), Some(1));

@@ -123,6 +123,18 @@ fn every_source_file_names_its_licence_and_rust_files_say_why_they_exist() {
     assert_eq!(wrong, BTreeSet::<PathBuf>::new());
 }
 
+#[test]
+fn the_picture_of_the_readme_is_the_demo() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let picture = readme.split("```mermaid\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let drawn = Command::new(env!("CARGO_BIN_EXE_blufio"))
+        .args(["graph", "--agent", "kettle"])
+        .arg(root().join("agents/demo"))
+        .output()
+        .unwrap();
+    assert_eq!(picture, String::from_utf8(drawn.stdout).unwrap());
+}
+
 /// Looks at every file of ours; what operators get as their own (starter configuration) names no licence.
 fn walk(folder: &Path, look: &mut impl FnMut(&Path)) {
     for entry in std::fs::read_dir(folder).unwrap() {

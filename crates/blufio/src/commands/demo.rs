@@ -40,7 +40,13 @@ struct Server(Child);
 impl Server {
     fn start(folder: &Path, world: &World) -> Result<Self> {
         let program = std::env::current_exe().context("finding this program")?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        // What the visitor has configured is not the demo's.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BLUFIO_"))
+        {
+            command.env_remove(name);
+        }
+        let child = command
             .arg("serve")
             .arg(folder.join("agents"))
             .arg("--data")
@@ -58,6 +64,20 @@ impl Server {
             .spawn()
             .context("starting the server")?;
         Ok(Self(child))
+    }
+
+    /// Waits for something, and no longer than the server lives.
+    async fn alive<T>(&mut self, wanted: impl Future<Output = T>) -> Result<T> {
+        let mut wanted = std::pin::pin!(wanted);
+        loop {
+            tokio::select! {
+                found = &mut wanted => return Ok(found),
+                () = tokio::time::sleep(Duration::from_millis(20)) => {}
+            }
+            if let Some(status) = self.0.try_wait().context("looking after the server")? {
+                bail!("the server stopped by itself ({status}); what it said is above");
+            }
+        }
     }
 
     /// SIGKILL: the process gets no chance to do anything.
@@ -105,11 +125,11 @@ async fn story(json: bool) -> Result<u8> {
         }
     };
     say("Starting a real server against emulated Telegram and Anthropic on loopback …");
-    let server = Server::start(folder.path(), &world)?;
+    let mut server = Server::start(folder.path(), &world)?;
 
     say("A customer writes: “My kettle drips at the lid. What now?”");
     world.telegram.say(CUSTOMER, "My kettle drips at the lid. What now?");
-    if !world.model.wait_paused(PATIENCE).await {
+    if !server.alive(world.model.wait_paused(PATIENCE)).await? {
         bail!("the model was not asked for an answer within {} s", PATIENCE.as_secs());
     }
     let shown = world.partial_text().await;
@@ -119,11 +139,11 @@ async fn story(json: bool) -> Result<u8> {
     world.model.resume();
 
     say("Starting the server again on the same data folder …");
-    let server = Server::start(folder.path(), &world)?;
-    world.wait_for_text(CUSTOMER, world::ANSWER).await?;
+    let mut server = Server::start(folder.path(), &world)?;
+    server.alive(world.wait_for_text(CUSTOMER, world::ANSWER)).await??;
     say("The answer arrived after the crash. The customer writes: “Thanks!”");
     world.telegram.say(CUSTOMER, "Thanks!");
-    world.wait_for_text(CUSTOMER, world::FAREWELL).await?;
+    server.alive(world.wait_for_text(CUSTOMER, world::FAREWELL)).await??;
     world.wait_confirmed().await?;
     say("Stopping the server …");
     server.stop().await?;

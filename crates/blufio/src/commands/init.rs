@@ -46,8 +46,10 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     }
     let place = if folder == Path::new(".") { String::new() } else { format!("cd {} && ", folder.display()) };
     output::talk(&format!(
-        "\nNext:\n  export ANTHROPIC_API_KEY=…       a key from console.anthropic.com\n  {place}blufio shell      talk to it here\n  \
-         export TELEGRAM_BOT_TOKEN=…      a token from @BotFather\n  {place}blufio --config blufio.toml serve"
+        "\nNext:\n  {place}export ANTHROPIC_API_KEY=…    a key from console.anthropic.com\n  \
+         blufio --config blufio.toml shell    talk to it here\n  \
+         export TELEGRAM_BOT_TOKEN=…          a token from @BotFather\n  \
+         blufio --config blufio.toml serve    and on Telegram"
     ));
     Ok(0)
 }
