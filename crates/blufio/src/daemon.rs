@@ -70,8 +70,7 @@ impl Daemon {
             Arc::clone(&shell),
             Arc::clone(&tools),
             doors,
-            set.programs.clone(),
-            set.routes(),
+            set,
             &desk,
         )?;
         let settled = Doors {

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use blufio_agent::routes::Routes;
-use blufio_agent::{AgentProgram, Limits, Options};
+use blufio_agent::{Limits, Options};
 use blufio_core::channel::Channel;
 use blufio_core::clock::Clock;
 use blufio_core::message::Address;
@@ -20,6 +19,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::shell_channel::{self, ShellChannel};
 use crate::pairing::PairingDesk;
+use crate::programs::ProgramSet;
 use crate::tools::Tools;
 
 /// Environment variable of the bot's token.
@@ -51,8 +51,7 @@ pub fn options(
     shell: Arc<ShellChannel>,
     tools: Arc<Tools>,
     doors: Doors,
-    programs: Vec<AgentProgram>,
-    routes: Routes,
+    set: &ProgramSet,
     desk: &PairingDesk,
 ) -> Result<Options> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -70,8 +69,8 @@ pub fn options(
         channels,
         providers,
         tools,
-        programs,
-        routes,
+        programs: set.programs.clone(),
+        routes: set.routes(),
         owner_telegram: config.telegram_owner.clone(),
         owner_address: Some(Address {
             channel: shell_channel::NAME.to_string(),
