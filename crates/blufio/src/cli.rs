@@ -127,9 +127,12 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Outbox(arguments) => outbox::run(&context, &arguments),
         Command::Reload(arguments) => reload::run(&context, &arguments),
         Command::Stop(arguments) => stop::run(&context, &arguments),
-        Command::Check(_) | Command::Fmt(_) | Command::Graph(_) | Command::Explain(_) | Command::Init(_) | Command::Demo(_) => {
-            Ok(0)
-        }
+        Command::Check(_)
+        | Command::Fmt(_)
+        | Command::Graph(_)
+        | Command::Explain(_)
+        | Command::Init(_)
+        | Command::Demo(_) => Ok(0),
     }
 }
 
