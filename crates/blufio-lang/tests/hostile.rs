@@ -2,13 +2,13 @@
 //! Files that were not written by friends: wrong encodings, bottomless nesting, look-alike letters, noise.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use blufio_lang::parse::{decode, report};
 use proptest::prelude::*;
 
 use crate::examples::examples;
-use crate::support::{codes, parsed, tokens};
+use crate::support::{codes, parsed, processor_time, tokens};
 
 /// A state whose body is the given text.
 fn state(body: &str) -> String {
@@ -152,12 +152,12 @@ fn bottomless_nesting_is_answered_at_once() {
         "state\n".repeat(many),
     ];
     for body in bodies {
-        let begin = Instant::now();
+        let begin = processor_time();
         let (_, diagnostics) = parsed(&state(&body));
         let short: String = body.chars().take(30).collect();
         assert!(diagnostics.has_errors(), "{short}");
-        let time = begin.elapsed();
-        assert!(time < Duration::from_secs(4), "{short} took {time:?} without optimisation");
+        let time = processor_time() - begin;
+        assert!(time < Duration::from_secs(8), "{short} took {time:?} without optimisation");
     }
 }
 
@@ -177,11 +177,12 @@ fn a_mistake_deep_inside_is_found_at_once() {
         format!("{} ; {} = 1", "a[".repeat(deep), "]".repeat(deep)),
     ];
     for body in bodies {
-        let begin = Instant::now();
+        let begin = processor_time();
         let (file, diagnostics) = parsed(&state(&body));
         assert!(diagnostics.has_errors(), "{body}");
         assert_eq!(file.items.len(), 1, "the other state is there: {body}");
-        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}: {body}", begin.elapsed());
+        let time = processor_time() - begin;
+        assert!(time < Duration::from_secs(2), "{time:?}: {body}");
     }
 }
 
@@ -192,11 +193,12 @@ fn very_many_declarations_are_read() {
     for at in 0..100_000 {
         writeln!(text, "{}state s{at} {{ -> s0 }}", if at == 0 { "start " } else { "" }).unwrap();
     }
-    let begin = Instant::now();
+    let begin = processor_time();
     let (file, diagnostics) = parsed(&text);
     assert!(diagnostics.is_empty(), "{:?}", codes(&diagnostics));
     assert_eq!(file.items.len(), 100_000);
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?} without optimisation", begin.elapsed());
+    let time = processor_time() - begin;
+    assert!(time < Duration::from_secs(60), "{time:?} without optimisation");
 }
 
 fn never_panics(text: &str) {

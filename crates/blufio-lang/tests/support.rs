@@ -5,6 +5,12 @@ use blufio_lang::ast::{File, Item};
 use blufio_lang::diagnostic::Diagnostics;
 use blufio_lang::parse::parse;
 
+/// Time that this thread has spent on a processor: other load on the machine does not count.
+pub fn processor_time() -> std::time::Duration {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    std::time::Duration::from_nanos(spent.split(' ').next().unwrap().parse().unwrap())
+}
+
 /// Parses a text that lies at the beginning of the address space.
 pub fn parsed(text: &str) -> (File, Diagnostics) {
     parse("test.agent", text, 0)

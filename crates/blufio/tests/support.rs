@@ -62,7 +62,7 @@ impl Server {
 
     pub fn wait_ready(folder: &Path) {
         let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(20) {
+        while begin.elapsed() < Duration::from_secs(120) {
             if run(folder, &["status", "--data", "data"]).status.code() == Some(0) {
                 return;
             }
