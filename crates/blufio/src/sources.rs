@@ -203,6 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_and_other_line_ends_are_no_part_of_a_program() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.agent"), b"\xef\xbb\xbfagent a v1\r\ngoal \"g\"\r\n").unwrap();
+        let sources = load(folder.path()).unwrap();
+        let text = &sources.map.sources()[0].text;
+        assert!(text.starts_with("agent a v1"), "{text:?}");
+    }
+
+    #[test]
     fn what_is_no_program_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.agent");
@@ -211,6 +220,7 @@ mod tests {
             load(folder.path()).unwrap_err().to_string()
         };
         assert!(problem(b"agent a v1\n\xff").contains("2:1"));
+        assert!(problem(b"\xff\xfea\0g\0").contains("UTF-16"));
         assert!(problem(b"PK\x03\x04...").contains("ZIP"));
         std::fs::remove_file(&file).unwrap();
         assert!(load(folder.path()).unwrap_err().to_string().contains("blufio init"));
