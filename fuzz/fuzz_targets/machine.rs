@@ -22,6 +22,7 @@ static PROGRAM: LazyLock<Program> = LazyLock::new(|| {
         channels: vec!["shell".into()],
         zone_exists: |_| true,
         performs: |_| true,
+        prices: |_| None,
     };
     let (checked, diagnostics) = check(&sources, &environment);
     assert!(!diagnostics.has_errors(), "{}", blufio_lang::diagnostic::render(&diagnostics, &sources, false));

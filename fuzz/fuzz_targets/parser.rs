@@ -20,6 +20,7 @@ fuzz_target!(|data: &[u8]| {
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |zone| zone == "UTC",
         performs: |_| true,
+        prices: |_| None,
     };
     let (checked, diagnostics) = check(&sources, &environment);
     let _ = blufio_lang::diagnostic::render(&diagnostics, &sources, false);
