@@ -22,6 +22,8 @@ struct BillLine {
     input_tokens: u64,
     output_tokens: u64,
     usd: f64,
+    /// Attempts that the kill cut off.
+    interrupted: u32,
 }
 
 /// The result.
@@ -89,6 +91,12 @@ impl Report {
                 line.model, line.attempts, line.input_tokens, line.output_tokens, line.usd
             ));
         }
+        let interrupted: u32 = self.bill.iter().map(|line| line.interrupted).sum();
+        if interrupted > 0 {
+            out.push_str(&format!(
+                "  {interrupted} of the attempts ended with the killed process: only the provider knows what it cost.\n"
+            ));
+        }
         let yes_no = |kept: bool| if kept { "yes" } else { "NO" };
         out.push_str(&format!(
             "\nEach message answered exactly once: {}. Nothing lost: {}. {:.1} s in all.\n",
@@ -127,6 +135,7 @@ fn bill(ledger: &[LedgerRow]) -> Vec<BillLine> {
         });
         let line = &mut lines[at];
         line.attempts += 1;
+        line.interrupted += u32::from(row.outcome == "interrupted");
         line.input_tokens +=
             row.usage.input_tokens + row.usage.cache_read_tokens + row.usage.cache_write_tokens;
         line.output_tokens += row.usage.output_tokens;
