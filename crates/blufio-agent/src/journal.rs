@@ -4,8 +4,11 @@
 
 use blufio_core::message::Inbound;
 use blufio_core::store::JournalRecord;
-use blufio_lang::effect::{Effect, EffectId, Fault, ModelPurpose};
+use blufio_lang::effect::{Effect, EffectId, Fault, ModelEffect, ModelPurpose};
+use blufio_lang::program::Program;
 use serde_json::{Value, json};
+
+use crate::reload::Loaded;
 
 fn record(kind: &str, body: Value) -> JournalRecord {
     JournalRecord { kind: kind.to_string(), body: body.to_string() }
@@ -46,11 +49,15 @@ pub(crate) fn moved(from: Option<&str>, to: &str) -> JournalRecord {
 }
 
 /// An effect is about to be performed.
-pub(crate) fn intent(id: EffectId, effect: &Effect, model: Option<&str>) -> JournalRecord {
+pub(crate) fn intent(program: &Program, id: EffectId, effect: &Effect) -> JournalRecord {
     let at = coordinate(id);
+    let using =
+        |effect: &ModelEffect| program.models.get(effect.model as usize).map(|model| model.name.clone());
     let body = match effect {
         Effect::Run { calls, .. } => json!({ "effect": at, "run": crate::outcome::calls_json(calls) }),
-        Effect::Model(effect) => json!({ "effect": at, "model": purpose(&effect.purpose), "using": model }),
+        Effect::Model(effect) => {
+            json!({ "effect": at, "model": purpose(&effect.purpose), "using": using(effect) })
+        }
         Effect::Call { grant, arguments, .. } => {
             json!({ "effect": at, "call": grant, "arguments": &**arguments })
         }
@@ -112,8 +119,15 @@ pub(crate) fn vote(id: EffectId, who: &str, yes: bool) -> JournalRecord {
 }
 
 /// The session goes on with another version of its program.
-pub(crate) fn migrated(from: u32, to: u32) -> JournalRecord {
-    record("migrated", json!({ "from": from, "to": to }))
+pub(crate) fn migrated(from: &Loaded, to: &Loaded) -> JournalRecord {
+    let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let body = json!({
+        "from": from.program.version,
+        "to": to.program.version,
+        "from_program": hex(&from.hash),
+        "program": hex(&to.hash),
+    });
+    record("migrated", body)
 }
 
 /// A wake was taken.

@@ -2,11 +2,13 @@
 //! Rebuilds a session's machine from its journal alone: the state row is the truth for resuming, the journal is the
 //! truth for audit, and this shows that they are the same truth.
 
+mod compare;
+
 use std::sync::Arc;
 
 use blufio_core::message::Inbound;
 use blufio_core::store::JournalRow;
-use blufio_lang::effect::{EffectId, Event, Outcome};
+use blufio_lang::effect::{EffectId, Event, Outcome, StepResult};
 use blufio_lang::machine::Machine;
 use blufio_lang::program::Program;
 use blufio_lang::value::{Message, Value};
@@ -14,6 +16,8 @@ use serde_json::Value as Json;
 use thiserror::Error;
 
 use crate::outcome::{self, coordinate};
+
+pub use compare::{Difference, Verdict, compare, verify};
 
 /// Why a journal does not replay.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -26,51 +30,109 @@ pub enum ReplayError {
         /// What is wrong.
         reason: String,
     },
-    /// A result that fitted then does not fit now, or the session moved to another version here: what follows belongs
-    /// to another program.
+    /// A result that fitted then does not fit now: what follows belongs to another program.
     #[error("record {sequence} does not fit this program")]
     Differs {
         /// Which record.
         sequence: i64,
     },
+    /// The session moved to a program that is not there, or cannot have moved to it.
+    #[error("record {sequence} goes on with a program that is not there")]
+    NoProgram {
+        /// Which record.
+        sequence: i64,
+    },
 }
 
-/// Takes every step of a journal again, on the program that it was written by. The rows are all of the session's, in
-/// order, from its start.
-pub fn replay(program: &Program, journal: &[JournalRow]) -> Result<Machine, ReplayError> {
-    let mut machine = Machine::new(program);
-    for row in journal {
-        if row.record.kind == "migrated" {
-            return Err(ReplayError::Differs { sequence: row.sequence });
-        }
+/// A session that is taken again from the records of its journal, in their order from its start.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    program: Arc<Program>,
+    machine: Machine,
+}
+
+impl Replay {
+    /// A session of a program before its first record.
+    pub fn new(program: Arc<Program>) -> Self {
+        Self { machine: Machine::new(&program), program }
+    }
+
+    /// The program it runs.
+    pub fn program(&self) -> &Arc<Program> {
+        &self.program
+    }
+
+    /// The session so far.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Takes a record; what the step did, if the record stands for one. A move to another program is not taken here.
+    pub fn take(&mut self, row: &JournalRow) -> Result<Option<StepResult>, ReplayError> {
         if !matches!(row.record.kind.as_str(), "event" | "result") {
-            continue;
+            return Ok(None);
         }
         let damaged = |reason: String| ReplayError::Damaged { sequence: row.sequence, reason };
         let body: Json =
             serde_json::from_str(&row.record.body).map_err(|error| damaged(error.to_string()))?;
+        let program = &self.program;
         if body.get("start").is_some() {
             let arguments = body.get("arguments").and_then(Json::as_array).cloned().unwrap_or_default();
             let values = parameters(program, &arguments).map_err(damaged)?;
-            machine.start_with(program, &values, row.at_ms);
-            continue;
+            return Ok(Some(self.machine.start_with(program, &values, row.at_ms)));
         }
         let event = if row.record.kind == "result" {
             let outcome = body.get("outcome").ok_or_else(|| damaged("no outcome".into()))?;
             let effect = coordinate(body.get("effect")).ok_or_else(|| damaged("no coordinate".into()))?;
-            let outcome = read_outcome(program, &machine, effect, outcome);
-            Some(Event::Resolved {
-                effect,
-                outcome: outcome.ok_or(ReplayError::Differs { sequence: row.sequence })?,
-            })
+            let outcome = read_outcome(program, &self.machine, effect, outcome);
+            let outcome = outcome.ok_or(ReplayError::Differs { sequence: row.sequence })?;
+            Some(Event::Resolved { effect, outcome })
         } else {
             read_event(program, &body).map_err(damaged)?
         };
-        if let Some(event) = event {
-            machine.step(program, event, row.at_ms);
-        }
+        Ok(event.map(|event| self.machine.step(program, event, row.at_ms)))
     }
-    Ok(machine)
+
+    /// Goes on with another program, as the session did at this record.
+    pub fn go_on_with(&mut self, program: Arc<Program>, row: &JournalRow) -> Result<(), ReplayError> {
+        let migration = program.migrations.iter().find(|migration| migration.from == self.program.version);
+        let moved = self.machine.migrate(&self.program, &program, migration);
+        self.machine = moved.map_err(|_| ReplayError::NoProgram { sequence: row.sequence })?;
+        self.program = program;
+        Ok(())
+    }
+}
+
+/// Identities of the programs that a session left and went on with, if this record says so.
+pub fn moved_between(row: &JournalRow) -> Option<([u8; 32], [u8; 32])> {
+    let body: Json = serde_json::from_str(&row.record.body).ok().filter(|_| row.record.kind == "migrated")?;
+    let hash = |key: &str| read_hash(body.get(key)?.as_str()?);
+    hash("from_program").zip(hash("program"))
+}
+
+/// Takes every step of a journal again. `programs` finds the programs that the session moved to.
+pub fn replay(
+    first: Arc<Program>,
+    journal: &[JournalRow],
+    programs: impl Fn([u8; 32]) -> Option<Arc<Program>>,
+) -> Result<Machine, ReplayError> {
+    let mut replay = Replay::new(first);
+    for row in journal {
+        if let Some((_, next)) = moved_between(row) {
+            let next = programs(next).ok_or(ReplayError::NoProgram { sequence: row.sequence })?;
+            replay.go_on_with(next, row)?;
+        }
+        replay.take(row)?;
+    }
+    Ok(replay.machine)
+}
+
+fn read_hash(text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(hash)
 }
 
 /// An event as the machine was told it; `None` for messages that no step took.

@@ -6,13 +6,12 @@
 use std::sync::Arc;
 
 use blufio_agent::Envelope;
-use blufio_agent::replay::replay;
 use blufio_core::clock::Clock as _;
 use blufio_core::model::ModelRequest;
 use blufio_core::store::{JournalRecord, OutboxState, Store};
 use blufio_core::testing::{CrashMode, CrashingStore, MemoryStore};
 
-use crate::world::{Answer, World, calls, lines, message, newest, says};
+use crate::world::{Answer, World, calls, lines, message, newest, replayed, says};
 
 pub const LONG: &str = r#"agent long v1
 goal "Help."
@@ -153,7 +152,7 @@ fn run_on<S: Store + 'static>(open: impl Fn() -> S, crash_at: u64, mode: CrashMo
 async fn journals_rebuild_the_states(store: &dyn Store, world: &World) {
     for session in store.sessions(true, 100).await.unwrap() {
         let journal = store.journal(session.id, 0, 10_000).await.unwrap();
-        let rebuilt = replay(&world.programs[0].program, &journal).unwrap();
+        let rebuilt = replayed(&world.programs[0].program, &journal);
         assert_eq!(
             rebuilt.encode(),
             Envelope::decode(&session.state).unwrap().machine,

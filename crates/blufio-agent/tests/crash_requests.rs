@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use blufio_agent::Envelope;
-use blufio_agent::replay::replay;
 use blufio_agent::routes::Person;
 use blufio_core::store::{JournalRecord, OutboxState, Store};
 use blufio_core::testing::{CrashMode, CrashingStore, MemoryStore};
 
-use crate::world::{World, agents, calls, message, newest, says};
+use crate::world::{World, agents, calls, message, newest, replayed, says};
 
 const DESK: &str = r#"agent desk v1
 goal "Help."
@@ -186,7 +185,7 @@ async fn trace(world: &World, memory: &MemoryStore) -> Trace {
     for row in rows {
         let journal = memory.journal(row.id, 0, 10_000).await.unwrap();
         let program = &world.programs.iter().find(|known| known.program.name == row.agent).unwrap().program;
-        let rebuilt = replay(program, &journal).unwrap();
+        let rebuilt = replayed(program, &journal);
         let stored = Envelope::decode(&row.state).unwrap().machine;
         assert_eq!(rebuilt.encode(), stored, "{}: the journal rebuilds the state", row.key);
         let status = format!("{}:{:?}", row.state_name, row.status);

@@ -6,7 +6,7 @@ use blufio_core::message::ChatKind;
 use blufio_core::tool::ToolError;
 use serde_json::json;
 
-use crate::world::{Answer, START_MS, World, calls, message, newest, say, says};
+use crate::world::{Answer, START_MS, World, calls, message, newest, replayed, say, says};
 
 /// A program whose one state does this with each message `m`.
 pub fn does(head: &str, body: &str) -> String {
@@ -43,7 +43,7 @@ pub fn person(name: &str, id: &str) -> Person {
 pub async fn journal_replays(world: &World, key: &str) {
     let row = world.store.session(key).await.unwrap().unwrap();
     let journal = world.store.journal(row.id, 0, 10_000).await.unwrap();
-    let rebuilt = blufio_agent::replay::replay(&world.programs[0].program, &journal).unwrap();
+    let rebuilt = replayed(&world.programs[0].program, &journal);
     assert_eq!(rebuilt.encode(), blufio_agent::Envelope::decode(&row.state).unwrap().machine);
 }
 

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Sessions and versions of their program.
 
+use std::sync::Arc;
+
+use blufio_agent::Envelope;
+use blufio_agent::replay::{Verdict, moved_between, verify};
+use blufio_core::store::Store;
+use blufio_lang::program::Program;
+
 use crate::requests::silent;
 use crate::world::{agent, say};
 
@@ -50,5 +57,22 @@ anywhere { on failed why -> idle }
     say(&handle, 7, "9", "d").await;
     handle.quiet().await;
     assert_eq!(world.texts("7")[3], "v2 3 bad");
+    // The journal gives the same session again, through both of its programs.
+    let row = world.store.session("count/telegram:7").await.unwrap().unwrap();
+    let journal = world.store.journal(row.id, 0, 10_000).await.unwrap();
+    let (from, to) = journal.iter().find_map(moved_between).unwrap();
+    assert_eq!(to, row.program);
+    let mut programs = Vec::new();
+    for hash in [from, to] {
+        let bytes = world.store.program(hash).await.unwrap().unwrap();
+        programs.push((hash, Arc::new(Program::from_bytes(&bytes).unwrap())));
+    }
+    let known =
+        |hash| programs.iter().find(|(known, _)| *known == hash).map(|(_, program)| Arc::clone(program));
+    let Verdict::Same { machine, steps } = verify(known(from).unwrap(), &journal, known).unwrap() else {
+        panic!("the journal is not what its programs do");
+    };
+    assert!(steps > 3);
+    assert_eq!(machine.encode(), Envelope::decode(&row.state).unwrap().machine);
     assert_eq!(world.texts("9"), ["v3 1 good"]);
 }

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use blufio_agent::replay::{Verdict, verify};
 use blufio_agent::routes::{From, Group, KeyPer, Person, Room, Routes, Rule, Target};
 use blufio_agent::{AgentProgram, Handle, Limits, Options, Runtime};
 use blufio_core::BoxFuture;
@@ -13,12 +14,13 @@ use blufio_core::model::{
     Block, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, RawContent, Role,
     StopReason, Turn, Usage,
 };
-use blufio_core::store::Store;
+use blufio_core::store::{JournalRow, Store};
 use blufio_core::testing::{ManualClock, MemoryStore};
 use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
 use blufio_lang::check::{Environment, ToolInfo, ToolScope, check};
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::render;
+use blufio_lang::machine::Machine;
 use blufio_lang::program::Program;
 use blufio_lang::source::SourceMap;
 use blufio_lang::typed::{Danger, EffectClass as EffectKind};
@@ -314,6 +316,14 @@ impl ToolHost for FakeTools {
                 other => Err(ToolError::Denied(other.into())),
             }
         })
+    }
+}
+
+/// The machine that a journal gives. What it records must be what its steps do.
+pub fn replayed(program: &Program, journal: &[JournalRow]) -> Machine {
+    match verify(Arc::new(program.clone()), journal, |_| None).unwrap() {
+        Verdict::Same { machine, .. } => *machine,
+        Verdict::Differs(difference) => panic!("{difference:#?}"),
     }
 }
 

@@ -16,6 +16,7 @@ pub mod test;
 mod world;
 
 pub use arms::Arm;
+pub use describe::describe_step;
 pub use session::{Happening, Session};
 pub use world::{Given, World};
 

@@ -57,7 +57,12 @@ const CASES: &[(&str, &str, At, &str)] = &[
     ("E0102", "message", Head, "budget { message = 3 calls }"),
     ("E0102", "dynamic", Head, "context { dynamic history last 3 messages }"),
     ("E0102", "static", Head, "context { static \"a.md\" static \"b.md\" }"),
-    ("E0102", "handler", Rest, "anywhere { on \"/z\" -> z  on message hold }\nanywhere { on message drop  on failed or uncertain or over_budget -> s }\n"),
+    (
+        "E0102",
+        "handler",
+        Rest,
+        "anywhere { on \"/z\" -> z  on message hold }\nanywhere { on message drop  on failed or uncertain or over_budget -> s }\n",
+    ),
     ("E0208", "at least one second", Handler, "after 0s -> z"),
     // Types
     ("E0102", "type", Head, "type Wish = x | y"),

@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, explain, explore, fmt, graph, init, outbox, reload, serve, sessions, shell, status, stop,
-    test,
+    check, demo, explain, explore, fmt, graph, init, outbox, reload, replay, serve, sessions, shell, status,
+    stop, test,
 };
 use crate::config::Config;
 use crate::output;
@@ -60,6 +60,8 @@ enum Command {
     Status(status::Arguments),
     /// List, show and drop sessions.
     Sessions(sessions::Arguments),
+    /// Take a session's journal again: with its own program, or with another one.
+    Replay(replay::Arguments),
     /// List messages on their way out.
     Outbox(outbox::Arguments),
     /// Check the programs again and take them over.
@@ -132,6 +134,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Shell(arguments) => shell::run(&context, arguments),
         Command::Status(arguments) => status::run(&context, &arguments),
         Command::Sessions(arguments) => sessions::run(&context, arguments),
+        Command::Replay(arguments) => replay::run(&context, &arguments),
         Command::Outbox(arguments) => outbox::run(&context, &arguments),
         Command::Reload(arguments) => reload::run(&context, &arguments),
         Command::Stop(arguments) => stop::run(&context, &arguments),

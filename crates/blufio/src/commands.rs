@@ -10,6 +10,7 @@ pub mod graph;
 pub mod init;
 pub mod outbox;
 pub mod reload;
+pub mod replay;
 pub mod serve;
 pub mod sessions;
 pub mod shell;

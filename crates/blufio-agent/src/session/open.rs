@@ -79,11 +79,14 @@ impl Driver {
         let version = program.program.version;
         let migration = current.program.migrations.iter().find(|migration| migration.from == version);
         match machine.migrate(&program.program, &current.program, migration) {
-            Some(moved) => {
-                self.draft.journal.push(journal::migrated(version, current.program.version));
+            Ok(moved) => {
+                self.draft.journal.push(journal::migrated(&program, &current));
                 (current, moved)
             }
-            None => (program, machine),
+            Err(why) => {
+                tracing::debug!(session = self.key, "stays on v{version}: {why}");
+                (program, machine)
+            }
         }
     }
 

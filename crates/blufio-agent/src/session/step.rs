@@ -202,7 +202,6 @@ impl Driver {
     /// Drafts the intent of an effect: from the commit of this draft on it may be performed.
     fn intend(&mut self, id: EffectId, effect: Effect) {
         let Some(session) = &mut self.session else { return };
-        let mut model = None;
         match &effect {
             Effect::Run { calls, approved_by, .. } => {
                 let first = calls.first();
@@ -232,8 +231,6 @@ impl Driver {
             Effect::AskAgent { .. } => self.ask_agent(id, &effect),
             Effect::Recall { .. } => {}
             Effect::Model(effect) => {
-                model =
-                    session.program.program.models.get(effect.model as usize).map(|model| model.name.clone());
                 if let Some(parent) = &mut session.notes.parent {
                     parent.calls = parent.calls.saturating_add(1);
                 }
@@ -245,10 +242,9 @@ impl Driver {
                 }
             }
         }
-        if let Some(session) = &mut self.session {
-            session.fresh.push(id);
-        }
-        self.draft.journal.push(journal::intent(id, &effect, model.as_deref()));
+        let Some(session) = &mut self.session else { return };
+        session.fresh.push(id);
+        self.draft.journal.push(journal::intent(&session.program.program, id, &effect));
     }
 
     /// The step reads history: joined messages enter it in order, its cap is kept, and for `turn` the question itself

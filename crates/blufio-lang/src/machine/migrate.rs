@@ -10,49 +10,93 @@ use crate::program::shape::conforms;
 use crate::program::{Frame, Migration, Program, Register, Slot};
 use crate::value::Value;
 
+/// Why a session stays on its version.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stays {
+    /// Something is pending; it moves when it rests.
+    #[error("it is at work; it is looked at again when it rests")]
+    Busy,
+    /// It ended, is parked, or belongs to another program.
+    #[error("it does not run on the program that it is said to run on")]
+    NotRunning,
+    /// No migration says where this state went.
+    #[error("it is in state `{0}` and nothing says where that went")]
+    State(String),
+    /// The state has another number of deadlines there.
+    #[error("state `{0}` has another number of deadlines there")]
+    Deadlines(String),
+    /// A slot is gone or its value does not fit.
+    #[error("slot `{0}` is not there, or its value does not fit there")]
+    Slot(String),
+    /// A wake carries a value of another type there.
+    #[error("its wakes carry values that do not fit there")]
+    Wakes,
+    /// Values that the state's steps left behind do not fit.
+    #[error("what the steps of state `{0}` left behind does not fit there")]
+    Locals(String),
+    /// A program is damaged.
+    #[error("a program is damaged")]
+    Damaged,
+}
+
 impl Machine {
-    /// The session on another program; `None` when it is not idle or does not fit there. Without a migration it moves
-    /// only from start state to start state, with all its slots.
-    pub fn migrate(&self, old: &Program, new: &Program, migration: Option<&Migration>) -> Option<Self> {
-        let is_idle = self.pending.is_empty() && self.each.is_none() && self.gather.is_none();
-        if !self.belongs_to(old) || self.status != Status::Running || !is_idle {
-            return None;
+    /// The session on another program, or why it stays. Without a migration it moves only from start state to start
+    /// state, with all its slots.
+    pub fn migrate(
+        &self,
+        old: &Program,
+        new: &Program,
+        migration: Option<&Migration>,
+    ) -> Result<Self, Stays> {
+        if !self.belongs_to(old) || self.status != Status::Running {
+            return Err(Stays::NotRunning);
+        }
+        if !self.pending.is_empty() || self.each.is_some() || self.gather.is_some() {
+            return Err(Stays::Busy);
         }
         let state = self.state_there(old, new, migration)?;
         let mut moved = Self::new(new);
         let mut context = Context::new(new, 0);
         if !matches!(moved.execute(&mut context, new.layout.initial), Exit::End) {
-            return None;
+            return Err(Stays::Damaged);
         }
         self.move_slots(old, new, migration, &mut moved)?;
         moved.status = Status::Running;
         moved.state = state;
         moved.live = live(new, state);
-        self.move_locals(old, new, &mut moved)?;
+        let here = || old.states.get(self.state as usize).map(|state| state.name.clone()).unwrap_or_default();
+        self.move_locals(old, new, &mut moved).ok_or_else(|| Stays::Locals(here()))?;
         (moved.visit, moved.effects, moved.calls) = (self.visit, self.effects, self.calls);
         (moved.failure_visit, moved.fired, moved.wake_next) =
             (self.failure_visit, self.fired, self.wake_next);
         for wake in &self.wakes {
             let with = match (&wake.with, old.wake, new.wake) {
                 (Value::None, ..) => Value::None,
-                (value, Some(from), Some(to)) => carried(old, from, new, to, value)?,
-                _ => return None,
+                (value, Some(from), Some(to)) => carried(old, from, new, to, value).ok_or(Stays::Wakes)?,
+                _ => return Err(Stays::Wakes),
             };
             moved.wakes.push(Wake { with, ..wake.clone() });
         }
-        Some(moved)
+        Ok(moved)
     }
 
-    fn state_there(&self, old: &Program, new: &Program, migration: Option<&Migration>) -> Option<u32> {
-        let here = old.states.get(self.state as usize)?;
+    fn state_there(&self, old: &Program, new: &Program, migration: Option<&Migration>) -> Result<u32, Stays> {
+        let here = old.states.get(self.state as usize).ok_or(Stays::Damaged)?;
+        let gone = || Stays::State(here.name.clone());
         let name = match migration {
             Some(migration) => renamed(migration, &here.name),
-            None if self.state == old.start => new.states.get(new.start as usize)?.name.as_str(),
-            None => return None,
+            None if self.state == old.start => {
+                new.states.get(new.start as usize).ok_or(Stays::Damaged)?.name.as_str()
+            }
+            None => return Err(gone()),
         };
-        let at = new.states.iter().position(|state| state.name == name)?;
+        let mut known = new.states.iter().enumerate();
+        let (at, there) = known.find(|(_, state)| state.name == name).ok_or_else(gone)?;
         // A deadline is known by its place in the state.
-        (new.states.get(at)?.timers.len() == here.timers.len()).then_some(u32::try_from(at).ok()?)
+        if there.timers.len() != here.timers.len() {
+            return Err(Stays::Deadlines(here.name.clone()));
+        }
+        u32::try_from(at).map_err(|_| Stays::Damaged)
     }
 
     fn move_slots(
@@ -61,19 +105,22 @@ impl Machine {
         new: &Program,
         migration: Option<&Migration>,
         moved: &mut Self,
-    ) -> Option<()> {
+    ) -> Result<(), Stays> {
         for slot in &old.slots {
             if migration.is_some_and(|migration| migration.drops.contains(&slot.name)) {
                 continue;
             }
             let name = migration.map_or(slot.name.as_str(), |migration| renamed(migration, &slot.name));
-            let there = new.slots.iter().find(|known| known.name == name)?;
-            let value = carried(old, slot.shape, new, there.shape, &self.value_of(old, slot)?)?;
+            let there = new.slots.iter().find(|known| known.name == name);
+            let value = self.value_of(old, slot).ok_or(Stays::Damaged)?;
+            let fits =
+                there.and_then(|there| Some((there, carried(old, slot.shape, new, there.shape, &value)?)));
+            let (there, value) = fits.ok_or_else(|| Stays::Slot(slot.name.clone()))?;
             if !moved.store(there.register, value) {
-                return None;
+                return Err(Stays::Slot(slot.name.clone()));
             }
         }
-        Some(())
+        Ok(())
     }
 
     fn value_of(&self, program: &Program, slot: &Slot) -> Option<Value> {

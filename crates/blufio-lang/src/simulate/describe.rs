@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Effects, people and values in the words of programs, so that what a simulation did can be read, and pasted.
 
+mod step;
+
 use crate::effect::{Effect, Fault, ModelPurpose};
 use crate::program::Program;
 use crate::program::civil;
 use crate::program::shape::{Field, Shape, ShapeId};
 use crate::typed::Who;
 use crate::value::{FailureKind, Value};
+
+pub use step::describe_step;
 
 /// A person as programs write them.
 pub(super) fn who(who: &Who) -> String {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `blufio check [PATH]`: argv → sources → check → render → exit code.
 
+mod sessions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
@@ -28,6 +30,10 @@ pub struct Arguments {
     /// something is more.
     #[arg(long, value_name = "OLD")]
     diff: Option<PathBuf>,
+    /// Whether the sessions of a data folder could go on with these programs: what moves, what stays on its version and
+    /// why. Ends with 1 when a session that rests would stay.
+    #[arg(long, value_name = "DIR")]
+    db: Option<PathBuf>,
     #[command(flatten)]
     data: DataArguments,
 }
@@ -63,6 +69,11 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         && !set.diagnostics.has_errors()
     {
         return compare(&programs::load(old)?, &set, arguments.data.is_json());
+    }
+    if let Some(data) = &arguments.db
+        && !set.diagnostics.has_errors()
+    {
+        return sessions::fit(&set, data, arguments.data.is_json());
     }
     if arguments.data.is_json() {
         output::json(&as_json(&set))?;
