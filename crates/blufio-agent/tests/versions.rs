@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use blufio_agent::Envelope;
 use blufio_agent::replay::{Verdict, moved_between, verify};
-use blufio_core::store::Store;
 use blufio_lang::program::Program;
 
 use crate::requests::silent;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `blufio check --db DIR`: what a reload would do to the sessions of a database (check 15, ruling 17), before it does.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -101,6 +102,12 @@ pub fn fit(set: &ProgramSet, data: &Path, json: bool) -> Result<u8> {
     Ok(if stays { INPUT_HAS_ERRORS } else { 0 })
 }
 
+async fn stored(store: &SqliteStore, session: &SessionRow) -> Result<Program> {
+    let bytes = store.program(session.program).await?;
+    let bytes = bytes.with_context(|| format!("the program of {} is not in the database", session.key))?;
+    Program::from_bytes(&bytes).map_err(|error| anyhow!("a stored program: {error}"))
+}
+
 async fn groups(set: &ProgramSet, store: &SqliteStore) -> Result<BTreeMap<Group, usize>> {
     let mut known: HashMap<[u8; 32], Program> = HashMap::new();
     let mut groups = BTreeMap::new();
@@ -108,15 +115,10 @@ async fn groups(set: &ProgramSet, store: &SqliteStore) -> Result<BTreeMap<Group,
         if session.status != SessionStatus::Live {
             continue;
         }
-        if !known.contains_key(&session.program) {
-            let bytes = store.program(session.program).await?;
-            let bytes =
-                bytes.with_context(|| format!("the program of {} is not in the database", session.key))?;
-            let program =
-                Program::from_bytes(&bytes).map_err(|error| anyhow!("a stored program: {error}"))?;
-            known.insert(session.program, program);
-        }
-        let Some(old) = known.get(&session.program) else { continue };
+        let old: &Program = match known.entry(session.program) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(empty) => empty.insert(stored(store, &session).await?),
+        };
         let new = set.programs.iter().map(|agent| &agent.program).find(|new| new.name == session.agent);
         let group = Group {
             agent: session.agent.clone(),
