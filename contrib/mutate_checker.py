@@ -3,7 +3,7 @@
 """Mutation test of the checker: each rule of `crates/blufio-lang/src/check` is deleted or negated, one at a time, and
 some test of the checker must fail each time. Prints the survivors; exit 1 when there are any.
 
-    contrib/mutate_checker.py [--slow] [--list] [--only OPERATOR] [PART OF A FILE NAME …]
+    contrib/mutate_checker.py [--slow] [--list] [--again] [--only OPERATOR] [PART OF A FILE NAME …]
 
 All mutants are compiled at once, in a copy of the workspace below the target folder: each place asks `crate::mutant(N)`
 at run time whether it is the one of the environment variable `BLUFIO_MUTANT`. Operators:
@@ -18,11 +18,11 @@ too: up to a minute for each of them.
 """
 import argparse
 import concurrent.futures
+import hashlib
 import json
 import os
 import re
 import resource
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -114,8 +114,8 @@ class File:
 
     def __init__(self, name, text):
         self.name, self.text = name, text
-        tests = text.find("#[cfg(test)]")
-        self.mask = masked(text if tests < 0 else text[:tests])
+        inline = re.search(r"#\[cfg\(test\)\]\s*(?:pub\S*\s+)?mod tests \{", text)
+        self.mask = masked(text[: inline.start()] if inline else text)
         self.mutants = []
         for find in (self.conditions, self.predicates, self.functions, self.bound, self.statements, self.arms):
             find()
@@ -256,13 +256,17 @@ class File:
 
 def compiled(copy, environment, files):
     """Writes the mutants and drops those that the compiler refuses until the rest compiles."""
-    off = set()
+    written = "".join(file.written(set())[0] for file in files)
+    key = hashlib.sha256(written.encode()).hexdigest()
+    known = copy.parent / "mutants-refused.json"
+    refused = json.loads(known.read_text()) if known.exists() else {}
+    off = set(refused.get(key, []))
     command = ["cargo", "check", "-q", "-p", "blufio-lang", "--lib", "--message-format=json"]
     while True:
         places = {}
         for file in files:
             text, places[file.name] = file.written(off)
-            (copy / file.name).write_text(text)
+            write(copy / file.name, text)
         run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
         before = len(off)
         failed = False
@@ -273,6 +277,7 @@ def compiled(copy, environment, files):
             failed = True
             off |= blamed(message["spans"], places)
         if not failed and run.returncode == 0:
+            known.write_text(json.dumps({key: sorted(off)}))
             return off
         if len(off) == before:
             sys.exit(f"the mutants do not compile:\n{run.stdout[:4000]}\n{run.stderr[-4000:]}")
@@ -340,13 +345,46 @@ def reason(mutant):
     return None
 
 
-def read_files(copy, wanted):
+def write(path, text):
+    """Only when it differs, so that cargo sees what is new."""
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def mirror(root, copy):
+    """Brings the copy up to date; the files with mutants are written later."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=root, check=True, capture_output=True).stdout
+    names = [name for name in tracked.decode().split("\0") if name and (root / name).is_file()]
+    for path in [path for path in copy.rglob("*") if path.is_file()]:
+        if str(path.relative_to(copy)) not in names and path.name != "Cargo.lock":
+            path.unlink()
+    for name in names:
+        mutated = name.startswith("crates/blufio-lang/src/") and (copy / name).exists() and may_hold(name)
+        content = (root / name).read_bytes()
+        if not mutated and (not (copy / name).exists() or (copy / name).read_bytes() != content):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes(content)
+
+
+def may_hold(name):
+    """Whether a file is written with mutants."""
+    name = name.removeprefix("crates/blufio-lang/src/")
+    if name in ("lib.rs", "check.rs"):
+        return True
+    return name.startswith("check/") and "/report" not in name and not re.search(r"/tests(\.rs|/)", name)
+
+
+def read_files(root, wanted):
     files, number = [], 0
-    for path in sorted((copy / "crates/blufio-lang/src/check").rglob("*.rs")):
-        name = str(path.relative_to(copy))
-        if "/report" in name or "tests" in name or (wanted and not any(part in name for part in wanted)):
+    sources = root / "crates/blufio-lang/src"
+    for path in [sources / "check.rs", *sorted((sources / "check").rglob("*.rs"))]:
+        name = str(path.relative_to(root))
+        if not may_hold(name):
             continue
         file = File(name, path.read_text())
+        if wanted and not any(part in name for part in wanted):
+            file.mutants = []
         for mutant in file.mutants:
             number += 1
             mutant.number = number
@@ -358,14 +396,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slow", action="store_true", help="show survivors to the slow tests, too")
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
+    parser.add_argument("--again", action="store_true", help="only the survivors of the last run")
     parser.add_argument("--only", choices=["delete", "negate", "part"], help="one operator")
     parser.add_argument("parts", nargs="*", help="parts of file names")
     arguments = parser.parse_args()
     root = Path(__file__).resolve().parent.parent
     target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
     copy = target / "mutants"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(root, copy, ignore=shutil.ignore_patterns("target", ".git"))
+    mirror(root, copy)
     environment = {
         **os.environ,
         "CARGO_TARGET_DIR": str(target / "mutants-target"),
@@ -374,9 +412,9 @@ def main():
         "RUSTFLAGS": "--cap-lints=allow",
         "RUST_MIN_STACK": str(64 << 20),
     }
-    library = copy / "crates/blufio-lang/src/lib.rs"
-    library.write_text(library.read_text() + SWITCH)
-    files = read_files(copy, arguments.parts)
+    library = "crates/blufio-lang/src/lib.rs"
+    write(copy / library, (root / library).read_text() + SWITCH)
+    files = read_files(root, arguments.parts)
     if arguments.list:
         for file in files:
             print(*file.mutants, sep="\n")
@@ -387,6 +425,10 @@ def main():
         sys.exit("the tests must pass before anything is changed")
     mutants = [m for file in files for m in file.mutants if m.number not in off]
     mutants = [m for m in mutants if arguments.only in (None, m.operator)]
+    last = target / "mutants-survived.json"
+    if arguments.again:
+        before = {tuple(entry) for entry in json.loads(last.read_text())}
+        mutants = [m for m in mutants if (m.name, m.operator, m.text) in before]
     survivors, equivalent, killed = [], 0, 0
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         results = pool.map(lambda m: kills(copy, environment, tests, QUICK, m.number), mutants)
@@ -402,6 +444,7 @@ def main():
         left = [m for m in survivors if not kills(copy, environment, tests, SLOW, m.number)]
         killed, survivors = killed + len(survivors) - len(left), left
         print("after the slow tests:", *survivors, sep="\n")
+    last.write_text(json.dumps([(m.name, m.operator, m.text) for m in survivors]))
     counts = f"{len(mutants)} mutants: {killed} killed, {len(survivors)} survived, {equivalent} equivalent"
     print(f"{counts}; {len(off)} more do not compile")
     sys.exit(bool(survivors))

@@ -8,6 +8,7 @@ mod format;
 mod hostile;
 mod litmus;
 mod mutants;
+mod performs;
 mod recovery;
 mod refusals;
 mod rules;
