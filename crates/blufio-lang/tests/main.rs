@@ -16,4 +16,5 @@ mod runs;
 mod simulate;
 mod support;
 mod teaching;
+mod verdicts;
 mod words;

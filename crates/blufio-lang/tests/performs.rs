@@ -8,7 +8,7 @@ use blufio_lang::check::{Construct, Environment, check};
 use blufio_lang::source::SourceMap;
 
 use crate::litmus::environment;
-use crate::words::At::{self, Body, Handler, Head, Other, Rest, Routes};
+use crate::words::At::{self, Body, Handler, Head, Other, Routes};
 use crate::words::program;
 
 /// What the host lacks, how the finding names it, where, text.

@@ -113,10 +113,8 @@ fn visit(
         if from_anywhere {
             held.retain(Fact::is_kept);
             walk.locals = &program.anywhere_locals;
-        } else {
-            walk.locals = &state.locals;
         }
-        held.extend(binder.map(key));
+        walk.receive(*binder, &mut held);
         walk.steps(steps, &mut held);
     }
     (walk.entries, walk.changed)
@@ -219,7 +217,7 @@ impl Walk<'_> {
         if let StepKind::Each(each) = &step.kind {
             // Each item runs its steps by itself: nothing that they assign is certain behind them.
             let mut item = held.clone();
-            item.insert(key(each.variable));
+            self.receive([each.variable], &mut item);
             item.extend(each.results.map(|(results, _)| key(results)));
             self.steps(&each.steps, &mut item);
             self.effect_of(step, held);
@@ -238,14 +236,14 @@ impl Walk<'_> {
                 StepKind::Request(request) => before_arm(request, at, &before),
                 _ => held.clone(),
             };
-            branch.extend(binders.into_iter().map(key));
+            self.receive(binders, &mut branch);
             if at == 0
                 && let StepKind::IfSome { subject: Expr { kind: ExprKind::Variable(variable), .. }, .. } =
                     &step.kind
             {
                 branch.insert(key(*variable));
             }
-            // Payload names of steps that do not run yet are not recorded: take every local as held there.
+            // Payload names of a step that was refused are not recorded: take every local as held there.
             if matches!(step.kind, StepKind::Later(_)) {
                 branch.extend((0..self.locals.len() as u32).map(Fact::Local));
             }
@@ -267,36 +265,41 @@ impl Walk<'_> {
     }
 
     /// What a step by itself assigns.
-    fn effect_of(&mut self, step: &Step, held: &mut Held) {
+    fn effect_of(&self, step: &Step, held: &mut Held) {
         match &step.kind {
             StepKind::Assign(variable, value) => {
-                let empties = matches!(value.kind, ExprKind::None)
-                    || (matches!(value.ty, Type::Optional(_))
-                        && !matches!(value.kind, ExprKind::ToOptional(_)));
-                let is_optional = match variable {
-                    Variable::Slot(at) => self
-                        .program
-                        .slots
-                        .get(*at as usize)
-                        .is_some_and(|s| matches!(s.ty, Type::Optional(_))),
-                    Variable::Local(at) => {
-                        self.locals.get(*at as usize).is_some_and(|l| matches!(l.ty, Type::Optional(_)))
-                    }
-                };
-                if is_optional && empties {
+                let may_empty =
+                    matches!(value.ty, Type::Optional(_)) && !matches!(value.kind, ExprKind::ToOptional(_));
+                if may_empty && self.is_optional(*variable) {
                     held.remove(&key(*variable));
                 } else {
                     held.insert(key(*variable));
                 }
             }
+            StepKind::PickValue { ty: Type::Optional(_), into, .. } => self.receive([*into], held),
             StepKind::PickValue { into, .. } | StepKind::Write { into, .. } => {
                 held.insert(key(*into));
             }
-            StepKind::Request(request) => held.extend(request.into.map(key)),
-            StepKind::Together(branches) => held.extend(branches.iter().filter_map(|b| b.into).map(key)),
+            StepKind::Request(request) => self.receive(request.into, held),
+            StepKind::Together(branches) => self.receive(branches.iter().filter_map(|b| b.into), held),
             StepKind::Each(each) => held.extend(each.results.map(|(results, _)| key(results))),
             _ => {}
         }
+    }
+
+    /// Variables that receive a value from elsewhere; an optional one may have received nothing.
+    fn receive(&self, variables: impl IntoIterator<Item = Variable>, held: &mut Held) {
+        for variable in variables {
+            if self.is_optional(variable) {
+                held.remove(&key(variable));
+            } else {
+                held.insert(key(variable));
+            }
+        }
+    }
+
+    fn is_optional(&self, variable: Variable) -> bool {
+        matches!(self.describe(variable).1, Type::Optional(_))
     }
 
     fn expr(&mut self, expr: &Expr, held: &Held) {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Small programs with exactly what the checker finds in them: for every rule the near misses on both sides. Each file
+//! of `verdicts/` begins with what its programs have in common; `CASE` marks where the text of a case goes. A case is
+//! `=== CODES: what it shows`, its text, and behind `---` what must stand in the findings (`says WORDS`, `never WORDS`,
+//! `calls N` for the bound of agent `a`, `path STATES` for the worst path). `clean` stands for no finding.
+
+use blufio_lang::check::{Facts, check};
+use blufio_lang::diagnostic::render;
+use blufio_lang::source::SourceMap;
+
+use crate::litmus::environment;
+
+struct Case<'t> {
+    codes: Vec<&'t str>,
+    shows: &'t str,
+    text: String,
+    expected: &'t str,
+}
+
+fn cases<'t>(file: &'t str) -> Vec<Case<'t>> {
+    let mut parts = file.split("=== ");
+    let common = parts.next().unwrap();
+    let case = |part: &'t str| {
+        let (head, body) = part.split_once('\n').unwrap();
+        let (codes, shows) = head.split_once(": ").unwrap();
+        let (text, expected) = body.split_once("---\n").unwrap_or((body, ""));
+        let codes = codes.split(' ').filter(|code| *code != "clean").collect();
+        Case { codes, shows, text: common.replace("CASE\n", text), expected }
+    };
+    parts.map(case).collect()
+}
+
+/// What is wrong with the verdict on a case.
+fn faults(case: &Case<'_>) -> Vec<String> {
+    let mut sources = SourceMap::default();
+    for (at, part) in case.text.split("=> file ").enumerate() {
+        let (name, body) = if at == 0 { ("a.agent", part) } else { part.split_once('\n').unwrap() };
+        sources.add(name, body).unwrap();
+    }
+    let (checked, diagnostics) = check(&sources, &environment());
+    let mut found: Vec<&str> = diagnostics.iter().map(|d| d.code).collect();
+    found.sort_unstable();
+    let shown = render(&diagnostics, &sources, false);
+    let mut wrong = Vec::new();
+    if found != case.codes {
+        wrong.push(format!("expected {:?}, found {found:?}", case.codes));
+    }
+    let facts = checked.agents.iter().find(|a| a.program.name == "a").map(|a| a.facts.clone());
+    let Facts { calls_per_event, worst_path, .. } = facts.unwrap_or_default();
+    for line in case.expected.lines() {
+        let is_right = match line.split_once(' ').unwrap() {
+            ("says", words) => shown.contains(words),
+            ("never", words) => !shown.contains(words),
+            ("calls", number) => calls_per_event == Some(number.parse().unwrap()),
+            ("path", states) => worst_path.join(" → ") == states,
+            _ => false,
+        };
+        if !is_right {
+            wrong.push(format!("not so: {line} (calls {calls_per_event:?}, path {worst_path:?})"));
+        }
+    }
+    wrong.iter_mut().for_each(|fault| fault.push_str(&format!("\n{shown}")));
+    wrong
+}
+
+#[test]
+fn every_program_gets_its_verdict() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verdicts");
+    let mut wrong = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file = std::fs::read_to_string(&path).unwrap();
+        for case in cases(&file) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            wrong.extend(faults(&case).iter().map(|fault| format!("{name}: {}: {fault}", case.shows)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
