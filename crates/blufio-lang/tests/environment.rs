@@ -60,6 +60,7 @@ pub fn environment() -> Environment {
             once("flights.cancel", "yesno").with("id", "text"),
             once("hotels.book", "{ id: text, code: text }").with("city", "text").with("day", "date"),
             once("hotels.cancel", "yesno").with("id", "text"),
+            dangerous(once("letters.post", "yesno").with("text", "text").with("to", "text"), &["to"]),
             dangerous(once("cards.charge", "yesno").with("amount", "money eur"), &["amount"]),
             tool("tickets.untagged", "list max 200 of Ticket").with("limit", "int"),
             ToolInfo {

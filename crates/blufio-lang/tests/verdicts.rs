@@ -2,7 +2,8 @@
 //! Small programs with exactly what the checker finds in them: for every rule the near misses on both sides. Each file
 //! of `verdicts/` begins with what its programs have in common; `CASE` marks where the text of a case goes. A case is
 //! `=== CODES: what it shows`, its text, and behind `---` what must stand in the findings (`says WORDS`, `never WORDS`,
-//! `calls N` for the bound of agent `a`, `path STATES` for the worst path). `clean` stands for no finding.
+//! `calls N` for the bound of agent `a`, `path STATES` for the worst path, `labels SLOT WORDS` for what a slot may hold).
+//! `clean` stands for no finding.
 
 use blufio_lang::check::{Facts, check};
 use blufio_lang::diagnostic::render;
@@ -46,17 +47,20 @@ fn faults(case: &Case<'_>) -> Vec<String> {
         wrong.push(format!("expected {:?}, found {found:?}", case.codes));
     }
     let facts = checked.agents.iter().find(|a| a.program.name == "a").map(|a| a.facts.clone());
-    let Facts { calls_per_event, worst_path, .. } = facts.unwrap_or_default();
+    let Facts { calls_per_event, worst_path, labels, .. } = facts.unwrap_or_default();
+    let labels: Vec<String> =
+        labels.iter().map(|(slot, words)| format!("{slot} {}", words.join(" "))).collect();
     for line in case.expected.lines() {
         let is_right = match line.split_once(' ').unwrap() {
             ("says", words) => shown.contains(words),
             ("never", words) => !shown.contains(words),
             ("calls", number) => calls_per_event == Some(number.parse().unwrap()),
+            ("labels", slot_and_words) => labels.iter().any(|found| found == slot_and_words),
             ("path", states) => worst_path.join(" → ") == states,
             _ => false,
         };
         if !is_right {
-            wrong.push(format!("not so: {line} (calls {calls_per_event:?}, path {worst_path:?})"));
+            wrong.push(format!("not so: {line} ({calls_per_event:?}, {worst_path:?}, {labels:?})"));
         }
     }
     wrong.iter_mut().for_each(|fault| fault.push_str(&format!("\n{shown}")));

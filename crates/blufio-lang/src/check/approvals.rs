@@ -186,13 +186,16 @@ struct Way {
     lacks: Option<Fault>,
 }
 
+/// A node, and whether something has overtaken the way back from it to the call.
+type Met = (NodeId, bool);
+
 /// The search from a call back to its approvals.
 struct Search<'c, 'a, 'p> {
     case: &'c Case<'a, 'p>,
     /// Nodes to go on from. Each is met at most twice: by a way that something has overtaken, and by another.
     queue: VecDeque<(NodeId, Way)>,
-    /// From where each node was come to.
-    seen: HashMap<(NodeId, bool), NodeId>,
+    /// From where each of them was come to; nothing for the call itself.
+    seen: HashMap<Met, Option<Met>>,
     faults: BTreeSet<Fault>,
 }
 
@@ -204,6 +207,7 @@ impl Search<'_, '_, '_> {
         if calls_in(&graph.nodes[from as usize].kind, self.case.call.grant) > 1 {
             way.overtaken = Some(Fault::Used(self.case.call.span));
         }
+        self.seen.insert((from, way.overtaken.is_some()), None);
         self.back_from(from, &way);
         // A way without any approval is the worst of all faults.
         while let Some((at, way)) = self.queue.pop_front().filter(|_| !self.is_missing()) {
@@ -229,15 +233,12 @@ impl Search<'_, '_, '_> {
     fn back_from(&mut self, at: NodeId, way: &Way) {
         let before = &self.case.flow.graph.predecessors[at as usize];
         for &(before, via) in before {
-            if via == Via::Restart {
-                self.begins(at, way.clone());
-            } else {
-                self.visit(before, via, at, way.clone());
-            }
+            self.visit(before, via, at, way.clone());
         }
     }
 
     fn visit(&mut self, at: NodeId, via: Via, from: NodeId, mut way: Way) {
+        let from = (from, way.overtaken.is_some());
         let case = self.case;
         let graph = &case.flow.graph;
         let node = &graph.nodes[at as usize];
@@ -258,7 +259,7 @@ impl Search<'_, '_, '_> {
         if let std::collections::hash_map::Entry::Vacant(entry) =
             self.seen.entry((at, way.overtaken.is_some()))
         {
-            entry.insert(from);
+            entry.insert(Some(from));
             self.queue.push_back((at, way));
         }
     }
@@ -291,23 +292,18 @@ impl Search<'_, '_, '_> {
     /// States from a node on to the call.
     fn way(&self, at: NodeId, is_overtaken: bool) -> Vec<String> {
         let graph = &self.case.flow.graph;
-        let (mut at, mut names) = (at, Vec::<String>::new());
-        let mut steps_max = self.seen.len();
-        loop {
-            let state = graph.nodes[at as usize].state as usize;
+        let mut names = Vec::<String>::new();
+        let mut next = Some((at, is_overtaken));
+        while let Some(met) = next {
+            let state = graph.nodes[met.0 as usize].state as usize;
             if let Some(state) = graph.program.states.get(state)
                 && names.last() != Some(&state.name)
             {
                 names.push(state.name.clone());
             }
-            // Behind the step that overtakes, nodes are known by the other name.
-            let next = self.seen.get(&(at, is_overtaken)).or_else(|| self.seen.get(&(at, false)));
-            match next {
-                Some(next) if *next != self.case.call.node && steps_max > 0 => at = *next,
-                _ => return names,
-            }
-            steps_max -= 1;
+            next = self.seen.get(&met).copied().flatten();
         }
+        names
     }
 }
 

@@ -4,7 +4,7 @@
 use super::super::closed;
 use super::cells::{CellId, Cells, Role};
 use super::control;
-use super::graph::{EXIT, Graph, Kind, NodeId, Via, waits};
+use super::graph::{Graph, Kind, NodeId, Via, waits};
 use super::values::{Values, VariableId, adds};
 use crate::source::Span;
 use crate::typed::{
@@ -238,7 +238,7 @@ impl<'p> Artist<'_, 'p> {
         let is_pending = step.is_some_and(waits);
         let pending = self.flow.result(Graph::entry(state) + 2);
         for out in outs {
-            if !forgets && out.to != EXIT {
+            if !forgets {
                 self.cells.flow(self.flow.history(at), self.flow.history(out.to), span);
             }
             if is_pending && out.via != Via::Pend {
@@ -302,7 +302,7 @@ impl<'p> Artist<'_, 'p> {
     }
 
     fn step(&mut self, at: NodeId, step: &'p Step) {
-        let (result, control, span) = (self.flow.result(at), self.flow.control(at), step.span);
+        let (result, span) = (self.flow.result(at), step.span);
         match &step.kind {
             StepKind::Request(request) => {
                 self.request(at, request, result);
@@ -320,13 +320,13 @@ impl<'p> Artist<'_, 'p> {
                     }
                 }
             }
-            StepKind::PickArms { model, .. } => self.prompt(at, model, result, false),
+            StepKind::PickArms { model, .. } => self.prompt(at, model, result),
             StepKind::PickValue { model, into, .. } | StepKind::Write { model, into } => {
-                self.prompt(at, model, result, false);
+                self.prompt(at, model, result);
                 self.define(at, *into, result);
             }
             StepKind::Turn { model, .. } => {
-                self.prompt(at, model, result, true);
+                self.prompt(at, model, result);
                 self.enters_history(at, result);
             }
             StepKind::Run { calls, approved_by } => {
@@ -339,11 +339,6 @@ impl<'p> Artist<'_, 'p> {
                 let before = self.flow.values.read(&self.flow.graph, self.cells, variable, at);
                 self.cells.flow(before, cell, span);
             }
-        }
-        if waits(step)
-            && !matches!(step.kind, StepKind::Each(_) | StepKind::Request(_) | StepKind::Together(_))
-        {
-            self.cells.flow(control, result, span);
         }
     }
 
@@ -398,16 +393,15 @@ impl<'p> Artist<'_, 'p> {
         self.flow.leaks.push(Leak { cell: result, what, span });
     }
 
-    fn prompt(&mut self, at: NodeId, model: &ModelUse, result: CellId, reads_history: bool) {
+    fn prompt(&mut self, at: NodeId, model: &ModelUse, result: CellId) {
         let span = self.span(at);
         for expr in closed::model_expressions(model) {
             self.read(expr, at, result);
         }
-        if model.history || reads_history {
+        if model.history {
             self.cells.flow(self.flow.history(at), result, span);
             if self.joins {
                 self.cells.flow(self.flow.interface.sender, result, span);
-                self.enters_history(at, self.flow.interface.sender);
             }
         }
         if model.memory {
@@ -425,7 +419,8 @@ impl<'p> Artist<'_, 'p> {
         let result = self.flow.result(at);
         let asked = self.cells.cell(Role::Argument);
         self.read(calls, at, asked);
-        self.cells.flow_but_secret(asked, result, span);
+        // What it gives carries the wish for it, because the turn decides whether it runs.
+        self.cells.flow(self.flow.control(at), result, span);
         for grant in 0..self.flow.graph.program.tools.len() {
             self.tool_label(grant as u32, span, result);
         }
@@ -468,7 +463,6 @@ impl<'p> Artist<'_, 'p> {
                 }
                 self.flow.calls.push(site);
                 self.tool_label(*grant, span, result);
-                self.cells.flow(control, result, span);
             }
             Request::AskAgent { grant, arguments, here, with, .. } => {
                 self.ask_agent(at, *grant, arguments, result, span);
@@ -495,7 +489,7 @@ impl<'p> Artist<'_, 'p> {
                 }
             }
             Request::Fill { slot, model, .. } => {
-                self.prompt(at, model, result, false);
+                self.prompt(at, model, result);
                 self.define(at, *slot, result);
             }
             Request::Recall { query, scope, .. } => {
@@ -522,7 +516,6 @@ impl<'p> Artist<'_, 'p> {
         let name = self.flow.graph.program.asks.get(grant as usize).map_or("", |ask| ask.agent.as_str());
         let source = self.cells.source(Label::Agent, span, format!("agent `{name}`"));
         self.cells.flow(source, result, span);
-        self.cells.flow(self.flow.control(at), result, span);
         if let Some(asked) = asked {
             self.cells.flow(asked.gives, result, span);
             self.cells.flow(self.flow.control(at), asked.control, span);
