@@ -32,9 +32,11 @@ EQUIVALENT = [
 ]
 
 QUICK = [
-    ("main", ["litmus::", "refusals::", "mutants::", "examples::", "teaching::"]),
+    ("main", ["litmus::", "refusals::", "verdicts::", "performs::", "mutants::", "examples::", "teaching::"]),
     ("lib", ["check::"]),
     ("main", ["words::"]),
+    # What checked programs do.
+    ("lib", ["--skip", "check::"]),
 ]
 SLOW = [("main", ["simulate::"]), ("main", ["rules::", "runs::"])]
 TIMEOUT_SECONDS = 60

@@ -5,6 +5,7 @@
 //! caps" times, and between two such visits it follows the acyclic rest. So a component costs at most the capped
 //! visits plus one longest cap-free segment for each of them. Multiplying counters out exactly would explode.
 
+use super::closed::can_raise;
 use super::flow::{Cause, Flow, blocks, failure_targets, is_failure, may_end, targets};
 use super::monitors::{is_wait, waits};
 use super::{Facts, report};
@@ -85,7 +86,6 @@ pub(super) fn measure(by: &dyn Measure, steps: &[Step]) -> u64 {
     };
     let behind = measure(by, rest);
     let inner = if matches!(step.kind, StepKind::Each(_)) { Vec::new() } else { blocks(step) };
-    let leaves = super::steps::always_leaves(step);
     let through = inner
         .into_iter()
         .map(|block| {
@@ -97,7 +97,7 @@ pub(super) fn measure(by: &dyn Measure, steps: &[Step]) -> u64 {
         })
         .max()
         .unwrap_or(0);
-    own.saturating_add(if leaves { through } else { through.max(behind) })
+    own.saturating_add(through.max(behind))
 }
 
 /// Reports unbounded loops and exceeded budgets; returns the bound.
@@ -162,7 +162,7 @@ fn unbounded_loops(program: &Program, flow: &Flow<'_>) -> Vec<Vec<usize>> {
                             || (with_timers && e.cause == Cause::Timer)
                     })
                     .map(|e| e.to)
-                    .filter(|to| !capped(*to) && !capped(at))
+                    .filter(|to| !capped(*to))
                     .collect()
             })
             .collect();
@@ -182,7 +182,6 @@ fn unbounded_loops(program: &Program, flow: &Flow<'_>) -> Vec<Vec<usize>> {
 /// A cycle through the first state (in source order) of a component.
 fn cycle_in(component: &[usize], successors: &[Vec<usize>]) -> Vec<usize> {
     let Some(&first) = component.iter().min() else { return Vec::new() };
-    let members: std::collections::HashSet<usize> = component.iter().copied().collect();
     let mut previous = vec![None; successors.len()];
     let mut queue = std::collections::VecDeque::from([first]);
     while let Some(at) = queue.pop_front() {
@@ -195,7 +194,7 @@ fn cycle_in(component: &[usize], successors: &[Vec<usize>]) -> Vec<usize> {
                 path.reverse();
                 return path;
             }
-            if members.contains(&to) && previous[to].is_none() {
+            if previous[to].is_none() {
                 previous[to] = Some(at);
                 queue.push_back(to);
             }
@@ -300,23 +299,48 @@ pub(super) fn worst_case(
     (worst.0, path)
 }
 
-/// What each state adds on one visit: its body, and the dearest deadline or failure handler beside it.
+/// What each state adds on one visit: its body, and what deadlines and failure handlers do beside it.
 fn weights(program: &Program, flow: &Flow<'_>, by: &dyn Measure) -> Vec<u64> {
     let parking = failure_targets(program);
     (0..program.states.len())
         .map(|at| {
-            let beside = flow
-                .from(at)
-                .filter(|e| matches!(e.cause, Cause::Timer | Cause::Failure))
-                .map(|e| measure(by, e.steps))
-                .max()
-                .unwrap_or(0);
             let body = by.enter(at).saturating_add(measure(by, flow.states[at].body));
-            let once = body.saturating_add(beside);
+            let once = body.saturating_add(beside(program, flow, by, at));
             // A target of the failure handlers may run once on its own and once more for its own failure.
             if parking.contains(&at) { once.saturating_mul(2) } else { once }
         })
         .collect()
+}
+
+/// The most that deadlines and failure handlers measure during one visit of a state. Of the deadlines that leave only
+/// one passes; where a failure handler stays, the body and every deadline may fail.
+fn beside(program: &Program, flow: &Flow<'_>, by: &dyn Measure, at: usize) -> u64 {
+    let (stay, leave): (Vec<&[Step]>, Vec<&[Step]>) = program.states[at]
+        .timers
+        .iter()
+        .map(|timer| timer.steps.as_slice())
+        .partition(|steps| may_end(steps));
+    let stayed = stay.iter().fold(0u64, |sum, steps| sum.saturating_add(measure(by, steps)));
+    let left = leave.iter().map(|steps| measure(by, steps)).max().unwrap_or(0);
+    let failures: Vec<&[Step]> = flow.states[at]
+        .handlers
+        .iter()
+        .filter(|handler| is_failure(&handler.trigger) && can_raise(program, at, &handler.trigger))
+        .filter_map(|handler| match &handler.action {
+            HandlerAction::Run { steps, .. } => Some(steps.as_slice()),
+            _ => None,
+        })
+        .collect();
+    let failed = failures.iter().map(|steps| measure(by, steps)).max().unwrap_or(0);
+    let pieces = 1 + stay.len() + usize::from(!leave.is_empty());
+    let times = if failures.iter().any(|steps| may_end(steps)) { pieces as u64 } else { 1 };
+    stayed.saturating_add(left).saturating_add(failed.saturating_mul(times))
+}
+
+/// The most that follows where deadlines and failure handlers of a state lead.
+fn aside(flow: &Flow<'_>, at: usize, from: &dyn Fn(usize) -> u64) -> u64 {
+    let edges = flow.from(at).filter(|edge| matches!(edge.cause, Cause::Timer | Cause::Failure));
+    edges.map(|edge| from(edge.to)).max().unwrap_or(0)
 }
 
 /// The event that costs most together with all that follows, and the state where that begins.
@@ -329,33 +353,34 @@ fn worst_beginning(
 ) -> (u64, Option<usize>) {
     let start = program.start.0 as usize;
     let mut worst = (from(start), Some(start));
-    for edge in flow.edges.iter().filter(|e| e.cause == Cause::Event) {
-        let Some(trigger) = edge.trigger.filter(|trigger| counts(trigger)) else { continue };
-        let total = by.take(trigger).saturating_add(measure(by, edge.steps)).saturating_add(from(edge.to));
+    let mut look = |total: u64, begins: usize| {
         if total > worst.0 {
-            worst = (total, Some(edge.to));
+            worst = (total, Some(begins));
         }
-    }
+    };
     for (at, state) in flow.states.iter().enumerate() {
-        let after = flow
-            .from(at)
-            .filter(|e| e.cause == Cause::Timer)
-            .map(|e| measure(by, e.steps).saturating_add(from(e.to)))
-            .max()
-            .unwrap_or(0);
-        let event = state.handlers.iter().filter_map(|handler| match &handler.action {
-            HandlerAction::Run { steps, .. } if !is_failure(&handler.trigger) && counts(&handler.trigger) => {
-                Some(by.take(&handler.trigger).saturating_add(measure(by, steps)))
+        // A handler that stays, or fails, leaves the rest to the deadlines and the failure handlers.
+        let after = beside(program, flow, by, at).saturating_add(aside(flow, at, from));
+        for handler in &state.handlers {
+            let HandlerAction::Run { steps, .. } = &handler.action else { continue };
+            if is_failure(&handler.trigger) || !counts(&handler.trigger) {
+                continue;
             }
-            _ => None,
-        });
-        let interrupted = interrupted(program, flow, by, at, from);
-        let total = event.max().unwrap_or(0).saturating_add(after).max(interrupted);
-        if total > worst.0 {
-            worst = (total, Some(at));
+            let event = by.take(&handler.trigger).saturating_add(measure(by, steps));
+            for to in reached(program, steps) {
+                look(event.saturating_add(from(to)), to);
+            }
+            look(event.saturating_add(after), at);
         }
+        look(interrupted(program, flow, by, at, from), at);
     }
     worst
+}
+
+/// States that steps lead to.
+fn reached(program: &Program, steps: &[Step]) -> impl Iterator<Item = usize> {
+    let count = program.states.len();
+    targets(steps).into_iter().map(|to| to.0 as usize).filter(move |to| *to < count)
 }
 
 /// The most that a handler measures which runs while a step of the state is pending, and stays: it begins a new event
@@ -389,15 +414,12 @@ fn interrupted(
         _ => None,
     });
     let timers = program.states[at].timers.iter().map(|timer| timer.steps.as_slice());
-    let aside = flow.from(at).filter(|edge| matches!(edge.cause, Cause::Timer | Cause::Failure));
-    let beside = aside.clone().map(|edge| measure(by, edge.steps)).max().unwrap_or(0);
-    let otherwise = aside.map(|edge| from(edge.to)).max().unwrap_or(0);
     let blocks = handlers.chain(timers).chain([flow.states[at].body]).filter(|steps| waits(steps));
     let goes_on = blocks.map(|steps| {
-        let reached =
-            targets(steps).into_iter().map(|to| to.0 as usize).filter(|to| *to < program.states.len());
-        rest(by, steps).saturating_add(reached.map(from).max().unwrap_or(0).max(otherwise))
+        let left = reached(program, steps).map(from).max().unwrap_or(0);
+        rest(by, steps).saturating_add(left.max(aside(flow, at, from)))
     });
+    let beside = beside(program, flow, by, at);
     goes_on.max().map_or(0, |most| first.saturating_add(beside).saturating_add(most))
 }
 
@@ -417,10 +439,9 @@ fn rest(by: &dyn Measure, steps: &[Step]) -> u64 {
                 let inside = if asks { measure(by, block) } else { rest(by, block) };
                 open = open.max(inside.saturating_add(end));
             }
-            open = open.max(if asks && !super::steps::always_leaves(step) { all } else { 0 });
+            open = open.max(if asks { all } else { 0 });
         }
-        let leaves = super::steps::always_leaves(step);
-        all = measure(by, alone).saturating_add(if leaves { 0 } else { all });
+        all = measure(by, alone).saturating_add(all);
     }
     open
 }
@@ -460,7 +481,8 @@ fn longest_free_path(free: &[usize], weight: &[u64], successors: &[Vec<usize>]) 
     let mut best = vec![0u64; free.len()];
     for component in components(&restricted) {
         for at in component {
-            let behind = restricted[at].iter().filter(|to| **to != at).map(|to| best[*to]).max().unwrap_or(0);
+            // Of a state that a deadline leads back to itself nothing is known here yet: it counts once.
+            let behind = restricted[at].iter().map(|to| best[*to]).max().unwrap_or(0);
             best[at] = weight[free[at]].saturating_add(behind);
         }
     }

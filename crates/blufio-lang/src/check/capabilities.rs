@@ -103,7 +103,7 @@ fn way_back<'a>(from: &'a str, to: &str, agents: &BTreeMap<&str, &'a CheckedAgen
             return Some(path);
         }
         for ask in agents.get(at).into_iter().flat_map(|agent| &agent.program.asks) {
-            if ask.agent != from && !previous.contains_key(ask.agent.as_str()) {
+            if !previous.contains_key(ask.agent.as_str()) {
                 previous.insert(&ask.agent, at);
                 queue.push_back(&ask.agent);
             }

@@ -208,8 +208,7 @@ pub(super) fn has_effect(steps: &[Step]) -> bool {
                 | StepKind::Show(_)
                 | StepKind::Wake { .. }
                 | StepKind::Remember(..)
-        ) || matches!(&step.kind, StepKind::Later(l) if l.what != "when")
-            || blocks(step).into_iter().any(has_effect)
+        ) || blocks(step).into_iter().any(has_effect)
     })
 }
 
