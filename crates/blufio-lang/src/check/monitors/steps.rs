@@ -164,6 +164,8 @@ struct Scope {
     interruptible: bool,
     /// Whether it is an item of a loop, which a failure costs and nothing else.
     item: bool,
+    /// Whether that loop has a deadline, which ends every wait in it.
+    limited: bool,
 }
 
 struct Builder<'p> {
@@ -207,7 +209,8 @@ impl<'p> Builder<'p> {
             let other = other.arrow;
             self.link(nodes.arrow, other);
         }
-        let scope = Scope { state: at, origin: Origin::Plain, interruptible: true, item: false };
+        let scope =
+            Scope { state: at, origin: Origin::Plain, interruptible: true, item: false, limited: false };
         let end = self.block(&state.body, Flow::one(nodes.enter), scope);
         self.arrive(&end, nodes.rest);
         for handler in handlers_in_force(program, at) {
@@ -361,8 +364,8 @@ impl<'p> Builder<'p> {
 
     /// The wait for an effect, with the handlers that may run meanwhile (ruling 1).
     fn wait(&mut self, flow: &mut Flow, bounded: bool, scope: Scope, span: Span) -> usize {
+        let bounded = bounded || scope.limited;
         let wait = self.then(flow, What::Wait { bounded }, scope.state, span);
-        flow.segments = vec![wait];
         if scope.interruptible {
             self.interruptions(wait, scope.state);
         }
@@ -371,7 +374,8 @@ impl<'p> Builder<'p> {
 
     fn interruptions(&mut self, wait: usize, at: usize) {
         let program = self.program;
-        let scope = Scope { state: at, origin: Origin::Plain, interruptible: false, item: false };
+        let scope =
+            Scope { state: at, origin: Origin::Plain, interruptible: false, item: false, limited: false };
         for handler in handlers_in_force(program, at) {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
             if is_failure(&handler.trigger) || waits(steps) || is_put_off(&handler.trigger) {
@@ -459,11 +463,10 @@ impl<'p> Builder<'p> {
     fn each(&mut self, step: &'p Step, each: &'p EachStep, mut flow: Flow, scope: Scope) -> Flow {
         self.then(&mut flow, What::Did(step), scope.state, step.span);
         let hub = self.wait(&mut flow, true, scope, step.span);
-        self.raise(hub, &Trigger::Uncertain, scope);
         let first = self.nodes.len();
         let times = self.times;
         self.times = times.saturating_mul(each.items_max);
-        let item = Scope { interruptible: false, item: true, ..scope };
+        let item = Scope { interruptible: false, item: true, limited: each.within.is_some(), ..scope };
         let way = self.way(step, Choice::Arm(0), &Flow::one(hub), item);
         let end = self.block(&each.steps, way, item);
         self.times = times;
@@ -474,7 +477,6 @@ impl<'p> Builder<'p> {
             self.nodes[hub].again.push(node);
             self.nodes[node].again.push(hub);
         }
-        flow.ends = vec![hub];
         flow.ends.extend(end.ends);
         self.go_on(step, &flow, scope)
     }
@@ -528,7 +530,7 @@ impl<'p> Builder<'p> {
         self.link(from, node);
         let HandlerAction::Run { steps, .. } = &handler.action else { return };
         let times = std::mem::replace(&mut self.times, 1);
-        let scope = Scope { state: at, origin, interruptible: true, item: false };
+        let scope = Scope { state: at, origin, interruptible: true, item: false, limited: false };
         let end = self.block(steps, Flow::one(node), scope);
         self.times = times;
         self.arrive(&end, self.arrows[at].late);
