@@ -13,14 +13,10 @@ use crate::typed::{
 /// Reports failures and uncertain outcomes that nobody handles, and handlers for what never happens.
 pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
     let handles = |state: usize, trigger: &Trigger| {
-        program.states[state]
-            .handlers
-            .iter()
-            .chain(&program.anywhere)
-            .any(|h| h.trigger == *trigger && matches!(h.action, HandlerAction::Run { .. }))
+        program.states[state].handlers.iter().chain(&program.anywhere).any(|h| h.trigger == *trigger)
     };
     let runs_once = program.tools.iter().any(|grant| grant.effect == EffectClass::Once);
-    let (mut any_failure, mut any_uncertain) = (false, false);
+    let mut any_failure = false;
     for (at, state) in program.states.iter().enumerate() {
         let blocks = all_blocks(program, at);
         if let Some((what, span)) = blocks.iter().find_map(|steps| first_failure(steps)) {
@@ -31,7 +27,6 @@ pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
         }
         if let Some((what, span)) = blocks.iter().find_map(|steps| first_uncertain(program, steps, runs_once))
         {
-            any_uncertain = true;
             if !handles(at, &Trigger::Uncertain) {
                 diagnostics.push(report::uncertain_open::report(&what, &state.name, span));
             }
@@ -39,15 +34,17 @@ pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
     }
     let never = |trigger: &Trigger| match trigger {
         Trigger::Failed => !any_failure,
-        Trigger::Uncertain => !any_uncertain && program.tools.is_empty(),
+        // With tools it may stand there for those to come.
+        Trigger::Uncertain => program.tools.is_empty(),
         _ => false,
     };
     let handlers: Vec<_> =
         program.anywhere.iter().chain(program.states.iter().flat_map(|s| &s.handlers)).collect();
-    for handler in &handlers {
+    for (at, handler) in handlers.iter().enumerate() {
         // `on failed or uncertain` is one handler: it is dead only if all of its triggers are.
+        let is_first = handlers[..at].iter().all(|h| h.span != handler.span);
         let is_dead = handlers.iter().filter(|h| h.span == handler.span).all(|h| never(&h.trigger));
-        if is_dead {
+        if is_first && is_dead {
             diagnostics.push(report::dead_handler::report(
                 &super::agent::trigger_text(program, &handler.trigger),
                 handler.span,
@@ -136,7 +133,6 @@ fn first_uncertain(program: &Program, steps: &[Step], runs_once: bool) -> Option
             StepKind::Together(branches) if branches.iter().any(|b| open_uncertain(program, b)) => {
                 Some("`together`".to_string())
             }
-            StepKind::Later(later) if later.can_be_uncertain => Some(later.what.clone()),
             _ => None,
         };
         own.map(|what| (what, step.span))

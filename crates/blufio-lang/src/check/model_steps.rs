@@ -117,9 +117,7 @@ impl Checker<'_> {
                 StepKind::Later(LaterStep {
                     what: "pick".into(),
                     model_calls_max: calls,
-                    waits: false,
                     can_fail: true,
-                    can_be_uncertain: false,
                     falls_through: arms.is_empty(),
                     arms,
                 })

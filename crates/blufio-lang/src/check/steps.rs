@@ -412,9 +412,7 @@ impl Checker<'_> {
         StepKind::Later(crate::typed::LaterStep {
             what: "when".into(),
             model_calls_max: 0,
-            waits: false,
             can_fail: false,
-            can_be_uncertain: false,
             arms: out,
             falls_through: !total,
         })

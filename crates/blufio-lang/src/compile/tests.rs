@@ -81,9 +81,7 @@ fn what_does_not_run_yet_is_refused_with_its_place() {
     let later = LaterStep {
         what: "approve by".into(),
         model_calls_max: 0,
-        waits: true,
         can_fail: false,
-        can_be_uncertain: false,
         arms: vec![],
         falls_through: true,
     };

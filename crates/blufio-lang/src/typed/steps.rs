@@ -175,12 +175,8 @@ pub struct LaterStep {
     pub what: String,
     /// Model calls that one run of it makes at the most.
     pub model_calls_max: u32,
-    /// Whether the step can wait for an unbounded or long time (a person, another agent).
-    pub waits: bool,
     /// Whether it can fail without an arm of its own.
     pub can_fail: bool,
-    /// Whether its outcome can be uncertain without an arm of its own.
-    pub can_be_uncertain: bool,
     /// Labelled arms.
     pub arms: Vec<(String, Vec<Step>)>,
     /// Whether a path goes on behind the step: none of the arms must be taken.
