@@ -123,11 +123,11 @@ impl Pricing<'_> {
     }
 
     /// The price of one attempt of a model step, millionths of a US dollar; `None` where a price is not known.
-    fn attempt(&self, model: &ModelUse, is_turn: bool, is_worst: bool) -> Option<u64> {
-        let prompt = prompt::tokens(self.program, model, is_turn);
+    fn attempt(&self, model: &ModelUse, is_worst: bool) -> Option<u64> {
+        let prompt = prompt::tokens(self.program, model);
         let mut price = self.call(model.model.0, prompt, is_worst)?;
         let summary = self.program.context.history.and_then(|history| history.summarize);
-        if let Some(summary) = summary.filter(|_| is_worst && (is_turn || model.history)) {
+        if let Some(summary) = summary.filter(|_| is_worst && model.history) {
             price = price.saturating_add(self.call(summary, prompt::history_tokens(self.program), true)?);
         }
         Some(price)
@@ -240,15 +240,15 @@ struct Money<'a> {
 }
 
 impl Money<'_> {
-    fn model(&self, model: &ModelUse, is_turn: bool) -> u64 {
+    fn model(&self, model: &ModelUse) -> u64 {
         let attempts = if self.is_worst { u64::from(model.retries) + 1 } else { 1 };
-        let price = self.pricing.attempt(model, is_turn, self.is_worst);
+        let price = self.pricing.attempt(model, self.is_worst);
         price.map_or(UNBOUNDED, |price| price.saturating_mul(attempts))
     }
 
     fn request(&self, request: &RequestStep) -> u64 {
         match &request.request {
-            Request::Fill { model, .. } => self.model(model, false),
+            Request::Fill { model, .. } => self.model(model),
             Request::AskAgent { grant, .. } => {
                 let ask = self.pricing.program.asks.get(*grant as usize);
                 let costs =
@@ -265,8 +265,8 @@ impl Measure for Money<'_> {
         match &step.kind {
             StepKind::PickArms { model, .. }
             | StepKind::PickValue { model, .. }
-            | StepKind::Write { model, .. } => self.model(model, false),
-            StepKind::Turn { model, .. } => self.model(model, true),
+            | StepKind::Write { model, .. }
+            | StepKind::Turn { model, .. } => self.model(model),
             StepKind::Request(request) => self.request(request),
             StepKind::Together(branches) => {
                 branches.iter().fold(0, |sum: u64, branch| sum.saturating_add(self.request(branch)))

@@ -200,7 +200,7 @@ impl Checker<'_> {
     }
 
     pub fn turn(&mut self, turn: &ast::TurnStep, span: Span) -> StepKind {
-        let mut model = self.model_use(&turn.model, "turn", span);
+        let model = self.model_use(&turn.model, "turn", span);
         if !model.history {
             self.push(report::missing_part::report(
                 "`turn` continues the conversation",
@@ -208,7 +208,6 @@ impl Checker<'_> {
                 "add `with history`",
             ));
         }
-        model.history = true;
         let has_tools = !self.grants.is_empty();
         let outcomes = [
             Outcome::with("says", vec![Type::Text(None)]),

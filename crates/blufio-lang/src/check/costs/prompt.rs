@@ -5,7 +5,7 @@
 use crate::check::{Environment, report};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
-use crate::typed::{Expr, ModelUse, Program, Request, RequestStep, Step, StepKind, TextPart, Type};
+use crate::typed::{Expr, ModelUse, Program, Request, RequestStep, StepKind, TextPart, Type};
 
 /// Cap of every text and every result without a smaller one, tokens (ruling 14).
 const VALUE_TOKENS_MAX: u64 = 2_000;
@@ -15,7 +15,7 @@ const SCALAR_TOKENS_MAX: u64 = 32;
 const HISTORY_MESSAGES_DEFAULT: u64 = 20;
 
 /// The largest prompt of a model step, tokens.
-pub(super) fn tokens(program: &Program, model: &ModelUse, is_turn: bool) -> u64 {
+pub(super) fn tokens(program: &Program, model: &ModelUse) -> u64 {
     let context = &program.context;
     let files = context.static_files.len() as u64 + u64::from(context.skills);
     let zone = context.static_tokens_max.map_or(files * VALUE_TOKENS_MAX, u64::from);
@@ -23,7 +23,7 @@ pub(super) fn tokens(program: &Program, model: &ModelUse, is_turn: bool) -> u64 
         Some(recall) => recall.tokens_max.map_or(VALUE_TOKENS_MAX, u64::from),
         None => u64::from(model.memory) * VALUE_TOKENS_MAX,
     };
-    let history = if is_turn || model.history { history_tokens(program) } else { 0 };
+    let history = if model.history { history_tokens(program) } else { 0 };
     let named: u64 = model.from.iter().map(|(words, value)| words.len() as u64 + value_tokens(value)).sum();
     let instruction: u64 = model
         .instruction
@@ -80,20 +80,17 @@ pub(super) fn names(program: &Program, model: u32) -> Vec<&str> {
     out
 }
 
-/// Every model step: what it uses, whether it is a `turn`, and its place.
-fn model_steps(program: &Program) -> Vec<(&ModelUse, bool, Span)> {
+/// Every model step: what it uses, and its place.
+fn model_steps(program: &Program) -> Vec<(&ModelUse, Span)> {
     let mut out = Vec::new();
     for step in super::every_step(program) {
         match &step.kind {
             StepKind::PickArms { model, .. }
             | StepKind::PickValue { model, .. }
-            | StepKind::Write { model, .. } => {
-                out.push((model, false, step.span));
-            }
-            StepKind::Turn { model, .. } => out.push((model, true, step.span)),
-            StepKind::Request(request) => out.extend(fill(request, step)),
-            StepKind::Together(branches) => {
-                out.extend(branches.iter().filter_map(|branch| fill(branch, step)))
+            | StepKind::Write { model, .. }
+            | StepKind::Turn { model, .. }
+            | StepKind::Request(RequestStep { request: Request::Fill { model, .. }, .. }) => {
+                out.push((model, step.span));
             }
             _ => {}
         }
@@ -101,26 +98,17 @@ fn model_steps(program: &Program) -> Vec<(&ModelUse, bool, Span)> {
     out
 }
 
-fn fill<'p>(request: &'p RequestStep, step: &Step) -> Option<(&'p ModelUse, bool, Span)> {
-    match &request.request {
-        Request::Fill { model, .. } => Some((model, false, step.span)),
-        _ => None,
-    }
-}
-
 /// Models that some step uses, the one that summarises included.
 pub(super) fn used_models(program: &Program) -> Vec<u32> {
     let mut out: Vec<u32> = model_steps(program).into_iter().map(|(model, ..)| model.model.0).collect();
     out.extend(program.context.history.and_then(|history| history.summarize));
-    out.sort_unstable();
-    out.dedup();
     out
 }
 
 /// Reports prompts that do not fit the window of a model that may be asked.
 pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &mut Diagnostics) {
-    for (model, is_turn, span) in model_steps(program) {
-        let prompt = tokens(program, model, is_turn);
+    for (model, span) in model_steps(program) {
+        let prompt = tokens(program, model);
         let tight = names(program, model.model.0).into_iter().find_map(|name| {
             let price = (environment.prices)(name)?;
             let room = u64::from(price.window_tokens).saturating_sub(u64::from(price.output_tokens_max));

@@ -148,3 +148,102 @@ state two max 2 per event else idle {{ pick Wish using fast \"1\" {{ question or
     assert_eq!(facts(&states("on \"/status\" { reply \"Soon.\" }")).calls_per_event, Some(5));
     assert_eq!(facts(&states("on \"/stop\" -> idle")).calls_per_event, Some(4));
 }
+
+/// With prices by name: `…/dear` costs ten times as much.
+fn priced(text: &str) -> (Vec<CheckedAgent>, Vec<&'static str>) {
+    let mut sources = SourceMap::default();
+    sources.add("a.agent", text).unwrap();
+    let prices = |name: &str| {
+        let price = Environment::any_price(name).filter(|_| !name.ends_with("/unpriced"))?;
+        let times = if name.ends_with("/dear") { 10 } else { 1 };
+        Some(crate::check::ModelPrice {
+            input_micro_usd_per_million: price.input_micro_usd_per_million * times,
+            output_micro_usd_per_million: price.output_micro_usd_per_million * times,
+            ..price
+        })
+    };
+    let (checked, diagnostics) = check(&sources, &Environment { prices, ..environment() });
+    (checked.agents, diagnostics.iter().map(|d| d.code).collect())
+}
+
+#[test]
+fn the_first_of_a_chain_is_expected_and_the_dearest_is_the_worst() {
+    let states = "start state idle { on message m { write w using fast \"1234\" } }";
+    let text = agent("", states).replace("-haiku-5-5\"", "-haiku-5-5\" else \"anthropic/dear\"");
+    let (agents, codes) = priced(&text);
+    assert_eq!(codes, Vec::<&str>::new());
+    let one = 2 + ANSWER;
+    assert_eq!(agents[0].facts.money_per_event_micro_usd, bound(one, 10 * (ANSWER + 1) + 4));
+}
+
+#[test]
+fn summarising_costs_at_worst_and_only_where_the_history_is_read() {
+    let states =
+        |with: &str| format!("start state idle {{ on message m {{ write w using fast {with}\"1234\" }} }}");
+    let summarise = |text: String| text.replace("1000 tokens }", "1000 tokens then summarize using fast }");
+    assert_eq!(
+        priced(&summarise(agent("", &states("")))).0[0].facts.money_per_event_micro_usd,
+        bound(2 + ANSWER, 2 + ANSWER)
+    );
+    let one = (10u64 + 4 + 1_000).div_ceil(10) + ANSWER;
+    assert_eq!(
+        priced(&summarise(agent("", &states("with history ")))).0[0].facts.money_per_event_micro_usd,
+        bound(one, one + 100 + ANSWER)
+    );
+    // Its price must be known, too.
+    let unpriced = agent(", 1 usd", &states("with history "))
+        .replace("models { ", "models { dear = \"anthropic/unpriced\" ")
+        .replace("1000 tokens }", "1000 tokens then summarize using dear }");
+    assert_eq!(priced(&unpriced).1, ["E0507"]);
+}
+
+#[test]
+fn heartbeats_have_bounds_of_their_own() {
+    let beats = "start state idle { on message m { reply m }  every 1h -> beat }\nstate beat { write w using fast \"1234\"  reply w -> rest }\nstate rest { on message m -> idle }";
+    let found = facts(beats);
+    assert_eq!(found.money_per_event_micro_usd, bound(0, 0));
+    assert_eq!(found.money_per_heartbeat_micro_usd, bound(2 + ANSWER, 2 + ANSWER));
+    assert_eq!(found.time_per_heartbeat_ms, bound(5_000, 120_000));
+    let none = facts("start state idle { on message m { write w using fast \"1234\" } }");
+    assert_eq!((none.money_per_heartbeat_micro_usd, none.time_per_heartbeat_ms), (None, None));
+}
+
+#[test]
+fn a_budget_of_heartbeats_needs_heartbeats() {
+    let states =
+        "start state idle { write w using fast \"1\"  write v using fast \"2\"  on message m { reply m } }";
+    assert_eq!(checked(&agent("  heartbeat = 1 calls", states)).1, vec![]);
+}
+
+#[test]
+fn every_prompt_must_fit() {
+    let large = |states: &str| {
+        let text = agent("", states).replace("max 1000 tokens", "max 300000 tokens");
+        checked(&text.replace("type Wish", "type Want = { id: text }\nkeep { want: Want so far }\ntype Wish"))
+            .1
+            .into_iter()
+            .map(|(code, _)| code)
+            .collect::<Vec<_>>()
+    };
+    let write = "write w using fast with history \"1\"";
+    assert_eq!(large(&format!("start state idle {{ on message m {{ {write} }} }}")), ["E0508"]);
+    assert_eq!(
+        large(&format!(
+            "start state idle {{ on message m -> nap }}\nstate nap {{ after 1h {{ when now between 08:00 and 09:00 {{ yes {{ {write} }} }} -> idle }} }}"
+        )),
+        ["E0508"]
+    );
+    let turn = "turn using fast with history { says(t) {} calls(c) {} refuses(w) {} }";
+    assert_eq!(large(&format!("start state idle {{ on message m {{ {turn} }} }}")), ["E0508"]);
+    let fill = "fill want using fast with history \"1\" { complete {} missing(q) {} nothing {} }";
+    assert_eq!(large(&format!("start state idle {{ on message m {{ {fill} }} }}")), ["E0508"]);
+    assert_eq!(large("start state idle { on message m { write w using fast \"1\" } }"), Vec::<&str>::new());
+}
+
+#[test]
+fn over_budget_is_taken_in_every_state_or_not_at_all() {
+    let one = "start state idle { on message m -> two  on over_budget { reply \"x\" } }\nstate two { write w using fast \"1234\" -> idle";
+    assert_eq!(checked(&agent(", 0.001 usd", &format!("{one} }}"))).1[0].0, "E0505");
+    let both = format!("{one}  on over_budget {{ reply \"y\" }} }}");
+    assert_eq!(checked(&agent(", 0.001 usd", &both)).1, vec![]);
+}

@@ -57,10 +57,8 @@ impl Values {
         };
         for at in graph.ids() {
             let node = &graph.nodes[at as usize];
-            let mut defined: Vec<VariableId> =
+            let defined: Vec<VariableId> =
                 assigned(&node.kind).into_iter().map(|v| values.variable(node, v)).collect();
-            defined.sort_unstable();
-            defined.dedup();
             values.definitions[at as usize] =
                 defined.into_iter().map(|v| (v, cells.cell(values.roles[v as usize]))).collect();
         }
@@ -171,7 +169,6 @@ impl Values {
             }
             if let [(before, via)] = graph.predecessors[at as usize].as_slice()
                 && at != graph.start()
-                && *via != Via::Restart
                 && self.beside(graph, *before, variable).is_none()
             {
                 match self.definition(*before, variable) {
