@@ -310,6 +310,8 @@ impl Checker<'_> {
         span: Span,
     ) -> Vec<Expr> {
         let mut values: Vec<Option<Expr>> = vec![None; fields.len()];
+        // What has no place was reported, or is reported with what is missing; not both.
+        let (mut is_unknown, mut is_extra) = (false, false);
         for (position, argument) in arguments.iter().enumerate() {
             let at = match &argument.name {
                 Some(name) => match fields.iter().position(|f| f.name == name.node) {
@@ -322,13 +324,21 @@ impl Checker<'_> {
                             name.span,
                             near,
                         ));
+                        is_unknown = true;
                         continue;
                     }
                 },
                 None => position,
             };
-            let Some(field) = fields.get(at) else { continue };
+            let Some(field) = fields.get(at) else {
+                is_extra = true;
+                continue;
+            };
             let value = self.expect(&argument.value, &field.ty);
+            if let Some(Some(first)) = values.get(at) {
+                let first = first.span;
+                self.push(report::duplicate::report("field", &field.name, value.span, first));
+            }
             if let Some(place) = values.get_mut(at) {
                 *place = Some(value);
             }
@@ -339,7 +349,7 @@ impl Checker<'_> {
             .filter(|(f, v)| v.is_none() && !matches!(f.ty, Type::Optional(_)))
             .map(|(f, _)| f.name.as_str())
             .collect();
-        if !missing.is_empty() || arguments.len() > fields.len() {
+        if is_extra || !(missing.is_empty() || is_unknown) {
             let names: Vec<&str> = fields.iter().map(|f| f.name.as_str()).collect();
             self.push(report::wrong_count::report(
                 &format!("`{what}`"),

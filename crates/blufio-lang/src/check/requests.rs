@@ -110,11 +110,6 @@ impl Checker<'_> {
         let mut step =
             RequestStep { request: asked.request, arms: typed_arms, into: None, otherwise: rest, span };
         let Some(target) = target else { return StepKind::Request(step) };
-        if asked.gives == Type::Unknown
-            && matches!(step.request, Request::Approve { .. } | Request::Fill { .. })
-        {
-            self.push(report::type_mismatch::report("a step that gives a value", what, span));
-        }
         let (into, pass_on) = self.value_target(target, &asked.gives);
         step.into = Some(into);
         match pass_on {

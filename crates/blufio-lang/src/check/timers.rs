@@ -41,7 +41,7 @@ fn zero_time(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagnostics) 
                     .any(|timer| may_take_no_time(timer) && std::ptr::eq(timer.steps.as_slice(), edge.steps)),
                 Cause::Failure | Cause::Event => false,
             });
-            immediate.map(|edge| edge.to).filter(|to| !capped(*to) && !capped(at)).collect()
+            immediate.map(|edge| edge.to).filter(|to| !capped(*to)).collect()
         })
         .collect();
     for component in components(&successors) {

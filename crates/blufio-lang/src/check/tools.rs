@@ -65,7 +65,6 @@ impl Checker<'_> {
 
     fn scopes_of(&mut self, grant: &ast::Grant, scope: ToolScope, typed: &mut ToolGrant) {
         let texts = |texts: &[ast::Text]| texts.iter().filter_map(literal).collect::<Vec<_>>();
-        let mut found = ToolScope::Free;
         for written in &grant.scopes {
             let this = match written {
                 GrantScope::In(path) => {
@@ -81,18 +80,13 @@ impl Checker<'_> {
                     ToolScope::Commands
                 }
             };
-            if this == scope {
-                found = this;
-            } else {
+            if this != scope {
                 let title = format!("`{}` has no such scope", typed.tool);
                 self.push(report::missing_part::report(&title, grant.span, &advice(&typed.tool, scope)));
             }
         }
         // Without addresses every public one may be reached; folders and commands must be named.
-        if found != scope
-            && matches!(scope, ToolScope::Folder | ToolScope::Commands)
-            && grant.scopes.is_empty()
-        {
+        if matches!(scope, ToolScope::Folder | ToolScope::Commands) && grant.scopes.is_empty() {
             let title = match scope {
                 ToolScope::Folder => format!("`{}` needs the folder that it may read", typed.tool),
                 _ => format!("`{}` needs the commands that it may run", typed.tool),

@@ -285,8 +285,8 @@ impl Checker<'_> {
         {
             return Type::Named(id);
         }
-        if name.contains('.') && self.grants.contains_key(name) {
-            self.later("a tool's result as a type", span);
+        // A tool without a manifest: that is said where it is granted.
+        if self.grants.contains_key(name) {
             return Type::ToolResult(name.to_string());
         }
         let near =

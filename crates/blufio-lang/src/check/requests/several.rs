@@ -107,7 +107,7 @@ impl Checker<'_> {
                 }
             }
         }
-        if branches.is_empty() {
+        if steps.is_empty() {
             self.push(report::missing_part::report("`together` is empty", span, "put calls into its braces"));
         }
         StepKind::Together(branches)
