@@ -32,9 +32,9 @@ EQUIVALENT = [
 ]
 
 QUICK = [
-    ("main", ["litmus::", "refusals::", "verdicts::", "performs::", "mutants::", "examples::", "teaching::"]),
+    ("main", ["litmus::", "refusals::", "verdicts::"]),
     ("lib", ["check::"]),
-    ("main", ["words::"]),
+    ("main", ["performs::", "mutants::", "examples::", "teaching::", "words::"]),
     # What checked programs do.
     ("lib", ["--skip", "check::"]),
 ]

@@ -258,6 +258,30 @@ const CASES: &[(&str, At, &str, &str)] = &[
         "routes\ntelegram in group \"G\" -> w per chat\ntelegram from anyone -> w\n",
         "routes\ntelegram from anyone -> w\n",
     ),
+    (
+        "people telegram",
+        Routes,
+        "routes\npeople { ben = telegram 22 }\ntelegram from anyone -> w\n",
+        "routes\npeople { ben = telegram 23 }\ntelegram from anyone -> w\n",
+    ),
+    (
+        "people group",
+        Routes,
+        "routes\npeople { team = telegram group \"G\" }\ntelegram from anyone -> w\n",
+        "routes\npeople { team = telegram group \"H\" }\ntelegram from anyone -> w\n",
+    ),
+    (
+        "people from",
+        Routes,
+        "routes\npeople { duty = from rota.current }\ntelegram from anyone -> w\n",
+        "routes\npeople { duty = from kb.search }\ntelegram from anyone -> w\n",
+    ),
+    (
+        "people members",
+        Routes,
+        "routes\npeople { ben = telegram 22  two = owner, ben }\ntelegram from anyone -> w\n",
+        "routes\npeople { ben = telegram 22  two = ben }\ntelegram from anyone -> w\n",
+    ),
     ("otherwise", Routes, "routes\notherwise drop\n", "routes\ntelegram from anyone -> w\n"),
     (
         "http post signed as",

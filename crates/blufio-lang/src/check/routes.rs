@@ -476,8 +476,7 @@ impl RoutesChecker<'_, '_> {
                 || (earlier.channel == rule.channel
                     && earlier.group == rule.group
                     && earlier.webhook.as_ref().map(|w| &w.path) == rule.webhook.as_ref().map(|w| &w.path));
-            let wider = earlier.from == From::Anyone || earlier.from == rule.from;
-            same_channel && wider
+            same_channel && takes_all_of(&earlier.from, &rule.from)
         });
         if let Some(earlier) = hidden_by {
             self.diagnostics.push(report::shadowed_route::report(rule.span, earlier.span));
@@ -498,5 +497,20 @@ impl RoutesChecker<'_, '_> {
             let channel = channel.clone();
             self.diagnostics.push(report::uncovered::report(&channel, last));
         }
+    }
+}
+
+/// Whether a route takes everybody whom another one is for.
+fn takes_all_of(earlier: &From, later: &From) -> bool {
+    let is_in = |person: &str| match earlier {
+        From::Anyone => true,
+        From::Owner => person == "owner",
+        From::People(people) => people.iter().any(|known| known == person),
+    };
+    match later {
+        From::Anyone => *earlier == From::Anyone,
+        From::Owner => is_in("owner"),
+        // A route that does not say whose messages it takes was reported.
+        From::People(people) => !people.is_empty() && people.iter().all(|person| is_in(person)),
     }
 }
