@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 
 use super::closed::{can_raise, parts, step_expressions};
-use super::flow::{Flow, blocks, is_failure};
+use super::flow::{Flow, blocks, is_failure, second_failures};
 use super::{reach, report};
 use crate::diagnostic::Diagnostics;
 use crate::typed::{
-    Expr, ExprKind, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind, Type,
+    Expr, ExprKind, Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind, Type,
     Variable, VariableDef,
 };
 
@@ -99,16 +99,13 @@ fn visit(
         walk.steps(&timer.steps, &mut before_wait.clone());
     }
     let own = state.handlers.iter().map(|h| (h, false));
-    let inherited = program
-        .anywhere
-        .iter()
-        .filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger))
-        .map(|h| (h, true));
-    for (handler, from_anywhere) in own.chain(inherited) {
+    let is_raised = |h: &&Handler| !is_failure(&h.trigger) || can_raise(program, at, &h.trigger);
+    let inherited =
+        program.anywhere.iter().filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger));
+    let second = second_failures(program, at).into_iter();
+    let inherited = inherited.filter(is_raised).chain(second).map(|h| (h, true));
+    for (handler, from_anywhere) in own.filter(|(h, _)| is_raised(h)).chain(inherited) {
         let HandlerAction::Run { binder, steps } = &handler.action else { continue };
-        if is_failure(&handler.trigger) && !can_raise(program, at, &handler.trigger) {
-            continue;
-        }
         let mut held = before_wait.clone();
         if from_anywhere {
             held.retain(Fact::is_kept);

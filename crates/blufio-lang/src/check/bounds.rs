@@ -5,8 +5,8 @@
 //! caps" times, and between two such visits it follows the acyclic rest. So a component costs at most the capped
 //! visits plus one longest cap-free segment for each of them. Multiplying counters out exactly would explode.
 
-use super::closed::can_raise;
-use super::flow::{Cause, Flow, blocks, failure_targets, is_failure, may_end, targets};
+use super::closed::{can_raise, raises};
+use super::flow::{Cause, Flow, blocks, failure_targets, is_failure, may_end, second_failures, targets};
 use super::monitors::{is_wait, waits};
 use super::{Facts, report};
 use crate::diagnostic::Diagnostics;
@@ -152,14 +152,24 @@ fn first_model_step(program: &Program) -> Option<Span> {
 /// One cycle of uncapped states per component that has one.
 fn unbounded_loops(program: &Program, flow: &Flow<'_>) -> Vec<Vec<usize>> {
     let capped = |at: usize| program.states[at].cap.is_some();
+    // Whether something fails that no event began.
+    let fails = |at: usize, with_timers: bool| {
+        let state = &program.states[at];
+        let timers = state.timers.iter().filter(|_| with_timers).map(|timer| timer.steps.as_slice());
+        let mut blocks = timers.chain([state.body.as_slice()]);
+        let triggers = [Trigger::Failed, Trigger::Uncertain, Trigger::OverBudget];
+        blocks.any(|steps| triggers.iter().any(|trigger| raises(program, steps, trigger)))
+    };
     let (mut out, mut known) = (Vec::new(), std::collections::HashSet::<usize>::new());
     for with_timers in [false, true] {
         let successors: Vec<Vec<usize>> = (0..program.states.len())
             .map(|at| {
                 flow.from(at)
-                    .filter(|e| {
-                        matches!(e.cause, Cause::Body | Cause::Failure)
-                            || (with_timers && e.cause == Cause::Timer)
+                    .filter(|edge| match edge.cause {
+                        Cause::Body => true,
+                        Cause::Failure => fails(at, with_timers),
+                        Cause::Timer => with_timers,
+                        Cause::Event => false,
                     })
                     .map(|e| e.to)
                     .filter(|to| !capped(*to))
@@ -332,6 +342,11 @@ fn beside(program: &Program, flow: &Flow<'_>, by: &dyn Measure, at: usize) -> u6
         })
         .collect();
     let failed = failures.iter().map(|steps| measure(by, steps)).max().unwrap_or(0);
+    let second = second_failures(program, at).into_iter().filter_map(|handler| match &handler.action {
+        HandlerAction::Run { steps, .. } => Some(measure(by, steps)),
+        _ => None,
+    });
+    let failed = failed.saturating_add(second.max().unwrap_or(0));
     let pieces = 1 + stay.len() + usize::from(!leave.is_empty());
     let times = if failures.iter().any(|steps| may_end(steps)) { pieces as u64 } else { 1 };
     stayed.saturating_add(left).saturating_add(failed.saturating_mul(times))
@@ -469,7 +484,8 @@ fn component_cost(
     capped_cost.saturating_add(segments.saturating_mul(longest_free_path(&free, weight, successors)))
 }
 
-/// Heaviest path through the uncapped states of a component, which are acyclic once `unbounded_loops` found nothing.
+/// Heaviest path through the uncapped states of a component. Once `unbounded_loops` found nothing, a circle that is
+/// left in it waits somewhere for an event that fails, so that each of its states counts once.
 fn longest_free_path(free: &[usize], weight: &[u64], successors: &[Vec<usize>]) -> u64 {
     // Tarjan's order is reverse topological: successors of a state come before it.
     let position: std::collections::HashMap<usize, usize> =
@@ -480,10 +496,11 @@ fn longest_free_path(free: &[usize], weight: &[u64], successors: &[Vec<usize>]) 
         .collect();
     let mut best = vec![0u64; free.len()];
     for component in components(&restricted) {
+        let inside = component.iter().fold(0u64, |sum, at| sum.saturating_add(weight[free[*at]]));
+        // Of the circle itself nothing is known here yet.
+        let behind = component.iter().flat_map(|at| &restricted[*at]).map(|to| best[*to]).max().unwrap_or(0);
         for at in component {
-            // Of a state that a deadline leads back to itself nothing is known here yet: it counts once.
-            let behind = restricted[at].iter().map(|to| best[*to]).max().unwrap_or(0);
-            best[at] = weight[free[at]].saturating_add(behind);
+            best[at] = inside.saturating_add(behind);
         }
     }
     best.into_iter().max().unwrap_or(0)

@@ -68,11 +68,16 @@ fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
 
 /// Whether anything that runs in a state can raise `failed`, `uncertain` or `over_budget` without an arm of its own.
 pub(super) fn can_raise(program: &Program, state: usize, trigger: &Trigger) -> bool {
-    all_blocks(program, state).iter().any(|steps| match trigger {
+    all_blocks(program, state).iter().any(|steps| raises(program, steps, trigger))
+}
+
+/// Whether steps can raise `failed`, `uncertain` or `over_budget`.
+pub(super) fn raises(program: &Program, steps: &[Step], trigger: &Trigger) -> bool {
+    match trigger {
         Trigger::Failed => first_failure(steps).is_some(),
         Trigger::Uncertain => first_uncertain(program, steps, true).is_some(),
         _ => super::bounds::calls_of(program, steps) > 0,
-    })
+    }
 }
 
 fn first_failure(steps: &[Step]) -> Option<(String, Span)> {

@@ -78,6 +78,9 @@ impl<'p> Flow<'p> {
 /// Builds the graph.
 pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
     let mut flow = Flow::default();
+    // Ruling 8: a failure inside the target of `anywhere on failed` parks the session, it leads nowhere, unless the
+    // target takes it itself.
+    let parking = failure_targets(program);
     for (at, state) in program.states.iter().enumerate() {
         let mut facts = StateFacts {
             body: &state.body,
@@ -96,11 +99,21 @@ pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
             push(&timer.steps, Cause::Timer, None);
             facts.has_effect |= has_effect(&timer.steps);
         }
+        let is_own = |handler: &Handler| state.handlers.iter().any(|own| std::ptr::eq(own, handler));
         for handler in &facts.handlers {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
             if !is_failure(&handler.trigger) {
                 push(steps, Cause::Event, Some(&handler.trigger));
-            } else if closed::can_raise(program, at, &handler.trigger) {
+            } else if closed::can_raise(program, at, &handler.trigger)
+                && (is_own(handler) || !parking.contains(&at))
+            {
+                push(steps, Cause::Failure, Some(&handler.trigger));
+            }
+        }
+        for handler in second_failures(program, at) {
+            if let HandlerAction::Run { steps, .. } = &handler.action
+                && !parking.contains(&at)
+            {
                 push(steps, Cause::Failure, Some(&handler.trigger));
             }
         }
@@ -111,11 +124,7 @@ pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
         flow.states.push(facts);
         flow.edges.extend(edges);
     }
-    // Ruling 8: a failure inside the target of `anywhere on failed` parks the session, it leads nowhere.
-    let parking = failure_targets(program);
-    flow.edges.retain(|edge| {
-        edge.to < program.states.len() && (edge.cause != Cause::Failure || !parking.contains(&edge.from))
-    });
+    flow.edges.retain(|edge| edge.to < program.states.len());
     flow.starts =
         (0..=program.states.len()).map(|at| flow.edges.partition_point(|edge| edge.from < at)).collect();
     flow
@@ -142,6 +151,22 @@ pub(super) fn handlers_in_force(program: &Program, state: usize) -> Vec<&Handler
     let own = &program.states[state].handlers;
     let inherited = program.anywhere.iter().filter(|h| !own.iter().any(|o| o.trigger == h.trigger));
     own.iter().chain(inherited).collect()
+}
+
+/// Failure handlers of `anywhere` that take a failure of the state's own failure handlers.
+pub(super) fn second_failures(program: &Program, state: usize) -> Vec<&Handler> {
+    let own = program.states[state].handlers.iter().filter(|own| is_failure(&own.trigger));
+    let own: Vec<&[Step]> = own
+        .filter_map(|own| match &own.action {
+            HandlerAction::Run { steps, .. } => Some(steps.as_slice()),
+            _ => None,
+        })
+        .collect();
+    let takes = |handler: &&Handler| {
+        is_failure(&handler.trigger)
+            && own.iter().any(|steps| closed::raises(program, steps, &handler.trigger))
+    };
+    program.anywhere.iter().filter(takes).collect()
 }
 
 /// Blocks directly inside a step.

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::super::closed;
-use super::super::flow::{blocks, failure_targets, is_failure, may_end};
+use super::super::flow::{blocks, failure_targets, is_failure, may_end, second_failures};
 use crate::source::Span;
 use crate::typed::{
     Expr, ExprKind, Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind,
@@ -331,6 +331,7 @@ impl<'p> Builder<'p> {
             .anywhere
             .iter()
             .filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger))
+            .chain(second_failures(self.program, at))
             .map(|h| (h, true));
         for (handler, is_anywhere) in own.chain(inherited) {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
@@ -405,7 +406,9 @@ impl<'p> Builder<'p> {
         if waits(step) {
             self.edge(node, Graph::entry(place.state) + 2, Via::Pend);
         }
-        if fails(step) && !self.parking.contains(&place.state) {
+        let takes_failures =
+            self.program.states[place.state].handlers.iter().any(|own| is_failure(&own.trigger));
+        if fails(step) && (takes_failures || !self.parking.contains(&place.state)) {
             self.edge(node, Graph::entry(place.state) + 3, Via::Fail);
         }
         if let StepKind::Each(each) = &step.kind {
