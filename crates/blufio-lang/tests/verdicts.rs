@@ -46,6 +46,9 @@ fn faults(case: &Case<'_>) -> Vec<String> {
     if found != case.codes {
         wrong.push(format!("expected {:?}, found {found:?}", case.codes));
     }
+    if !checked.agents.is_sorted_by_key(|agent| &agent.program.name) {
+        wrong.push("agents come by name".to_string());
+    }
     let facts = checked.agents.iter().find(|a| a.program.name == "a").map(|a| a.facts.clone());
     let Facts { calls_per_event, worst_path, labels, .. } = facts.unwrap_or_default();
     let labels: Vec<String> =

@@ -138,7 +138,7 @@ impl Checker<'_> {
                     label.span,
                 ));
             }
-            if cases.len() > 1 || !binders.is_empty() {
+            if cases.len() > 1 {
                 self.push(report::wrong_count::report(
                     "an arm of several labels",
                     "no names in brackets",

@@ -108,7 +108,6 @@ fn visit(
         let HandlerAction::Run { binder, steps } = &handler.action else { continue };
         let mut held = before_wait.clone();
         if from_anywhere {
-            held.retain(Fact::is_kept);
             walk.locals = &program.anywhere_locals;
         }
         walk.receive(*binder, &mut held);

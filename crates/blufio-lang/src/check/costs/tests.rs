@@ -247,3 +247,12 @@ fn over_budget_is_taken_in_every_state_or_not_at_all() {
     let both = format!("{one}  on over_budget {{ reply \"y\" }} }}");
     assert_eq!(checked(&agent(", 0.001 usd", &both)).1, vec![]);
 }
+
+#[test]
+fn a_schedule_belongs_to_the_state_that_it_stands_in() {
+    let states = "start state idle { on message m -> two }\nstate two { on message m -> idle  every 1h -> idle }\nanywhere { every 2h -> idle }";
+    let agents = checked(&agent("", states).replace("anywhere { on failed or uncertain -> idle }\n", "")).0;
+    let states: Vec<Option<u32>> =
+        agents[0].program.schedules.iter().map(|schedule| schedule.state.map(|state| state.0)).collect();
+    assert_eq!(states, [Some(1), None]);
+}

@@ -13,7 +13,6 @@ pub(super) fn post_dominators(graph: &Graph<'_>) -> Vec<u32> {
     // Reverse postorder of the reversed graph.
     let (mut order, mut seen) = (Vec::with_capacity(count), vec![false; count]);
     let mut work = vec![(EXIT, 0usize)];
-    seen[EXIT as usize] = true;
     while let Some((at, edge)) = work.pop() {
         match graph.predecessors[at as usize].get(edge) {
             Some(&(before, _)) => {
