@@ -35,6 +35,7 @@ const CASES: &[(&str, &str, At, &str)] = &[
     ("E0201", "six decimals", Head, "budget { message = 0.0000001 eur }"),
     ("E0112", "Mars", Head, "zone \"Mars\""),
     ("E0111", "..", Head, "context { static \"../x\" }"),
+    ("E0111", "..", Head, "context { static \"a\u{0}b\" }"),
     ("E0208", "similarity", Head, "context { conditional recall person above 7 }"),
     ("E0101", "persn", Head, "context { conditional recall persn }"),
     ("E0105", "fsat", Head, "context { dynamic history then summarize using fsat }"),

@@ -141,7 +141,7 @@ impl Checker<'_> {
         let own = std::mem::take(self.diagnostics);
         let mut typed = self.states(states);
         self.anywhere(items, declared);
-        if self.guessed_wake && self.wake.is_some() {
+        if self.guessed_wake {
             *self.diagnostics = Diagnostics::default();
             self.schedules.clear();
             declared.anywhere.clear();

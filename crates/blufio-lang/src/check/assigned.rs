@@ -264,9 +264,7 @@ impl Walk<'_> {
     fn effect_of(&self, step: &Step, held: &mut Held) {
         match &step.kind {
             StepKind::Assign(variable, value) => {
-                let may_empty =
-                    matches!(value.ty, Type::Optional(_)) && !matches!(value.kind, ExprKind::ToOptional(_));
-                if may_empty && self.is_optional(*variable) {
+                if self.is_optional(*variable) && !matches!(value.kind, ExprKind::ToOptional(_)) {
                     held.remove(&key(*variable));
                 } else {
                     held.insert(key(*variable));

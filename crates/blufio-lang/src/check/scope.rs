@@ -134,12 +134,6 @@ impl<'a> Checker<'a> {
         self.scopes.pop();
     }
 
-    /// Starts the locals of a state or of `anywhere` afresh.
-    pub fn start_frame(&mut self) {
-        self.locals.clear();
-        self.scopes.clear();
-    }
-
     pub fn local(&self, name: &str) -> Option<u32> {
         self.scopes.iter().rev().find_map(|scope| scope.get(name).copied())
     }

@@ -8,7 +8,6 @@ impl Checker<'_> {
         let mut out = Vec::new();
         for (at, (state, doc)) in states.iter().enumerate() {
             self.current = Some(StateId(at as u32));
-            self.start_frame();
             self.open_scope();
             let body = self.steps(&state.body.steps);
             let mut handlers = self.handlers(&state.body.handlers);
@@ -67,8 +66,6 @@ impl Checker<'_> {
 
     pub(super) fn anywhere(&mut self, items: &[ast::Item], declared: &mut Declared) {
         self.current = None;
-        self.start_frame();
-        self.open_scope();
         for item in items {
             let ItemKind::Anywhere(body) = &item.kind else { continue };
             if let Some(step) = body.steps.first() {
@@ -90,7 +87,6 @@ impl Checker<'_> {
             }
             declared.anywhere.extend(self.schedules(&body.schedules));
         }
-        self.close_scope();
         declared.anywhere_locals = std::mem::take(&mut self.locals);
     }
 

@@ -255,4 +255,7 @@ fn a_schedule_belongs_to_the_state_that_it_stands_in() {
     let states: Vec<Option<u32>> =
         agents[0].program.schedules.iter().map(|schedule| schedule.state.map(|state| state.0)).collect();
     assert_eq!(states, [Some(1), None]);
+    // Looked at twice, because what a wake carries is said behind: once is enough for the schedule.
+    let states = "start state idle { on wake w { reply \"{w + 1}\" } on message m -> two  every 1h -> two }\nstate two { wake after 1h with 5 -> idle }";
+    assert_eq!(checked(&agent("", states)).0[0].program.schedules.len(), 1);
 }
