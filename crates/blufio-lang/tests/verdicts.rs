@@ -6,6 +6,7 @@
 //! `clean` stands for no finding.
 
 use blufio_lang::check::{Facts, check};
+use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::render;
 use blufio_lang::source::SourceMap;
 
@@ -46,6 +47,11 @@ fn faults(case: &Case<'_>) -> Vec<String> {
     if found != case.codes {
         wrong.push(format!("expected {:?}, found {found:?}", case.codes));
     }
+    // What the checker accepts, the compiler compiles.
+    for agent in checked.agents.iter().filter(|_| !diagnostics.has_errors()) {
+        let (_, found) = compile(&agent.program);
+        wrong.extend(found.iter().map(|d| format!("does not compile: {}", d.title)));
+    }
     if !checked.agents.is_sorted_by_key(|agent| &agent.program.name) {
         wrong.push("agents come by name".to_string());
     }
@@ -83,4 +89,17 @@ fn every_program_gets_its_verdict() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_program_of_too_many_states_is_refused_before_the_proofs() {
+    let mut text = "agent a v1\ngoal \"g\"\nstart state s0 { on message -> s1 }\n".to_string();
+    for at in 1..=20_000 {
+        text.push_str(&format!("state s{at} {{ -> nowhere }}\n"));
+    }
+    let mut sources = SourceMap::default();
+    sources.add("a.agent", &text).unwrap();
+    let (checked, diagnostics) = check(&sources, &environment());
+    assert_eq!(diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["E0902"]);
+    assert!(checked.agents.is_empty());
 }

@@ -110,10 +110,6 @@ impl Checker<'_> {
         } else {
             left = self.present(left);
             left = self.as_text(left);
-            right = self.as_text(right);
-            if matches!((&left.ty, &right.kind), (Type::Number, ExprKind::Int(_))) {
-                right = self.coerce(right, &Type::Number);
-            }
             let wanted = widen(&left.ty);
             right = self.coerce(right, &wanted);
         }
@@ -131,9 +127,6 @@ impl Checker<'_> {
         );
         if !equality && !ordered {
             return self.mismatch("something with an order (a number, money, a time)", &left);
-        }
-        if matches!(left.ty, Type::Unknown | Type::ToolResult(_)) || matches!(right.ty, Type::Unknown) {
-            return Expr { ty: Type::YesNo, kind: ExprKind::Error, span };
         }
         make(Type::YesNo, ExprKind::Compare(operator, Box::new(left), Box::new(right)), span)
     }

@@ -215,8 +215,7 @@ impl<'p> Artist<'_, 'p> {
         while let Some(at) = work.pop() {
             for out in self.flow.graph.nodes[at as usize].out.clone() {
                 let next = &self.flow.graph.nodes[out.to as usize];
-                let stops =
-                    matches!(next.kind, Kind::Wait | Kind::Exit) || out.via == Via::Pend || out.to == start;
+                let stops = matches!(next.kind, Kind::Wait | Kind::Exit) || out.via == Via::Pend;
                 if !stops && !std::mem::replace(&mut seen[out.to as usize], true) {
                     let span = next.span;
                     self.cells.flow(self.flow.interface.sender, self.flow.control(out.to), span);
@@ -241,7 +240,7 @@ impl<'p> Artist<'_, 'p> {
             if !forgets {
                 self.cells.flow(self.flow.history(at), self.flow.history(out.to), span);
             }
-            if is_pending && out.via != Via::Pend {
+            if is_pending {
                 self.cells.flow(pending, self.flow.history(out.to), span);
             }
             if out.via == Via::Fail {
@@ -294,10 +293,9 @@ impl<'p> Artist<'_, 'p> {
 
     fn arm(&mut self, at: NodeId) {
         let Some((step, _)) = self.flow.graph.predecessors[at as usize].first().copied() else { return };
-        let (from, control, span) = (self.flow.result(step), self.flow.control(at), self.span(at));
+        let (from, span) = (self.flow.result(step), self.span(at));
         for (_, cell) in self.flow.values.definitions(at).to_vec() {
             self.cells.flow(from, cell, span);
-            self.cells.flow(control, cell, span);
         }
     }
 
