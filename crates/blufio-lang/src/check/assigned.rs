@@ -144,6 +144,25 @@ fn before_arm(request: &RequestStep, at: usize, before: &Held) -> Held {
     held
 }
 
+/// What each block of a step binds, in the order of [`blocks`].
+fn binders(step: &Step) -> Vec<Vec<Variable>> {
+    match &step.kind {
+        StepKind::PickArms { arms, .. } | StepKind::Match { arms, .. } => {
+            arms.iter().map(|a| a.binders.clone()).collect()
+        }
+        StepKind::IfSome { binder, .. } => vec![binder.iter().copied().collect()],
+        StepKind::Request(request) => request.arms.iter().map(|a| a.binder.into_iter().collect()).collect(),
+        StepKind::Turn { says, calls, refuses, .. } => {
+            vec![
+                says.0.into_iter().collect(),
+                refuses.0.into_iter().collect(),
+                calls.iter().filter_map(|c| c.0).collect(),
+            ]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Whether a path goes on behind a request without passing one of its arms.
 fn goes_on(request: &RequestStep) -> bool {
     let takes = |kind| request.arms.iter().any(|a| a.outcomes.contains(&kind));
@@ -192,24 +211,7 @@ impl Walk<'_> {
             StepKind::Done(_) | StepKind::Error => return !matches!(step.kind, StepKind::Done(_)),
             _ => {}
         }
-        let mut bound: Vec<Vec<Variable>> = match &step.kind {
-            StepKind::PickArms { arms, .. } | StepKind::Match { arms, .. } => {
-                arms.iter().map(|a| a.binders.clone()).collect()
-            }
-            StepKind::IfSome { binder, .. } => vec![binder.iter().copied().collect()],
-            StepKind::Request(request) => {
-                request.arms.iter().map(|a| a.binder.into_iter().collect()).collect()
-            }
-            StepKind::Each(each) => vec![vec![each.variable]],
-            StepKind::Turn { says, calls, refuses, .. } => {
-                vec![
-                    says.0.into_iter().collect(),
-                    refuses.0.into_iter().collect(),
-                    calls.iter().filter_map(|c| c.0).collect(),
-                ]
-            }
-            _ => Vec::new(),
-        };
+        let mut bound = binders(step);
         if let StepKind::Each(each) = &step.kind {
             // Each item runs its steps by itself: nothing that they assign is certain behind them.
             let mut item = held.clone();

@@ -26,10 +26,9 @@ pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
             }
         }
         if let Some((what, span)) = blocks.iter().find_map(|steps| first_uncertain(program, steps, runs_once))
+            && !handles(at, &Trigger::Uncertain)
         {
-            if !handles(at, &Trigger::Uncertain) {
-                diagnostics.push(report::uncertain_open::report(&what, &state.name, span));
-            }
+            diagnostics.push(report::uncertain_open::report(&what, &state.name, span));
         }
     }
     let never = |trigger: &Trigger| match trigger {
