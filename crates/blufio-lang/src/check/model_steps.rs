@@ -173,7 +173,7 @@ impl Checker<'_> {
         if let Some(at) = self.local(&target.name.node) {
             let existing = Variable::Local(at);
             let into = self.type_of(existing);
-            if target.path.is_empty() && into != *ty {
+            if target.path.is_empty() {
                 let value = Expr { ty: ty.clone(), kind: ExprKind::Error, span: target.span };
                 self.coerce(value, &into);
             }
