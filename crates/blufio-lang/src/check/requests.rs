@@ -125,7 +125,7 @@ impl Checker<'_> {
         self.needs(Construct::Call, "`call`", span);
         let (grant, arguments) = self.invocation(&call.invocation)?;
         let tool = self.tools[grant as usize].clone();
-        let mut retries = call.retry.as_ref().map_or(0, |r| r.node);
+        let retries = call.retry.as_ref().map_or(0, |r| r.node);
         if let Some(retry) = &call.retry
             && tool.effect == EffectClass::Once
         {
@@ -135,7 +135,6 @@ impl Checker<'_> {
                 retry.span,
                 "leave `retry` out: its manifest says `once`",
             ));
-            retries = 0;
         }
         let gives = tool.gives.clone();
         let outcomes = vec![

@@ -121,17 +121,9 @@ pub(super) fn check_routes(
     let mut checker =
         RoutesChecker { names, environment, diagnostics, routes: Routes::default(), groups: Vec::new() };
     for item in &file.items {
-        match &item.kind {
-            ast::ItemKind::People(people) => checker.people(people),
-            ast::ItemKind::Route(_) => {}
-            _ => {
-                let report = report::bad_route::report(
-                    "a routes file holds people and routes",
-                    item.span,
-                    "move this to an agent or a shared file",
-                );
-                checker.diagnostics.push(report);
-            }
+        // The grammar keeps everything else out of this file.
+        if let ast::ItemKind::People(people) = &item.kind {
+            checker.people(people);
         }
     }
     let mut last = file.kind_span;
