@@ -4,7 +4,7 @@
 //! exactly-once delivery and crashes are the mailbox's business alone.
 
 use blufio_core::message::{Address, ChatKind, Inbound, Sender};
-use blufio_core::store::{Asking, INTERNAL_CHANNEL};
+use blufio_core::store::{Asking, Cap, INTERNAL_CHANNEL};
 use serde::{Deserialize, Serialize};
 
 use crate::session::envelope::SenderNote;
@@ -90,6 +90,9 @@ pub(crate) struct Parent {
     pub calls_max: Option<u32>,
     /// Model calls so far.
     pub calls: u32,
+    /// Caps on money that its model steps count against besides its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<Cap>,
 }
 
 impl Internal {

@@ -4,6 +4,7 @@
 mod attempt;
 mod call;
 mod model;
+mod spend;
 mod tools;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::task::Poll;
 
 use blufio_core::message::Address;
 use blufio_core::model::Turn;
-use blufio_core::store::{JournalRecord, LedgerRow};
+use blufio_core::store::{Attempted, Cap, JournalRecord};
 use blufio_lang::effect::{EffectId, ModelEffect, Outcome};
 use blufio_lang::program::shape::ShapeId;
 use blufio_lang::value::{Failure, FailureKind, ToolCall};
@@ -48,8 +49,8 @@ pub(crate) enum Job {
         stream: Option<i64>,
         /// What is read of the memory.
         memory: Option<MemoryRead>,
-        /// What must be left for the call.
-        budget: Vec<Reservation>,
+        /// What it may use up.
+        allowance: Allowance,
         /// Whether an earlier life began it.
         resumed: bool,
     },
@@ -104,6 +105,17 @@ pub(crate) struct MemoryRead {
     pub tokens_max: usize,
 }
 
+/// What a model step may use up.
+#[derive(Default)]
+pub(crate) struct Allowance {
+    /// Calls, once for the whole step.
+    pub calls: Vec<Reservation>,
+    /// Caps on the money of every attempt.
+    pub caps: Vec<Cap>,
+    /// When its event's time is over, milliseconds since 1970.
+    pub deadline_ms: Option<i64>,
+}
+
 /// One use of something limited.
 pub(crate) struct Reservation {
     /// Of what.
@@ -148,7 +160,7 @@ pub(crate) struct Performed {
     pub turns: Vec<Turn>,
     /// Results of calls.
     pub results: Vec<CallResult>,
-    pub ledger: Vec<LedgerRow>,
+    pub ledger: Vec<Attempted>,
     pub attempts: Vec<JournalRecord>,
 }
 
@@ -167,8 +179,11 @@ impl Performed {
 }
 
 /// Takes what a step needs; how it ends when something is used up.
-async fn over_budget(shared: &Shared, origin: &Origin, budget: &[Reservation]) -> Option<Outcome> {
-    for need in budget {
+async fn over_budget(shared: &Shared, origin: &Origin, allowance: &Allowance) -> Option<Outcome> {
+    if allowance.deadline_ms.is_some_and(|deadline_ms| shared.clock.now_ms() >= deadline_ms) {
+        return Some(Outcome::OverBudget(None));
+    }
+    for need in &allowance.calls {
         let (token, now_ms) = (origin.token(), shared.clock.now_ms());
         match shared.store.reserve(&need.what, &token, need.most, need.until_ms, now_ms).await {
             Ok(true) => {}
@@ -214,15 +229,17 @@ impl Running {
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             let performed = match job {
-                Job::Model { effect, mut turns, stream, memory, budget, resumed } => {
-                    match over_budget(&shared, &origin, &budget).await {
+                Job::Model { effect, mut turns, stream, memory, allowance, resumed } => {
+                    match over_budget(&shared, &origin, &allowance).await {
                         Some(over) => Some(Performed::new(id, over)),
                         None => {
                             call::add_memory(&shared, &effect, &mut turns, memory).await;
-                            if resumed {
+                            // A capped attempt is on record since it was announced.
+                            if resumed && allowance.caps.is_empty() {
                                 model::record_interrupted(&shared, &origin, &effect).await;
                             }
-                            model::perform(&shared, &origin, effect, turns, stream, cancelled).await
+                            model::perform(&shared, &origin, effect, turns, stream, allowance, cancelled)
+                                .await
                         }
                     }
                 }

@@ -6,6 +6,7 @@
 //! `draft` commits it.
 
 mod ask;
+mod budget;
 pub(crate) mod defect;
 mod draft;
 pub mod envelope;
@@ -331,8 +332,15 @@ impl Session {
                 }
                 let stream = stream.filter(|_| effect.purpose == (ModelPurpose::Turn { stream: true }));
                 let memory = effect.memory.then(|| self.memory_read());
-                let budget = self.reservations(shared.clock.now_ms());
-                Some(Job::Model { turns: self.prompt(id, &effect), effect, stream, memory, budget, resumed })
+                let allowance = self.allowance(shared.clock.now_ms());
+                Some(Job::Model {
+                    turns: self.prompt(id, &effect),
+                    effect,
+                    stream,
+                    memory,
+                    allowance,
+                    resumed,
+                })
             }
         }
     }

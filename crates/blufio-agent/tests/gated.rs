@@ -7,8 +7,9 @@ use std::sync::Arc;
 use blufio_core::BoxFuture;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Announced, Announcement, Attempted, Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox,
+    OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError,
+    StoreTotals, TimerRow, TranscriptRow,
 };
 use tokio::sync::Notify;
 
@@ -125,8 +126,14 @@ impl Store for GatedStore {
     ) -> Answer<'a, ()> {
         self.inner.dead_letter(channel, source_id, raw, reason, now_ms)
     }
-    fn record_attempt(&self, row: LedgerRow) -> Answer<'_, ()> {
-        self.inner.record_attempt(row)
+    fn announce_attempt(&self, attempt: Announcement) -> Answer<'_, Announced> {
+        self.inner.announce_attempt(attempt)
+    }
+    fn record_attempt(&self, attempt: Attempted) -> Answer<'_, ()> {
+        self.inner.record_attempt(attempt)
+    }
+    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+        self.inner.spent(what, now_ms)
     }
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {
         self.inner.ledger(session, limit)

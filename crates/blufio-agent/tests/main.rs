@@ -18,6 +18,7 @@ mod defects;
 mod gated;
 mod history;
 mod memory;
+mod money;
 mod outbox;
 mod requests;
 mod time;

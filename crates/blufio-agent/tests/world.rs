@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use blufio_agent::replay::{Verdict, verify};
 use blufio_agent::routes::{From, Group, KeyPer, Person, Room, Routes, Rule, Target};
-use blufio_agent::{AgentProgram, Handle, Limits, Options, Runtime};
+use blufio_agent::{AgentProgram, Handle, Limits, Options, Price, Runtime};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
 use blufio_core::message::{Address, Attachment, ChatKind, Inbound, Sender};
@@ -109,9 +109,16 @@ impl ModelProvider for FakeModel {
         })
     }
 
-    fn count_tokens<'a>(&'a self, _: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>> {
-        Box::pin(async { Ok(1) })
+    fn count_tokens<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>> {
+        Box::pin(async { Ok(tokens_of(request)) })
     }
+}
+
+/// Tokens of a prompt in this world: one for four bytes.
+pub fn tokens_of(request: &ModelRequest) -> u64 {
+    let system: usize = request.system.iter().map(String::len).sum();
+    let turns: usize = lines(request).iter().map(String::len).sum();
+    (system + turns) as u64 / 4
 }
 
 /// The text of the newest turn of a request.
@@ -418,6 +425,7 @@ pub struct World {
     pub people: Vec<Person>,
     pub groups: Vec<Group>,
     pub rooms: Vec<Room>,
+    pub price: Price,
 }
 
 impl World {
@@ -448,6 +456,7 @@ impl World {
             people: Vec::new(),
             groups: Vec::new(),
             rooms: Vec::new(),
+            price: Arc::new(|_, usage| Some(usage.input_tokens as i64)),
         }
     }
 
@@ -482,7 +491,7 @@ impl World {
             owner_telegram: Some("1".into()),
             owner_address: None,
             pairing: None,
-            price: Some(Arc::new(|_, usage| Some(usage.input_tokens as i64))),
+            price: Some(self.price.clone()),
             limits: self.limits.clone(),
         }
     }

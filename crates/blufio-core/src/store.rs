@@ -9,8 +9,10 @@ use crate::BoxFuture;
 use crate::message::{Address, Inbound, UnixMs};
 use crate::model::Turn;
 
+mod spend;
 mod world;
 
+pub use spend::{Announced, Announcement, Attempted, Cap, LedgerRow, OPEN, is_near};
 pub use world::{
     AskedRows, Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer,
     Progress, Question, QuestionChange, QuestionKind, QuestionRow, StepExtra, TimerKind, marked,
@@ -235,35 +237,6 @@ pub struct TimerRow {
     pub due_ms: UnixMs,
 }
 
-/// One attempt of a model call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LedgerRow {
-    /// Session, when one caused it.
-    pub session: Option<i64>,
-    /// Agent.
-    pub agent: String,
-    /// State.
-    pub state: String,
-    /// `pick`, `write`, `turn`.
-    pub purpose: String,
-    /// Model asked for, with its provider.
-    pub model_asked: String,
-    /// Model that answered.
-    pub model_used: String,
-    /// Tokens.
-    pub usage: crate::model::Usage,
-    /// Whether the provider reported them.
-    pub usage_known: bool,
-    /// Price, millionths of a US dollar; `None` where no price is known.
-    pub usd_micros: Option<i64>,
-    /// Time from request to end, milliseconds.
-    pub latency_ms: i64,
-    /// `ok` or the error's kind.
-    pub outcome: String,
-    /// When it ended.
-    pub at_ms: UnixMs,
-}
-
 /// A stored turn of a transcript.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TranscriptRow {
@@ -318,8 +291,8 @@ pub struct StepCommit {
     pub timers: Vec<(i64, i64, UnixMs)>,
     /// Timers that fired and are consumed.
     pub timers_fired: Vec<i64>,
-    /// Attempts.
-    pub ledger: Vec<LedgerRow>,
+    /// Attempts that ended.
+    pub ledger: Vec<Attempted>,
     /// What concerns others.
     pub extra: StepExtra,
     /// When.
@@ -437,8 +410,12 @@ pub trait Store: Send + Sync {
         reason: &'a str,
         now_ms: UnixMs,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Adds ledger rows outside of a step (an attempt that failed and will be retried).
-    fn record_attempt(&self, row: LedgerRow) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Takes the worst case of an attempt of every cap that it counts against, or of none.
+    fn announce_attempt(&self, attempt: Announcement) -> BoxFuture<'_, Result<Announced, StoreError>>;
+    /// Records the end of an attempt outside of a step (one that failed and will be retried).
+    fn record_attempt(&self, attempt: Attempted) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// What is used of a cap, millionths of a US dollar.
+    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>>;
     /// Ledger rows, newest first; of one session or of all.
     fn ledger(&self, session: Option<i64>, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerRow>, StoreError>>;
     /// Questions without an answer, oldest first.

@@ -11,6 +11,7 @@ mod open;
 mod reader;
 mod rows;
 mod schema;
+mod spend;
 mod store;
 mod world;
 mod writer;

@@ -4,7 +4,7 @@
 /// `PRAGMA application_id`: "Bluf".
 pub(crate) const APPLICATION_ID: i32 = 0x426C_7566;
 /// `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i32 = 2;
+pub(crate) const SCHEMA_VERSION: i32 = 3;
 /// Oldest SQLite that is trusted: earlier ones have a WAL-reset race that can corrupt the file.
 pub(crate) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
@@ -54,9 +54,13 @@ CREATE TABLE timers (
 CREATE INDEX timers_due ON timers (due_ms, id);
 CREATE INDEX timers_session ON timers (session, due_ms);
 CREATE TABLE ledger (
-  id INTEGER PRIMARY KEY, session INTEGER, at_ms INTEGER NOT NULL, row TEXT NOT NULL
+  id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER, at_ms INTEGER NOT NULL, row TEXT NOT NULL, worst_usd_micros INTEGER, caps TEXT
 ) STRICT;
 CREATE INDEX ledger_session ON ledger (session, id);
+CREATE TABLE spent (
+  what TEXT PRIMARY KEY, usd_micros INTEGER NOT NULL, until_ms INTEGER NOT NULL, is_told INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX spent_until ON spent (until_ms);
 CREATE TABLE questions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, key TEXT NOT NULL, visit INTEGER NOT NULL, number INTEGER NOT NULL,
   call INTEGER NOT NULL, question TEXT NOT NULL

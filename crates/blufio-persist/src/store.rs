@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use blufio_core::BoxFuture;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Committed, InboxBatch, InboxRow, JournalRecord, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState,
-    OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow,
-    TranscriptRow,
+    Announced, Announcement, Attempted, Committed, InboxBatch, InboxRow, JournalRecord, JournalRow,
+    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store,
+    StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use tokio::sync::{mpsc, oneshot};
@@ -279,8 +279,17 @@ impl Store for SqliteStore {
         )
     }
 
-    fn record_attempt(&self, row: LedgerRow) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.write(move |c| crate::apply::record_attempt(c, &row)))
+    fn announce_attempt(&self, attempt: Announcement) -> BoxFuture<'_, Result<Announced, StoreError>> {
+        Box::pin(self.write(move |c| crate::spend::announce(c, &attempt)))
+    }
+
+    fn record_attempt(&self, attempt: Attempted) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.write(move |c| crate::spend::record(c, &attempt)))
+    }
+
+    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+        let what = what.to_string();
+        Box::pin(self.inner.readers.query(move |c| crate::spend::spent(c, &what, now_ms)))
     }
 
     fn ledger(&self, session: Option<i64>, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerRow>, StoreError>> {

@@ -96,16 +96,13 @@ fn performs(construct: Construct) -> bool {
         | Construct::TimeOfDay
         | Construct::Declared
         | Construct::Budget
+        | Construct::Money
         | Construct::Rate
         | Construct::Rules
         | Construct::Migrate
         | Construct::Locale
         | Construct::Routes => true,
-        Construct::Channel
-        | Construct::Webhooks
-        | Construct::Money
-        | Construct::Routing
-        | Construct::Context => false,
+        Construct::Channel | Construct::Webhooks | Construct::Routing | Construct::Context => false,
     }
 }
 

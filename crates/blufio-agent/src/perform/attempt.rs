@@ -8,7 +8,7 @@ use blufio_core::model::{
     ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, Usage,
 };
 use blufio_core::retry::next_delay;
-use blufio_core::store::{JournalRecord, LedgerRow};
+use blufio_core::store::{Attempted, Cap, JournalRecord, LedgerRow, OPEN};
 use blufio_lang::effect::Outcome;
 use blufio_lang::value::FailureKind;
 
@@ -16,16 +16,28 @@ use super::{Origin, failed};
 use crate::journal;
 use crate::shared::{Shared, lock};
 
+/// Why one model gave no answer.
+enum Missed {
+    /// It was not asked: a cap has not enough left.
+    OverBudget(Outcome),
+    /// Its last attempt failed.
+    Failed(ModelError),
+}
+
 /// Everything that attempts of one step share.
 pub(super) struct Attempts<'a> {
     pub shared: &'a Arc<Shared>,
     pub origin: &'a Origin,
     pub purpose: &'static str,
     pub stream: Option<i64>,
-    /// The row of the attempt under way, for when it is cancelled.
-    pub under_way: Arc<Mutex<Option<LedgerRow>>>,
-    /// Rows that land with the step's result.
-    pub ledger: Vec<LedgerRow>,
+    /// Why these models, where the program leaves the choice to the runtime.
+    pub reason: Option<String>,
+    /// Caps on the money of every attempt.
+    pub caps: &'a [Cap],
+    /// The attempt under way, for when it is cancelled.
+    pub under_way: Arc<Mutex<Option<Attempted>>>,
+    /// What lands with the step's result.
+    pub ledger: Vec<Attempted>,
     pub journal: Vec<JournalRecord>,
 }
 
@@ -48,7 +60,8 @@ impl Attempts<'_> {
                 }
                 Some(provider) => match self.at_one_model(&**provider, name, request).await {
                     Ok(reply) => return Ok(reply),
-                    Err(error) => last = self.outcome(&error),
+                    Err(Missed::OverBudget(outcome)) => return Err(outcome),
+                    Err(Missed::Failed(error)) => last = self.outcome(&error),
                 },
             }
             *chain_at += 1;
@@ -60,27 +73,33 @@ impl Attempts<'_> {
         &mut self,
         provider: &dyn ModelProvider,
         name: &str,
-        request: &ModelRequest,
-    ) -> Result<ModelReply, ModelError> {
+        request: &mut ModelRequest,
+    ) -> Result<ModelReply, Missed> {
         let mut attempt = 1;
+        // A cap may have made the answer of an earlier attempt shorter.
+        let output_tokens_max = request.output_tokens_max;
         loop {
-            let started_ms = self.shared.clock.now_ms();
-            *lock(&self.under_way) = Some(self.row(name, started_ms));
+            request.output_tokens_max = output_tokens_max;
+            let row = self.row(name, self.shared.clock.now_ms());
+            let announced = self.announce(provider, name, request, row).await.map_err(Missed::OverBudget)?;
+            *lock(&self.under_way) = Some(announced.clone());
             let result = self.stream(provider, request).await;
-            let row = lock(&self.under_way).take().unwrap_or_else(|| self.row(name, started_ms));
+            request.output_tokens_max = output_tokens_max;
+            let begun = lock(&self.under_way).take().unwrap_or(announced);
             match result {
                 Ok(reply) => {
                     self.shared.provider_answers(provider_of(name));
-                    self.succeeded(row, &reply).await;
+                    self.succeeded(begun, &reply).await;
                     return Ok(reply);
                 }
                 Err(error) => {
                     let kind = format!("{:?}", error.kind);
                     self.note_refusal(name, &error).await;
                     self.journal.push(journal::attempt(self.origin.id, name, &kind, error.usage));
-                    self.record(self.finished(row, error.usage, &kind, name)).await;
+                    let unbilled = error.kind != ModelErrorKind::Incomplete;
+                    self.record(self.finished(begun, error.usage, &kind, name, unbilled)).await;
                     let Some(wait) = next_delay(&error, attempt, self.jitter(attempt)) else {
-                        return Err(error);
+                        return Err(Missed::Failed(error));
                     };
                     self.shared.clock.sleep(wait).await;
                     attempt += 1;
@@ -110,13 +129,13 @@ impl Attempts<'_> {
     }
 
     /// The last answer's row lands with the result; earlier ones of the same step are recorded when the next comes.
-    async fn succeeded(&mut self, row: LedgerRow, reply: &ModelReply) {
+    async fn succeeded(&mut self, begun: Attempted, reply: &ModelReply) {
         for earlier in std::mem::take(&mut self.ledger) {
             self.record(earlier).await;
         }
-        self.journal.push(journal::attempt(self.origin.id, &row.model_asked, "ok", reply.usage));
-        let row = self.finished(row, reply.usage, "ok", &reply.model);
-        self.ledger.push(row);
+        self.journal.push(journal::attempt(self.origin.id, &begun.row.model_asked, "ok", reply.usage));
+        let ended = self.finished(begun, reply.usage, "ok", &reply.model, false);
+        self.ledger.push(ended);
     }
 
     /// The row of an attempt that ended with the process that made it.
@@ -132,28 +151,42 @@ impl Attempts<'_> {
             purpose: self.purpose.to_string(),
             model_asked: name.to_string(),
             model_used: String::new(),
+            reason: self.reason.clone(),
             usage: Usage::default(),
             usage_known: false,
             usd_micros: None,
             latency_ms: 0,
-            outcome: "cancelled".to_string(),
+            outcome: OPEN.to_string(),
             at_ms: started_ms,
         }
     }
 
-    fn finished(&self, row: LedgerRow, usage: Option<Usage>, outcome: &str, model: &str) -> LedgerRow {
+    /// An attempt that ended. Without the provider's word on tokens it is charged as it was reserved, unless the way it
+    /// failed is one that nobody bills.
+    fn finished(
+        &self,
+        begun: Attempted,
+        usage: Option<Usage>,
+        outcome: &str,
+        model: &str,
+        unbilled: bool,
+    ) -> Attempted {
+        let Attempted { row, announced } = begun;
         let now_ms = self.shared.clock.now_ms();
-        let price = |usage: &Usage| self.shared.price.as_ref().and_then(|price| price(model, usage));
-        LedgerRow {
+        // A provider may name the model that answered in a way that the table of prices does not know.
+        let price = |usage: &Usage| self.price(model, usage).or_else(|| self.price(&row.model_asked, usage));
+        let reserved = if unbilled { row.usd_micros.map(|_| 0) } else { row.usd_micros };
+        let row = LedgerRow {
             model_used: model.to_string(),
             usage: usage.unwrap_or_default(),
             usage_known: usage.is_some(),
-            usd_micros: usage.as_ref().and_then(price),
+            usd_micros: usage.as_ref().map_or(reserved, price),
             latency_ms: now_ms.saturating_sub(row.at_ms),
             outcome: outcome.to_string(),
             at_ms: now_ms,
             ..row
-        }
+        };
+        Attempted { row, announced }
     }
 
     /// A refused key or an empty account stops every step of every agent: the owner hears of it once (M-1).
@@ -176,8 +209,8 @@ impl Attempts<'_> {
         }
     }
 
-    async fn record(&self, row: LedgerRow) {
-        if let Err(error) = self.shared.store.record_attempt(row).await {
+    async fn record(&self, attempt: Attempted) {
+        if let Err(error) = self.shared.store.record_attempt(attempt).await {
             self.shared.store_failed(&error);
         }
     }

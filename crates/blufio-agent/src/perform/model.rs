@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blufio_core::model::{Block, ModelReply, ModelRequest, Role, StopReason, Turn};
+use blufio_core::store::{Attempted, LedgerRow};
 use blufio_lang::effect::{ModelEffect, ModelPurpose, Outcome};
 use blufio_lang::value::{FailureKind, ToolCall};
 use tokio::sync::watch;
 
 use super::attempt::Attempts;
-use super::{Origin, Performed, failed};
+use super::{Allowance, Origin, Performed, failed};
 use crate::shared::{Shared, lock};
 use crate::transcript::text_turn;
 use crate::{context, journal};
@@ -28,7 +29,7 @@ const DECLINED: &str = "the model declined";
 pub(super) async fn record_interrupted(shared: &Arc<Shared>, origin: &Origin, effect: &ModelEffect) {
     let chain = chain_of(origin, effect);
     let row = attempts(shared, origin, effect).interrupted(chain.first().map_or("", String::as_str));
-    if let Err(error) = shared.store.record_attempt(row).await {
+    if let Err(error) = shared.store.record_attempt(row.into()).await {
         shared.store_failed(&error);
     }
 }
@@ -44,6 +45,8 @@ fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, effect: &ModelEffec
         origin,
         purpose: journal::purpose(&effect.purpose),
         stream: None,
+        reason: None,
+        caps: &[],
         under_way: Arc::default(),
         ledger: Vec::new(),
         journal: Vec::new(),
@@ -57,26 +60,47 @@ pub(super) async fn perform(
     effect: ModelEffect,
     turns: Vec<Turn>,
     stream: Option<i64>,
+    allowance: Allowance,
     mut cancelled: watch::Receiver<bool>,
 ) -> Option<Performed> {
     let under_way = Arc::default();
-    let attempts =
-        Attempts { stream, under_way: Arc::clone(&under_way), ..attempts(shared, origin, &effect) };
+    let attempts = Attempts {
+        stream,
+        caps: &allowance.caps,
+        under_way: Arc::clone(&under_way),
+        ..attempts(shared, origin, &effect)
+    };
     let timeout = shared.clock.sleep(Duration::from_millis(shared.limits.model_timeout_ms));
+    let over = over_time(shared, &allowance);
     let performed = tokio::select! {
         performed = Step { attempts, effect: &effect, chain_at: 0 }.run(turns) => return Some(performed),
         () = typing(shared, origin) => None,
         _ = cancelled.wait_for(|cancelled| *cancelled) => None,
+        () = over => Some(Performed::new(origin.id, Outcome::OverBudget(None))),
         () = timeout => Some(Performed::new(origin.id, failed(FailureKind::Timeout, "the model did not answer in time", None))),
     };
     // A stop is on record when the step is resumed, like a crash.
-    let row = lock(&under_way).take().filter(|_| !shared.is_stopping());
-    if let Some(row) = row
-        && let Err(error) = shared.store.record_attempt(row).await
+    let cut: Option<Attempted> = lock(&under_way).take().filter(|_| !shared.is_stopping());
+    if let Some(cut) = cut
+        && let Err(error) = shared.store.record_attempt(cancelled_attempt(cut)).await
     {
         shared.store_failed(&error);
     }
     performed
+}
+
+/// Completes when the time of the event is over; never where it is not limited.
+async fn over_time(shared: &Shared, allowance: &Allowance) {
+    let left = |deadline_ms: i64| deadline_ms.saturating_sub(shared.clock.now_ms()).max(0).unsigned_abs();
+    match allowance.deadline_ms.map(left) {
+        Some(left_ms) => shared.clock.sleep(Duration::from_millis(left_ms)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What is left of an attempt that was cut short: nobody knows what it cost, so it is charged as reserved.
+fn cancelled_attempt(cut: Attempted) -> Attempted {
+    Attempted { row: LedgerRow { outcome: "cancelled".to_string(), ..cut.row }, ..cut }
 }
 
 /// Shows that an answer is on its way, for ever.

@@ -218,6 +218,7 @@ impl Driver {
             tools: ask.with.clone(),
             calls_max: ask.calls_max,
             calls: 0,
+            caps: session.caps(self.shared.clock.now_ms()),
         };
         let values = ask.parameters.iter().zip(arguments.iter());
         let arguments = values.map(|(shape, value)| argument(&loaded.program, *shape, value)).collect();

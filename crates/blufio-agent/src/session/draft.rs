@@ -7,7 +7,7 @@ use blufio_core::message::Address;
 use blufio_core::model::Turn;
 use blufio_core::store::Question;
 use blufio_core::store::{
-    Committed, JournalRecord, LedgerRow, NewOutbox, NewQuestion, SessionStatus, StepCommit, StepExtra,
+    Attempted, Committed, JournalRecord, NewOutbox, NewQuestion, SessionStatus, StepCommit, StepExtra,
     StoreError,
 };
 
@@ -35,7 +35,7 @@ pub(crate) struct Draft {
     clear_timers: bool,
     pub timers: Vec<(i64, i64, i64)>,
     pub timers_fired: Vec<i64>,
-    pub ledger: Vec<LedgerRow>,
+    pub ledger: Vec<Attempted>,
     pub extra: StepExtra,
 }
 

@@ -61,6 +61,9 @@ pub(crate) struct Notes {
     /// The progress line was shown since the last message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shown: bool,
+    /// When the last event was taken, milliseconds since 1970, where its time is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_ms: Option<i64>,
     /// The last event was a schedule.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub heartbeat: bool,

@@ -53,7 +53,7 @@ impl Driver {
                 Disposition::Take => {
                     self.timers.remove(at);
                     if row.kind == TimerKind::Wake {
-                        session.begin_event(false);
+                        session.begin_event(false, self.shared.clock.now_ms());
                     }
                     self.load_window().await?;
                     self.draft.timers_fired.push(row.id);
@@ -137,7 +137,7 @@ impl Driver {
         self.draft.journal.push(journal::message(row.id, "taken", &row.message));
         if let Some(session) = &mut self.session {
             session.address = Some(row.message.address.clone());
-            session.begin_event(false);
+            session.begin_event(false, self.shared.clock.now_ms());
             session.notes.sender = Some(SenderNote::of(&self.shared, &row.message));
             if std::mem::take(&mut session.notes.shown) {
                 self.draft.extra.progress.push(Progress::End);

@@ -131,7 +131,7 @@ impl Driver {
         let Some(session) = &mut self.session else { return Ok(Offered::Waits) };
         match session.machine.disposition(&session.program.program, &event) {
             Disposition::Take => {
-                session.begin_event(heartbeat);
+                session.begin_event(heartbeat, self.shared.clock.now_ms());
                 self.consume(at);
                 self.load_window().await?;
                 self.draft.journal.push(record);

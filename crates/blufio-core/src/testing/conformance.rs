@@ -11,6 +11,7 @@ use crate::store::{
 mod mail;
 mod outbox;
 mod sessions;
+mod spend;
 mod world;
 
 /// A fresh store for each scenario.
@@ -45,6 +46,9 @@ pub async fn store_conformance(make_store: MakeStore<'_>) {
     world::questions_open_change_and_close(&*make_store()).await;
     world::memory_is_scoped_and_forgotten(&*make_store()).await;
     world::uses_are_counted_once_each(&*make_store()).await;
+    spend::caps_hold_and_are_all_or_nothing(&*make_store()).await;
+    spend::settling_late_charges_no_later_period(&*make_store()).await;
+    spend::a_step_settles_what_was_announced(&*make_store()).await;
     world::the_progress_line_is_one_message(&*make_store()).await;
     world::timers_have_kinds(&*make_store()).await;
     outbox::closed_refuses(&*make_store()).await;
@@ -155,6 +159,7 @@ fn attempt(outcome: &str) -> LedgerRow {
         purpose: "pick".into(),
         model_asked: "anthropic/claude".into(),
         model_used: "claude-1".into(),
+        reason: None,
         usage: Usage { input_tokens: 3, output_tokens: 5, cache_read_tokens: 7, cache_write_tokens: 11 },
         usage_known: true,
         usd_micros: Some(12),

@@ -8,8 +8,9 @@ use std::task::{Poll, Waker};
 use crate::BoxFuture;
 use crate::message::UnixMs;
 use crate::store::{
-    Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Announced, Announcement, Attempted, Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox,
+    OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError,
+    StoreTotals, TimerRow, TranscriptRow,
 };
 
 /// What the call at which the store dies leaves behind.
@@ -212,8 +213,14 @@ impl<S: Store> Store for CrashingStore<S> {
     ) -> Answer<'a, ()> {
         self.change(move |s| s.dead_letter(channel, source_id, raw, reason, now_ms))
     }
-    fn record_attempt(&self, row: LedgerRow) -> Answer<'_, ()> {
-        self.change(move |s| s.record_attempt(row))
+    fn announce_attempt(&self, attempt: Announcement) -> Answer<'_, Announced> {
+        self.change(move |s| s.announce_attempt(attempt))
+    }
+    fn record_attempt(&self, attempt: Attempted) -> Answer<'_, ()> {
+        self.change(move |s| s.record_attempt(attempt))
+    }
+    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+        self.read(move |s| s.spent(what, now_ms))
     }
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {
         self.read(move |s| s.ledger(session, limit))

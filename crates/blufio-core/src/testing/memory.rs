@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::BoxFuture;
 use crate::message::{Inbound, UnixMs};
 use crate::store::{
-    Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    QuestionRow, SessionRow, SessionStatus, StepCommit, Store, StoreError, StoreTotals, TimerRow,
-    TranscriptRow,
+    Announced, Announcement, Attempted, Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox,
+    OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, SessionStatus, StepCommit, Store,
+    StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 
 mod change;
@@ -281,11 +281,19 @@ impl Store for MemoryStore {
         })
     }
 
-    fn record_attempt(&self, row: LedgerRow) -> Answer<'_, ()> {
-        self.with(move |t| {
-            t.ledger.push(row);
+    fn announce_attempt(&self, attempt: Announcement) -> Answer<'_, Announced> {
+        self.with(|t| Ok(t.announce(attempt)))
+    }
+
+    fn record_attempt(&self, attempt: Attempted) -> Answer<'_, ()> {
+        self.with(|t| {
+            t.attempted(attempt);
             Ok(())
         })
+    }
+
+    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+        self.with(move |t| Ok(t.world.spent(what, now_ms)))
     }
 
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {

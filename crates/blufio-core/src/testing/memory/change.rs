@@ -4,7 +4,7 @@
 use super::{Mail, Tables, is_open};
 use crate::message::UnixMs;
 use crate::store::{
-    Committed, InboxBatch, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
+    Attempted, Committed, InboxBatch, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
     SessionRow, SessionStatus, StepCommit, StoreError, TimerKind, TimerRow, TranscriptRow,
 };
 
@@ -154,7 +154,10 @@ impl Tables {
             self.timers.insert(id, TimerRow { id, session, kind, visit, timer, due_ms });
         }
         let (questions, touched) = self.apply_extra(session, &commit.key, extra, is_live, now_ms);
-        self.ledger.extend(commit.ledger.into_iter().map(|row| LedgerRow { session: Some(session), ..row }));
+        for attempt in commit.ledger {
+            let row = LedgerRow { session: Some(session), ..attempt.row };
+            self.attempted(Attempted { row, ..attempt });
+        }
         let created_ms = self.sessions.get(&session).map_or(now_ms, |row| row.created_ms);
         let row = SessionRow {
             id: session,

@@ -226,6 +226,10 @@ impl Checker<'_> {
                     }
                     ast::BudgetLimit::Time(time) => {
                         limits.time_ms = Some((time.node, time.span));
+                        if !matches!(scope, "message" | "heartbeat") {
+                            let why = "time is limited per message or per heartbeat";
+                            self.diagnostics.push(report::bad_bounds::report(why, time.span));
+                        }
                         unfinished.push((Construct::Money, "a budget in time".to_string(), time.span));
                     }
                 }
