@@ -118,8 +118,8 @@ impl Sink {
             }
             Decision::Session(key) => NewInbox { message, key: Some(key), answers: Vec::new() },
             Decision::Drop(text) => {
-                // A group is not answered: every stranger's word would make the bot speak.
-                let private = message.chat == ChatKind::Private;
+                // A group is not answered: every stranger's word would make the bot speak. Nor is what says nothing.
+                let private = message.chat == ChatKind::Private && message.kind.is_message();
                 let answers =
                     text.filter(|_| private).map(|text| answer(&message, &text)).into_iter().collect();
                 NewInbox { message, key: None, answers }
@@ -154,7 +154,8 @@ impl Sink {
     }
 
     fn pairs(&self, message: &Inbound) -> bool {
-        let private = message.chat == ChatKind::Private && !message.sender.id.is_empty() && message.own_words;
+        let written = message.kind.is_message() && message.own_words && !message.sender.id.is_empty();
+        let private = message.chat == ChatKind::Private && written;
         let code = message.text.trim().strip_prefix("/start").map(str::trim).filter(|code| !code.is_empty());
         let check = self.0.pairing.as_ref();
         private && code.zip(check).is_some_and(|(code, check)| check(code, self.0.clock.now_ms()))

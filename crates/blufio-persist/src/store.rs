@@ -293,7 +293,8 @@ impl Store for SqliteStore {
     }
 
     fn questions(&self) -> BoxFuture<'_, Result<Vec<QuestionRow>, StoreError>> {
-        let sql = "SELECT id, session, key, visit, number, call, question FROM questions ORDER BY id";
+        let sql = "SELECT q.id, q.session, q.key, q.visit, q.number, q.call, q.question, o.provider_id
+                   FROM questions q LEFT JOIN outbox o ON o.id = json_extract(q.question, '$.outbox') ORDER BY q.id";
         Box::pin(self.many(sql.to_string(), (), crate::world::question))
     }
 

@@ -14,7 +14,7 @@ use super::step::Cause;
 use super::{Driver, Trouble};
 use crate::internal::Internal;
 use crate::perform::{FromEffect, Performed};
-use crate::replay::program_message;
+use crate::replay::program_event;
 use crate::transcript;
 use crate::{journal, outcome};
 
@@ -87,7 +87,7 @@ impl Driver {
                 }
                 continue;
             }
-            let event = Event::Message(Arc::new(program_message(row.id, &row.message)));
+            let event = program_event(row.id, &row.message);
             if let Some(child) = self.hands_over(&row.message, &event) {
                 self.hand_over(at, &child);
                 continue;

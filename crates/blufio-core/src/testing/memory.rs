@@ -296,7 +296,7 @@ impl Store for MemoryStore {
     }
 
     fn questions(&self) -> Answer<'_, Vec<QuestionRow>> {
-        self.with(|t| Ok(t.world.questions.values().cloned().collect()))
+        self.with(|t| Ok(t.questions()))
     }
 
     fn recall<'a>(&'a self, scopes: &'a [String], query: &'a str, top: u32) -> Answer<'a, Vec<String>> {

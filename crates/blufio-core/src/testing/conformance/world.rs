@@ -77,6 +77,8 @@ pub(super) async fn questions_open_change_and_close(store: &dyn Store) {
     assert_eq!(rows[0].question, reminded);
     // What was sent is edited; what is not wanted any more is closed with its effect alone.
     sent(store, first.touched[0].0).await;
+    let shown: Vec<_> = good(store.questions().await).into_iter().map(|row| row.message_id).collect();
+    assert_eq!(shown, [Some("m1".to_string()), None]);
     let mut close = next_step("a", &first);
     let mark = Some("no longer needed".to_string());
     close.extra.close_questions =
