@@ -41,7 +41,8 @@ pub(crate) fn read(raw: &RawValue, update_id: i64, me: &Me) -> Meaning {
         Ok(update) => update,
         Err(error) => return Meaning::Poison(format!("not an update as documented: {error}")),
     };
-    let parts = (update.message.or(update.channel_post), update.edited_message.or(update.edited_channel_post));
+    let parts =
+        (update.message.or(update.channel_post), update.edited_message.or(update.edited_channel_post));
     match (parts, update.message_reaction, update.chat_member) {
         ((Some(message), _), ..) => read_message(message, InboundKind::Message, update_id, me),
         ((None, Some(message)), ..) => read_message(message, InboundKind::Edited, update_id, me),

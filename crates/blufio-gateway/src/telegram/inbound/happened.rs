@@ -82,7 +82,11 @@ pub(super) fn membership(change: &ChatMemberChange, update_id: i64) -> Meaning {
 }
 
 fn or_bots(told: Vec<Inbound>) -> Meaning {
-    if told.is_empty() { Meaning::Ignored("a bot came or went, or moved somebody") } else { Meaning::Taken(told) }
+    if told.is_empty() {
+        Meaning::Ignored("a bot came or went, or moved somebody")
+    } else {
+        Meaning::Taken(told)
+    }
 }
 
 fn is_in(member: &ChatMember) -> bool {

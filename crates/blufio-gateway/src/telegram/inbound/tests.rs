@@ -248,16 +248,7 @@ fn t39_commands_and_whom_they_address() {
 
 #[test]
 fn t43_what_is_no_text_is_ignored_politely() {
-    for kind in [
-        "contact",
-        "location",
-        "poll",
-        "dice",
-        "story",
-        "successful_payment",
-        "voice",
-        "sticker",
-    ] {
+    for kind in ["contact", "location", "poll", "dice", "story", "successful_payment", "voice", "sticker"] {
         is_ignored(message(json!({"text": null, kind: {"x": 1}})));
     }
     for kind in [
@@ -340,11 +331,14 @@ fn t46_a_reaction_is_its_senders_and_says_what_was_added() {
 fn who_comes_and_goes_is_told_once_and_by_name_only() {
     let group = json!({"id": -100, "type": "supergroup", "title": "Team"});
     let (ben, eve) = (json!({"id": 21, "first_name": "Ben"}), json!({"id": 22, "first_name": "E\u{202E}ve"}));
-    let service = json!({"chat": group, "text": null, "new_chat_members": [ben, eve, {"id": 42, "is_bot": true}]});
+    let service =
+        json!({"chat": group, "text": null, "new_chat_members": [ben, eve, {"id": 42, "is_bot": true}]});
     let Meaning::Taken(told) = message(service) else { panic!("two came") };
     let seen: Vec<_> = told
         .iter()
-        .map(|one| (one.kind, one.source_id.as_str(), one.sender.id.as_str(), one.text.as_str(), one.own_words))
+        .map(|one| {
+            (one.kind, one.source_id.as_str(), one.sender.id.as_str(), one.text.as_str(), one.own_words)
+        })
         .collect();
     let (first, second) = ("joined:-100:21:1700000000", "joined:-100:22:1700000000");
     assert_eq!(

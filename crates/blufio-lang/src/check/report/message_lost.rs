@@ -4,6 +4,7 @@
 use super::Page;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
+use crate::typed::Trigger;
 
 /// The page of `blufio explain E0307`.
 pub const PAGE: Page = Page {
@@ -23,16 +24,16 @@ Accepted:
 };
 
 /// Builds the diagnostic.
-pub fn report(state: &str, how: &str, span: Span, why: &str) -> Diagnostic {
-    let mut diagnostic = Diagnostic::error(
-        PAGE.code,
-        span,
-        format!("messages that `{state}` would {how} may never be answered"),
-        why.to_string(),
-    );
-    diagnostic.hint = Some(
-        "let every path reach a state with `on message m …`, or (for `join`) a model step `with history`"
-            .to_string(),
-    );
+pub fn report(kind: &Trigger, state: &str, how: &str, span: Span, why: &str) -> Diagnostic {
+    let (title, word) = match kind {
+        Trigger::Channel(word) => {
+            (format!("what `on {word}` would {how} in `{state}` may never be answered"), word.as_str())
+        }
+        _ => (format!("messages that `{state}` would {how} may never be answered"), "message"),
+    };
+    let mut diagnostic = Diagnostic::error(PAGE.code, span, title, why.to_string());
+    diagnostic.hint = Some(format!(
+        "let every path reach a state with `on {word} m …`, or (for `join`) a model step `with history`"
+    ));
     diagnostic
 }
