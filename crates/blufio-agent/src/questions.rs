@@ -118,6 +118,11 @@ impl Questions {
         lock(&self.known).retain(|k| k.key != key);
     }
 
+    /// Whether nobody is asked anything.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.known).is_empty()
+    }
+
     /// A change is durable.
     pub fn changed(&self, change: &QuestionChange) {
         let mut known = lock(&self.known);

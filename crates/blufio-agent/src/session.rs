@@ -8,7 +8,7 @@
 mod ask;
 pub(crate) mod defect;
 mod draft;
-mod edits;
+pub(crate) mod edits;
 pub mod envelope;
 mod offer;
 mod open;

@@ -45,7 +45,7 @@ impl Edits {
 }
 
 /// Whether it changes this message: the same person in the same chat.
-fn is_edit_of(edit: &Inbound, message: &Inbound) -> bool {
+pub(crate) fn is_edit_of(edit: &Inbound, message: &Inbound) -> bool {
     let place = |inbound: &Inbound| (inbound.address.channel.clone(), inbound.address.chat.clone());
     edit.kind == InboundKind::Edited
         && message.kind == InboundKind::Message

@@ -239,12 +239,19 @@ impl Driver {
         Ok(Offered::Stepped)
     }
 
-    /// The session that a message is handed over to; commands that this session takes are its own.
+    /// The session that a message is handed over to; commands that this session takes are its own, and so is what
+    /// happens to the chat where only this one listens.
     pub(super) fn hands_over(&self, message: &Inbound, event: &Event) -> Option<String> {
         let session = self.session.as_ref()?;
         let child = session.notes.effects.iter().find(|notes| notes.here)?.child.clone()?;
         let takes = || session.machine.disposition(&session.program.program, event) == Disposition::Take;
-        if message.text.starts_with('/') && takes() { None } else { Some(child) }
+        let own = if message.kind.is_message() {
+            message.text.starts_with('/')
+        } else {
+            let callee = self.shared.programs.current(agent_of(&child));
+            callee.is_some_and(|c| !self.shared.programs.hears(&c.program, message.kind.word()))
+        };
+        if own && takes() { None } else { Some(child) }
     }
 
     /// Hands a message over.

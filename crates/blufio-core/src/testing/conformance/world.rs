@@ -72,6 +72,9 @@ pub(super) async fn questions_open_change_and_close(store: &dyn Store) {
     good(store.accept(words.clone()).await);
     words.questions = vec![QuestionChange { id: rows[2].id, question: None }];
     good(store.accept(words).await);
+    let ids = ["2", "1"].map(str::to_string).to_vec();
+    assert_eq!(good(store.stored("test", ids.clone()).await), ["1"]);
+    assert_eq!(good(store.stored("other", ids).await), Vec::<String>::new());
     let rows = good(store.questions().await);
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0].question, reminded);
