@@ -11,7 +11,7 @@ pub const PAGE: Page = Page {
     code: "E0307",
     title: "messages that nobody would ever take",
     text: r##"A held message waits for a state that takes messages; a joined one is read by the next model step with history, or
-taken by such a state. One of them must lie on every path.
+taken by such a state. One of them must lie on every path. The same holds of `edited`, `reaction`, `joined` and `left`.
 
 Refused:
 
