@@ -3,7 +3,7 @@
 //! of asked agents, events of declared types, schedules. It lies in the same mailbox as messages, so that order,
 //! exactly-once delivery and crashes are the mailbox's business alone.
 
-use blufio_core::message::{Address, ChatKind, Inbound, Sender};
+use blufio_core::message::{Address, ChatKind, Inbound, InboundKind, Sender};
 use blufio_core::store::{Asking, Cap, INTERNAL_CHANNEL};
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,7 @@ impl Internal {
 
     fn wrapped(&self, source_id: String, text: String, sent_ms: i64) -> Inbound {
         Inbound {
+            kind: InboundKind::Message,
             source_id,
             address: Address { channel: INTERNAL_CHANNEL.into(), chat: String::new(), thread: None },
             chat: ChatKind::Private,
@@ -111,6 +112,7 @@ impl Internal {
             text,
             own_words: false,
             quoted: None,
+            quoted_id: None,
             message_id: None,
             sent_ms,
             attachments: Vec::new(),

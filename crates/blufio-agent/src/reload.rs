@@ -68,6 +68,28 @@ impl Programs {
         self.current.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Whether a program, or an agent that it may hand its conversation to, waits for what happens to a chat.
+    pub fn hears(&self, program: &Program, what: &str) -> bool {
+        let mut seen: Vec<String> = Vec::new();
+        let asks = |program: &Program| program.asks.iter().map(|ask| ask.agent.clone()).collect::<Vec<_>>();
+        let mut open = asks(program);
+        if program.listens(what) {
+            return true;
+        }
+        while let Some(agent) = open.pop() {
+            if seen.contains(&agent) {
+                continue;
+            }
+            let Some(loaded) = self.current(&agent) else { continue };
+            if loaded.program.listens(what) {
+                return true;
+            }
+            open.extend(asks(&loaded.program));
+            seen.push(agent);
+        }
+        false
+    }
+
     /// (agent, version, hash) of the current programs, by name.
     pub fn list(&self) -> Vec<(String, u32, [u8; 32])> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);

@@ -227,12 +227,13 @@ pub fn agent_of(key: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use blufio_core::message::{Address, Sender};
+    use blufio_core::message::{Address, InboundKind, Sender};
 
     use super::*;
 
     fn message(channel: &str, sender: &str) -> Inbound {
         Inbound {
+            kind: InboundKind::Message,
             source_id: "update:1".into(),
             address: Address { channel: channel.into(), chat: "77".into(), thread: Some("5".into()) },
             chat: ChatKind::Private,
@@ -240,6 +241,7 @@ mod tests {
             text: "hello".into(),
             own_words: true,
             quoted: None,
+            quoted_id: None,
             message_id: None,
             sent_ms: 0,
             attachments: Vec::new(),

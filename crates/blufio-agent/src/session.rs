@@ -9,6 +9,7 @@ mod ask;
 mod budget;
 pub(crate) mod defect;
 mod draft;
+pub(crate) mod edits;
 pub mod envelope;
 mod offer;
 mod open;
@@ -35,6 +36,7 @@ use crate::shared::Shared;
 use crate::supervise::{Reason, Wake};
 use crate::transcript::Window;
 use draft::Draft;
+use edits::Edits;
 use envelope::{EffectNotes, Notes};
 
 /// Commits that another process won before this one gives the session up until its next event.
@@ -88,6 +90,8 @@ pub(crate) struct Driver {
     /// Deadlines that are due and not taken, oldest first.
     timers: Vec<TimerRow>,
     timers_stale: bool,
+    /// Edits that wait with the mail they belong to.
+    edits: Edits,
     attachments: Attachments,
     running: Vec<Running>,
     /// There may be pending effects that are not begun.
@@ -111,6 +115,7 @@ impl Driver {
             mail_clipped: false,
             timers: Vec::new(),
             timers_stale,
+            edits: Edits::default(),
             attachments: Attachments::default(),
             running: Vec::new(),
             unstarted: true,
@@ -138,6 +143,7 @@ impl Driver {
 
     fn forget(&mut self) {
         self.session = None;
+        self.edits = Edits::default();
         self.attachments = Attachments::default();
         self.shared.questions.unasked(&self.key);
         self.running.clear();
@@ -242,10 +248,16 @@ impl Driver {
             let rows = self.shared.store.mail(&self.key, limit).await.map_err(|e| self.trouble(e))?;
             self.mail_clipped = rows.len() >= limit as usize;
             // Marks and drops of this draft are not committed yet.
-            let waiting = rows.into_iter().filter(|row| !self.draft.consumed.contains(&row.id));
-            self.mail = waiting.map(post::unwrapped).collect();
+            let consumed = &self.draft.consumed;
+            let waiting = rows.into_iter().filter(|row| !consumed.contains(&row.id)).map(post::unwrapped);
+            let before = std::mem::take(&mut self.mail);
+            self.mail = self.edits.fold(waiting, consumed);
             for row in &mut self.mail {
                 row.joined |= self.draft.joined.contains(&row.id);
+                // An edit may bring other attachments than those that were read.
+                if before.iter().any(|known| known.id == row.id && known.message != row.message) {
+                    self.attachments.forget(row.id);
+                }
             }
             self.mail_stale = false;
         }

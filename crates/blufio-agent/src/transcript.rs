@@ -70,6 +70,9 @@ pub(crate) fn message_turn(message: &Inbound, attachments: Vec<Block>) -> Turn {
         let name: String = message.sender.name.chars().filter(|c| !c.is_control()).take(64).collect();
         text = format!("{name}: {text}");
     }
+    if !message.kind.is_message() {
+        text = format!("({})\n{text}", message.kind.word());
+    }
     if text.trim().is_empty() && attachments.is_empty() {
         text = "(empty message)".to_string();
     }

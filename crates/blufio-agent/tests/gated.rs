@@ -47,6 +47,9 @@ impl Store for GatedStore {
     fn session<'a>(&'a self, key: &'a str) -> Answer<'a, Option<SessionRow>> {
         self.inner.session(key)
     }
+    fn stored<'a>(&'a self, channel: &'a str, source_ids: Vec<String>) -> Answer<'a, Vec<String>> {
+        self.inner.stored(channel, source_ids)
+    }
     fn session_key(&self, id: i64) -> Answer<'_, Option<String>> {
         self.inner.session_key(id)
     }

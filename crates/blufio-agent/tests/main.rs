@@ -16,6 +16,7 @@ mod crash;
 mod crash_requests;
 mod defects;
 mod gated;
+mod happenings;
 mod history;
 mod memory;
 mod money;

@@ -310,6 +310,27 @@ async fn dangerous_calls_of_a_run_are_asked_for_and_refusals_are_read_by_the_mod
 }
 
 #[tokio::test]
+async fn an_answer_that_is_delivered_twice_answers_one_question() {
+    let body = r#"  approve by owner "First?" within 1h { yes {} no or late -> idle }
+  approve by owner "Second?" within 1h { yes {} no or late { reply "refused" -> idle } }
+  reply "both" -> idle"#;
+    let world = silent(&does("", body));
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    let yes = || message(2, "1", "yes");
+    // Alone, and in a batch with something new.
+    for batch in [vec![yes()], vec![yes()], vec![yes(), message(3, "7", "meanwhile")]] {
+        handle.sink().deliver("telegram", batch, None).await.unwrap();
+        handle.quiet().await;
+    }
+    assert_eq!((world.texts("1").len(), world.texts("7").len()), (2, 0), "the second is still open");
+    say(&handle, 4, "1", "no").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["refused"]);
+}
+
+#[tokio::test]
 async fn progress_is_one_message_that_is_edited() {
     let body = r#"  found = each n in ["1", "2", "3"], 1 at once {
     show "{length found} of 3"

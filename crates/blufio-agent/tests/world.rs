@@ -9,7 +9,7 @@ use blufio_agent::routes::{From, Group, KeyPer, Person, Room, Routes, Rule, Targ
 use blufio_agent::{AgentProgram, Handle, Limits, Options, Price, Runtime};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
-use blufio_core::message::{Address, Attachment, ChatKind, Inbound, Sender};
+use blufio_core::message::{Address, Attachment, ChatKind, Inbound, InboundKind, Sender};
 use blufio_core::model::{
     Block, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, RawContent, Role,
     StopReason, Turn, Usage,
@@ -535,6 +535,7 @@ impl World {
 
 pub fn message(number: usize, from: &str, text: &str) -> Inbound {
     Inbound {
+        kind: InboundKind::Message,
         source_id: format!("update:{number}"),
         address: Address { channel: "telegram".into(), chat: from.into(), thread: None },
         chat: ChatKind::Private,
@@ -542,6 +543,7 @@ pub fn message(number: usize, from: &str, text: &str) -> Inbound {
         text: text.into(),
         own_words: true,
         quoted: None,
+        quoted_id: None,
         message_id: Some(number.to_string()),
         sent_ms: START_MS,
         attachments: Vec::new(),

@@ -337,6 +337,12 @@ pub struct StoreTotals {
 pub trait Store: Send + Sync {
     /// Stores inbound messages; returns the session keys that have new mail, in order.
     fn accept(&self, batch: InboxBatch) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+    /// Those of a channel's source ids that are stored.
+    fn stored<'a>(
+        &'a self,
+        channel: &'a str,
+        source_ids: Vec<String>,
+    ) -> BoxFuture<'a, Result<Vec<String>, StoreError>>;
     /// Applies one step.
     fn commit(&self, commit: StepCommit) -> BoxFuture<'_, Result<Committed, StoreError>>;
     /// The session of a key that has not ended.

@@ -561,6 +561,12 @@ impl Program {
         self.spans.get(usize::from(at)).copied().unwrap_or_default()
     }
 
+    /// Whether anything waits for what happens to a chat: `edited`, `reaction`, `joined`, `left`.
+    pub fn listens(&self, what: &str) -> bool {
+        let mut handlers = self.states.iter().flat_map(|state| &state.handlers).chain(&self.anywhere);
+        handlers.any(|handler| matches!(&handler.trigger, Trigger::Channel(word) if word == what))
+    }
+
     /// Largest number of model calls that one event may cause.
     pub fn calls_per_event_max(&self) -> Option<u32> {
         self.budget.message.calls.map(|(calls, _)| calls)

@@ -252,6 +252,12 @@ const CASES: &[(&str, &str, At, &str)] = &[
     ),
     ("E0501", "positive number", Routes, "routes\npeople { ben = telegram -5 }\ntelegram from anyone -> w\n"),
     ("E0109", "bne", Routes, "routes\npeople { two = owner, bne }\ntelegram from anyone -> w\n"),
+    (
+        "E0307",
+        "`edited`",
+        Rest,
+        "anywhere { on edited hold  on message hold  on failed or uncertain or over_budget -> s }",
+    ),
     ("E0501", "no channel", Routes, "routes\ntelegrm from anyone -> w\ntelegram from anyone -> w\n"),
     ("E0501", "whose messages", Routes, "routes\ntelegram -> w\notherwise drop\n"),
     ("E0109", "bne", Routes, "routes\ntelegram from bne -> w\notherwise drop\n"),

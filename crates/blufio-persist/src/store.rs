@@ -125,6 +125,16 @@ impl Store for SqliteStore {
         })
     }
 
+    fn stored<'a>(
+        &'a self,
+        channel: &'a str,
+        source_ids: Vec<String>,
+    ) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
+        let sql = "SELECT source_id FROM inbox WHERE channel = ?1 AND source_id IN (SELECT value FROM json_each(?2))";
+        let ids = serde_json::Value::from(source_ids).to_string();
+        Box::pin(self.many(sql.to_string(), (channel.to_string(), ids), |row| row.get(0)))
+    }
+
     fn session_key(&self, id: i64) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
         Box::pin(self.one("SELECT key FROM sessions WHERE id = ?1 AND status <> 1", (id,), |row| row.get(0)))
     }
@@ -302,7 +312,8 @@ impl Store for SqliteStore {
     }
 
     fn questions(&self) -> BoxFuture<'_, Result<Vec<QuestionRow>, StoreError>> {
-        let sql = "SELECT id, session, key, visit, number, call, question FROM questions ORDER BY id";
+        let sql = "SELECT q.id, q.session, q.key, q.visit, q.number, q.call, q.question, o.provider_id
+                   FROM questions q LEFT JOIN outbox o ON o.id = json_extract(q.question, '$.outbox') ORDER BY q.id";
         Box::pin(self.many(sql.to_string(), (), crate::world::question))
     }
 

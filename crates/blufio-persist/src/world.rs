@@ -27,6 +27,7 @@ pub(crate) fn question(row: &Row<'_>) -> rusqlite::Result<QuestionRow> {
             call: row.get(5)?,
         },
         question: rows::json(row, 6)?,
+        message_id: row.get(7)?,
     })
 }
 

@@ -101,8 +101,9 @@ fn performs(construct: Construct) -> bool {
         | Construct::Rules
         | Construct::Migrate
         | Construct::Locale
+        | Construct::Channel
         | Construct::Routes => true,
-        Construct::Channel | Construct::Webhooks | Construct::Routing | Construct::Context => false,
+        Construct::Webhooks | Construct::Routing | Construct::Context => false,
     }
 }
 

@@ -25,12 +25,15 @@ fn a_construct_that_does_not_run_yet_is_refused() {
     write(
         folder.path(),
         "agents/echo.agent",
-        &echo_agent().replace("anywhere {", "anywhere { on edited m { -> idle } "),
+        &echo_agent().replace("keep {", "context { static skills max 600 tokens }\nkeep {"),
     );
     let refused = run(folder.path(), &["check", "agents"]);
     assert_eq!(refused.status.code(), Some(1));
     let words = format!("{}{}", out(&refused), err(&refused));
-    assert!(words.contains("E0901") && words.contains("`on edited` is not supported yet"), "{words}");
+    assert!(
+        words.contains("E0901") && words.contains("`skills` in the static zone is not supported yet"),
+        "{words}"
+    );
 }
 
 #[test]

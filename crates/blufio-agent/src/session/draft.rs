@@ -85,6 +85,7 @@ impl Driver {
         let Some(session) = &self.session else { return Ok(()) };
         let status = session.status();
         let mut draft = std::mem::take(&mut self.draft);
+        self.edits.consume(&mut draft.consumed);
         let after = After {
             quotes: std::mem::take(&mut draft.quotes),
             addresses: draft.outbox.iter().map(|new| new.address.clone()).collect(),

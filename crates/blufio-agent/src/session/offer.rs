@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use blufio_core::message::ChatKind;
+use blufio_core::message::{Address, ChatKind, Inbound};
 use blufio_core::store::{InboxRow, Progress, TimerKind};
 use blufio_lang::effect::{Disposition, EffectId, Event, Outcome};
 
@@ -14,7 +14,7 @@ use super::step::Cause;
 use super::{Driver, Trouble};
 use crate::internal::Internal;
 use crate::perform::{FromEffect, Performed};
-use crate::replay::program_message;
+use crate::replay::program_event;
 use crate::transcript;
 use crate::{journal, outcome};
 
@@ -87,7 +87,7 @@ impl Driver {
                 }
                 continue;
             }
-            let event = Event::Message(Arc::new(program_message(row.id, &row.message)));
+            let event = program_event(row.id, &row.message);
             if let Some(child) = self.hands_over(&row.message, &event) {
                 self.hand_over(at, &child);
                 continue;
@@ -136,7 +136,7 @@ impl Driver {
         self.draft.joined.retain(|id| *id != row.id);
         self.draft.journal.push(journal::message(row.id, "taken", &row.message));
         if let Some(session) = &mut self.session {
-            session.address = Some(row.message.address.clone());
+            session.address = Some(place(&row.message, session.address.take()));
             session.begin_event(false, self.shared.clock.now_ms());
             session.notes.sender = Some(SenderNote::of(&self.shared, &row.message));
             if std::mem::take(&mut session.notes.shown) {
@@ -230,5 +230,16 @@ impl Driver {
         let result = session.machine.step(&program.program, event, now_ms);
         self.apply(result, cause);
         self.commit(now_ms).await
+    }
+}
+
+/// Where the answer goes. What happens to a chat is told without its topic: the conversation stays in the topic where it
+/// is.
+fn place(message: &Inbound, before: Option<Address>) -> Address {
+    let here = &message.address;
+    let same = |known: &Address| known.channel == here.channel && known.chat == here.chat;
+    match before.filter(same) {
+        Some(known) if !message.kind.is_message() && here.thread.is_none() => known,
+        _ => here.clone(),
     }
 }

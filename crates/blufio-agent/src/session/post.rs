@@ -13,6 +13,7 @@ use super::step::Cause;
 use super::{Driver, Trouble};
 use crate::internal::{Answer, Internal};
 use crate::perform::{Performed, failed};
+use crate::routes::agent_of;
 use crate::{journal, outcome};
 
 /// What became of a piece of mail.
@@ -40,8 +41,14 @@ fn effect_of(asking: Asking) -> EffectId {
 impl Driver {
     /// Consumes mail for a session that is not there and that such mail does not open.
     pub(super) async fn drop_orphans(&mut self) -> Result<(), Trouble> {
+        // What happens to a chat is for programs that say so; others are not even started.
+        let current = self.shared.programs.current(agent_of(&self.key));
+        let listens = |message: &Inbound| {
+            message.kind.is_message()
+                || current.as_ref().is_none_or(|loaded| loaded.program.listens(message.kind.word()))
+        };
         let opens = |row: &InboxRow| match Internal::of(&row.message) {
-            None => true,
+            None => listens(&row.message),
             Some(Ok(Internal::Start(_) | Internal::Declared { .. } | Internal::Every { .. })) => true,
             Some(_) => false,
         };
@@ -60,6 +67,7 @@ impl Driver {
         if orphans.is_empty() {
             return Ok(());
         }
+        self.edits.consume(&mut orphans);
         self.shared.store.discard_mail(orphans).await.map_err(|e| self.trouble(e))
     }
 
@@ -231,12 +239,19 @@ impl Driver {
         Ok(Offered::Stepped)
     }
 
-    /// The session that a message is handed over to; commands that this session takes are its own.
+    /// The session that a message is handed over to; commands that this session takes are its own, and so is what
+    /// happens to the chat where only this one listens.
     pub(super) fn hands_over(&self, message: &Inbound, event: &Event) -> Option<String> {
         let session = self.session.as_ref()?;
         let child = session.notes.effects.iter().find(|notes| notes.here)?.child.clone()?;
         let takes = || session.machine.disposition(&session.program.program, event) == Disposition::Take;
-        if message.text.starts_with('/') && takes() { None } else { Some(child) }
+        let own = if message.kind.is_message() {
+            message.text.starts_with('/')
+        } else {
+            let callee = self.shared.programs.current(agent_of(&child));
+            callee.is_some_and(|c| !self.shared.programs.hears(&c.program, message.kind.word()))
+        };
+        if own && takes() { None } else { Some(child) }
     }
 
     /// Hands a message over.

@@ -124,6 +124,8 @@ pub struct QuestionRow {
     pub asking: Asking,
     /// The question.
     pub question: Question,
+    /// The channel's id of the message that shows it, once it has one.
+    pub message_id: Option<String>,
 }
 
 /// A change to a question by somebody's words, in the transaction that stores the words.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What every store must do, as one suite: it runs on the memory store, on SQLite, and on any later backend.
 
-use crate::message::{Address, ChatKind, Inbound, Sender};
+use crate::message::{Address, ChatKind, Inbound, InboundKind, Sender};
 use crate::model::{Block, RawContent, Role, Turn, Usage};
 use crate::store::{
     Committed, InboxBatch, JournalRecord, LedgerRow, NewInbox, NewOutbox, SessionStatus, StepCommit,
@@ -60,6 +60,7 @@ fn address(chat: &str) -> Address {
 
 fn inbound(source_id: &str, text: &str) -> Inbound {
     Inbound {
+        kind: InboundKind::Edited,
         source_id: source_id.into(),
         address: Address { thread: Some("7".into()), ..address("1") },
         chat: ChatKind::Group("\"quoted\" 🦀".into()),
@@ -67,6 +68,7 @@ fn inbound(source_id: &str, text: &str) -> Inbound {
         text: text.into(),
         own_words: true,
         quoted: Some("…".into()),
+        quoted_id: Some("41".into()),
         message_id: None,
         sent_ms: -1,
         attachments: Vec::new(),

@@ -136,6 +136,9 @@ impl<S: Store> Store for CrashingStore<S> {
     fn session<'a>(&'a self, key: &'a str) -> Answer<'a, Option<SessionRow>> {
         self.read(move |s| s.session(key))
     }
+    fn stored<'a>(&'a self, channel: &'a str, source_ids: Vec<String>) -> Answer<'a, Vec<String>> {
+        self.read(move |s| s.stored(channel, source_ids))
+    }
     fn session_key(&self, id: i64) -> Answer<'_, Option<String>> {
         self.read(move |s| s.session_key(id))
     }

@@ -128,6 +128,13 @@ impl Store for MemoryStore {
         self.with(move |t| Ok(t.live(key).cloned()))
     }
 
+    fn stored<'a>(&'a self, channel: &'a str, source_ids: Vec<String>) -> Answer<'a, Vec<String>> {
+        self.with(move |t| {
+            let is_stored = |id: &String| t.seen.contains(&(channel.to_string(), id.clone()));
+            Ok(source_ids.into_iter().filter(is_stored).collect())
+        })
+    }
+
     fn session_key(&self, id: i64) -> Answer<'_, Option<String>> {
         self.with(move |t| {
             Ok(t.sessions.get(&id).filter(|row| row.status != SessionStatus::Done).map(|row| row.key.clone()))
@@ -304,7 +311,7 @@ impl Store for MemoryStore {
     }
 
     fn questions(&self) -> Answer<'_, Vec<QuestionRow>> {
-        self.with(|t| Ok(t.world.questions.values().cloned().collect()))
+        self.with(|t| Ok(t.questions()))
     }
 
     fn recall<'a>(&'a self, scopes: &'a [String], query: &'a str, top: u32) -> Answer<'a, Vec<String>> {

@@ -30,7 +30,7 @@ use cells::{Cells, Labels, Role};
 use super::{Checked, approvals};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
-use crate::typed::{HandlerAction, Label, Program, Request, Step, StepKind, Who};
+use crate::typed::{Handler, HandlerAction, Label, Program, Request, Step, StepKind, Who};
 
 /// The solved fixpoint.
 pub(super) struct Analysis<'p> {
@@ -96,7 +96,11 @@ fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>)
         programs.iter().map(|program| AgentFlow::new(program, answers(program), &mut cells)).collect();
     let interfaces: Vec<Interface> = agents.iter().map(|flow| flow.interface.clone()).collect();
     let trust: Vec<trust::Trust> = programs.iter().map(|program| trust::of(routes, &program.name)).collect();
-    let mut mixed: Vec<bool> = trust.iter().map(|trust| trust.mixed).collect();
+    let mut mixed: Vec<bool> = trust
+        .iter()
+        .zip(programs)
+        .map(|(trust, program)| trust.mixed || handlers(program).any(|h| h.trigger.brings_a_name()))
+        .collect();
     let [person, chat, all] = [(); 3].map(|()| cells.cell(Role::Memory));
     for (at, program) in programs.iter().enumerate() {
         let interface = &interfaces[at];
@@ -122,6 +126,7 @@ fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>)
             memory,
             answers_outside: answers_outside(programs, program),
             joins: false,
+            joins_names: false,
             beside: Vec::new(),
         };
         artist.draw(answers(program));
@@ -168,10 +173,13 @@ enum Talk<'p> {
     With(&'p str),
 }
 
+fn handlers(program: &Program) -> impl Iterator<Item = &Handler> {
+    program.states.iter().flat_map(|s| &s.handlers).chain(&program.anywhere)
+}
+
 fn talks(program: &Program) -> Vec<Talk<'_>> {
     let timers = program.states.iter().flat_map(|s| &s.timers).map(|t| &t.steps);
-    let handlers = program.states.iter().flat_map(|s| &s.handlers).chain(&program.anywhere);
-    let handled = handlers.filter_map(|h| match &h.action {
+    let handled = handlers(program).filter_map(|h| match &h.action {
         HandlerAction::Run { steps, .. } => Some(steps),
         _ => None,
     });

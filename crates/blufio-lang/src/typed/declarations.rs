@@ -304,6 +304,8 @@ pub struct TestLine {
 pub enum TestLineKind {
     /// A message arrives.
     Say(String),
+    /// Something happens to the chat: `edited`, `reaction`, `joined` or `left`, and what.
+    Happens(String, String),
     /// An event of a declared type arrives.
     Event(TypeId, Expr),
     /// The next `turn` asks for this call: grant and arguments.

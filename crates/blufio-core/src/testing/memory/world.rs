@@ -133,6 +133,15 @@ impl Tables {
         }
     }
 
+    /// The open questions, with the messages that show them.
+    pub(super) fn questions(&self) -> Vec<QuestionRow> {
+        let shown = |row: &QuestionRow| {
+            let shows = self.outbox.iter().find(|known| Some(known.id) == row.question.outbox);
+            QuestionRow { message_id: shows.and_then(|known| known.provider_id.clone()), ..row.clone() }
+        };
+        self.world.questions.values().map(shown).collect()
+    }
+
     pub(super) fn change_questions(&mut self, changes: Vec<QuestionChange>) {
         for change in changes {
             match change.question {
@@ -190,7 +199,8 @@ impl Tables {
             self.world.last_question += 1;
             let id = self.world.last_question;
             ids.push((id, question.outbox));
-            let row = QuestionRow { id, session, key: key.to_string(), asking: new.asking, question };
+            let (key, message_id) = (key.to_string(), None);
+            let row = QuestionRow { id, session, key, asking: new.asking, question, message_id };
             self.world.questions.insert(id, row);
         }
         extra.memories.into_iter().for_each(|change| self.world.remember(change));

@@ -129,6 +129,8 @@ pub(super) struct Artist<'a, 'p> {
     pub answers_outside: bool,
     /// Whether a message may join the history at any step that reads it.
     pub joins: bool,
+    /// Whether names of people enter it so.
+    pub joins_names: bool,
     /// Nodes that may run while a step is pending.
     pub beside: Vec<bool>,
 }
@@ -138,6 +140,8 @@ impl<'p> Artist<'_, 'p> {
         let program = self.flow.graph.program;
         let handlers = || program.states.iter().flat_map(|s| &s.handlers).chain(&program.anywhere);
         self.joins = handlers().any(|h| matches!(h.action, HandlerAction::Join));
+        self.joins_names =
+            handlers().any(|h| matches!(h.action, HandlerAction::Join) && h.trigger.brings_a_name());
         self.beside = vec![false; self.flow.graph.nodes.len()];
         for at in self.flow.graph.beside.values().flatten().cloned().flatten() {
             self.beside[at as usize] = true;
@@ -267,6 +271,10 @@ impl<'p> Artist<'_, 'p> {
         match &handler.trigger {
             Trigger::Message | Trigger::Word(_) | Trigger::Channel(_) => {
                 self.cells.flow(self.flow.interface.sender, result, span);
+                if handler.trigger.brings_a_name() {
+                    let name = self.cells.source(Label::Message, span, "the name of somebody");
+                    self.cells.flow(name, result, span);
+                }
                 self.enters_history(at, result);
             }
             // Whoever posts may sign, but what it says comes from elsewhere.
@@ -408,6 +416,11 @@ impl<'p> Artist<'_, 'p> {
             if self.joins {
                 self.cells.flow(self.flow.interface.sender, result, span);
                 self.enters_history(at, self.flow.interface.sender);
+            }
+            if self.joins_names {
+                let name = self.cells.source(Label::Message, span, "the name of somebody");
+                self.cells.flow(name, result, span);
+                self.enters_history(at, name);
             }
         }
         if model.memory {

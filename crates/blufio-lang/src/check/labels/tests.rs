@@ -2,6 +2,7 @@
 //! Small programs, each with one way for a label to travel.
 
 mod asked;
+mod happenings;
 
 use crate::check::{Checked, Environment, ToolInfo, ToolScope, check};
 use crate::diagnostic::Diagnostics;
