@@ -53,6 +53,6 @@ pub mod replay;
 
 pub mod status;
 
-pub use options::{AgentProgram, Limits, Options, Price};
+pub use options::{AgentProgram, Limits, Options, Price, SKILLS};
 pub use runtime::{Handle, Runtime, RuntimeError};
 pub use session::envelope::{Envelope, EnvelopeError};

@@ -14,6 +14,9 @@ use blufio_lang::program::Program;
 
 use crate::routes::Routes;
 
+/// Under which name the static files of a program hold the list of its skills: no file has the name of a folder.
+pub const SKILLS: &str = "skills/";
+
 /// A compiled program with what it needs from its folder.
 #[derive(Clone)]
 pub struct AgentProgram {

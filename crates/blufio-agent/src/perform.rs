@@ -3,8 +3,10 @@
 
 mod attempt;
 mod call;
+mod choose;
 mod model;
 mod spend;
+mod summary;
 mod tools;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use crate::reload::Loaded;
 use crate::session::envelope::{CallResult, RunProgress};
 use crate::shared::Shared;
 
+pub(crate) use summary::{Fold, Folded};
 pub(crate) use tools::is_dangerous;
 
 /// What every effect knows about the session that wants it.
@@ -51,6 +54,8 @@ pub(crate) enum Job {
         memory: Option<MemoryRead>,
         /// What it may use up.
         allowance: Allowance,
+        /// What falls out of the history.
+        fold: Option<Fold>,
         /// Whether an earlier life began it.
         resumed: bool,
     },
@@ -101,6 +106,8 @@ pub(crate) struct MemoryRead {
     pub scopes: Vec<String>,
     /// Most texts.
     pub top: u32,
+    /// Least likeness to what is asked, thousandths.
+    pub above_thousandths: u32,
     /// Most tokens.
     pub tokens_max: usize,
 }
@@ -158,6 +165,8 @@ pub(crate) struct Performed {
     pub picked: Option<serde_json::Value>,
     /// Turns for the history.
     pub turns: Vec<Turn>,
+    /// What fell out of the history.
+    pub folded: Option<Folded>,
     /// Results of calls.
     pub results: Vec<CallResult>,
     pub ledger: Vec<Attempted>,
@@ -171,6 +180,7 @@ impl Performed {
             outcome,
             picked: None,
             turns: Vec::new(),
+            folded: None,
             results: Vec::new(),
             ledger: Vec::new(),
             attempts: Vec::new(),
@@ -229,17 +239,16 @@ impl Running {
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             let performed = match job {
-                Job::Model { effect, mut turns, stream, memory, allowance, resumed } => {
+                Job::Model { effect, turns, stream, memory, allowance, fold, resumed } => {
                     match over_budget(&shared, &origin, &allowance).await {
                         Some(over) => Some(Performed::new(id, over)),
                         None => {
-                            call::add_memory(&shared, &effect, &mut turns, memory).await;
                             // A capped attempt is on record since it was announced.
                             if resumed && allowance.caps.is_empty() {
                                 model::record_interrupted(&shared, &origin, &effect).await;
                             }
-                            model::perform(&shared, &origin, effect, turns, stream, allowance, cancelled)
-                                .await
+                            let asked = model::Asked { effect, turns, stream, memory, allowance, fold };
+                            model::perform(&shared, &origin, asked, cancelled).await
                         }
                     }
                 }

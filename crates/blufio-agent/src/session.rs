@@ -30,7 +30,7 @@ use blufio_lang::value::FailureKind;
 use crate::attachments::Attachments;
 use crate::context;
 use crate::outbox::Outbox;
-use crate::perform::{Job, Origin, Running, failed};
+use crate::perform::{Fold, Job, Origin, Running, failed};
 use crate::reload::Loaded;
 use crate::shared::Shared;
 use crate::supervise::{Reason, Wake};
@@ -345,16 +345,19 @@ impl Session {
                 let stream = stream.filter(|_| effect.purpose == (ModelPurpose::Turn { stream: true }));
                 let memory = effect.memory.then(|| self.memory_read());
                 let allowance = self.allowance(shared.clock.now_ms());
-                Some(Job::Model {
-                    turns: self.prompt(id, &effect),
-                    effect,
-                    stream,
-                    memory,
-                    allowance,
-                    resumed,
-                })
+                let fold = self.fold_of(id, &effect);
+                let turns = self.prompt(id, &effect);
+                Some(Job::Model { turns, effect, stream, memory, allowance, fold, resumed })
             }
         }
+    }
+
+    /// What falls out of the history with a model step.
+    fn fold_of(&self, id: EffectId, effect: &ModelEffect) -> Option<Fold> {
+        let turns = self.notes.at(id).and_then(|notes| notes.fold).filter(|_| effect.history)?;
+        let model = self.program.program.context.history?.summarize?;
+        let summary = self.window.as_ref().is_some_and(|window| window.summary.is_some());
+        Some(Fold { turns, shown: turns + usize::from(summary), model })
     }
 
     /// What a model step sends besides the static zone: the history as it was when the step was asked for, then the

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use blufio_core::BoxFuture;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Announced, Announcement, Attempted, Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox,
-    OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError,
+    Announced, Announcement, Attempted, Committed, Epoch, InboxBatch, InboxRow, JournalRow, LedgerRow,
+    NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError,
     StoreTotals, TimerRow, TranscriptRow,
 };
 use tokio::sync::Notify;
@@ -128,6 +128,9 @@ impl Store for GatedStore {
         now_ms: UnixMs,
     ) -> Answer<'a, ()> {
         self.inner.dead_letter(channel, source_id, raw, reason, now_ms)
+    }
+    fn epoch(&self, session: i64, start: i64) -> Answer<'_, Option<Epoch>> {
+        self.inner.epoch(session, start)
     }
     fn announce_attempt(&self, attempt: Announcement) -> Answer<'_, Announced> {
         self.inner.announce_attempt(attempt)

@@ -104,6 +104,8 @@ pub struct ModelRequest {
     pub output_schema: Option<String>,
     /// Cap of the answer, tokens.
     pub output_tokens_max: u32,
+    /// Whether the static zone is to stay in the provider's cache for an hour, where it can; five minutes otherwise.
+    pub caches_static_for_an_hour: bool,
 }
 
 /// Streamed piece of an answer, for display only: it is never acted on.

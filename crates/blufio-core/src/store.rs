@@ -14,7 +14,7 @@ mod world;
 
 pub use spend::{Announced, Announcement, Attempted, Cap, LedgerRow, OPEN, is_near};
 pub use world::{
-    AskedRows, Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer,
+    AskedRows, Asking, CloseQuestions, Epoch, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer,
     Progress, Question, QuestionChange, QuestionKind, QuestionRow, StepExtra, TimerKind, marked,
 };
 
@@ -361,6 +361,8 @@ pub trait Store: Send + Sync {
     fn discard_mail(&self, ids: Vec<i64>) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Transcript from a turn on, oldest first.
     fn transcript(&self, session: i64, from: i64) -> BoxFuture<'_, Result<Vec<TranscriptRow>, StoreError>>;
+    /// What stands in prompts for the turns of a transcript before this one, if anything does.
+    fn epoch(&self, session: i64, start: i64) -> BoxFuture<'_, Result<Option<Epoch>, StoreError>>;
     /// Journal of a session.
     fn journal(
         &self,

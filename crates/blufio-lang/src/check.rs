@@ -29,6 +29,7 @@ mod steps;
 mod timers;
 mod tools;
 mod types;
+mod unused;
 
 pub use types::BUILT_IN as BUILT_IN_TYPES;
 

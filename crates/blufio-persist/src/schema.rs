@@ -42,6 +42,9 @@ CREATE TABLE transcript (
   id INTEGER PRIMARY KEY, session INTEGER NOT NULL, sequence INTEGER NOT NULL, turn TEXT NOT NULL, tokens INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX transcript_session ON transcript (session, sequence);
+CREATE TABLE epochs (
+  session INTEGER NOT NULL, start INTEGER NOT NULL, summary TEXT NOT NULL, tokens INTEGER NOT NULL, PRIMARY KEY (session, start)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER, address TEXT NOT NULL, text TEXT, state INTEGER NOT NULL,
   provider_id TEXT, attempts INTEGER NOT NULL, not_before_ms INTEGER NOT NULL, error TEXT, created_ms INTEGER NOT NULL

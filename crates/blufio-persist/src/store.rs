@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use blufio_core::BoxFuture;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Announced, Announcement, Attempted, Committed, InboxBatch, InboxRow, JournalRecord, JournalRow,
+    Announced, Announcement, Attempted, Committed, Epoch, InboxBatch, InboxRow, JournalRecord, JournalRow,
     LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store,
     StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
@@ -287,6 +287,10 @@ impl Store for SqliteStore {
         Box::pin(
             self.write(move |c| crate::apply::dead_letter(c, &channel, &source_id, &raw, &reason, now_ms)),
         )
+    }
+
+    fn epoch(&self, session: i64, start: i64) -> BoxFuture<'_, Result<Option<Epoch>, StoreError>> {
+        Box::pin(self.inner.readers.query(move |c| crate::world::epoch(c, session, start)))
     }
 
     fn announce_attempt(&self, attempt: Announcement) -> BoxFuture<'_, Result<Announced, StoreError>> {

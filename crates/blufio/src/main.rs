@@ -11,6 +11,7 @@ mod logging;
 mod output;
 mod pairing;
 mod programs;
+mod skills;
 mod sources;
 mod tools;
 mod wiring;

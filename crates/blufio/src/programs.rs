@@ -4,9 +4,8 @@
 
 use std::path::Path;
 
-use blufio_agent::AgentProgram;
-use blufio_agent::Limits;
 use blufio_agent::routes::{From, Group, KeyPer, Person, Routes, Rule, Target};
+use blufio_agent::{AgentProgram, Limits, SKILLS};
 use blufio_core::model::Usage;
 use blufio_lang::check::routes::{From as CheckedFrom, Per, Routes as CheckedRoutes, To};
 use blufio_lang::check::{
@@ -19,6 +18,7 @@ use blufio_lang::source::{SourceMap, Span};
 use blufio_lang::typed::Label;
 use blufio_models::prices::usd_micros;
 
+use crate::skills;
 use crate::sources::{self, SourceError, Sources};
 
 /// Providers that programs can name.
@@ -102,8 +102,10 @@ fn performs(construct: Construct) -> bool {
         | Construct::Migrate
         | Construct::Locale
         | Construct::Channel
+        | Construct::Routing
+        | Construct::Context
         | Construct::Routes => true,
-        Construct::Webhooks | Construct::Routing | Construct::Context => false,
+        Construct::Webhooks => false,
     }
 }
 
@@ -113,8 +115,13 @@ pub fn load(path: &Path) -> Result<ProgramSet, SourceError> {
     let (checked, mut diagnostics) = check(&sources.map, &environment(&sources.manifests));
     let mut programs = Vec::new();
     for agent in &checked.agents {
-        let (files, found) = static_files(agent, &sources);
+        let (mut files, found) = static_files(agent, &sources);
         diagnostics.extend(found);
+        if agent.program.context.skills {
+            let (index, found) = skills::index(&sources.folder, agent.span);
+            diagnostics.extend(found);
+            files.push((SKILLS.to_string(), index));
+        }
         if diagnostics.has_errors() {
             continue;
         }

@@ -209,7 +209,7 @@ impl Attempts<'_> {
         }
     }
 
-    async fn record(&self, attempt: Attempted) {
+    pub(super) async fn record(&self, attempt: Attempted) {
         if let Err(error) = self.shared.store.record_attempt(attempt).await {
             self.shared.store_failed(&error);
         }

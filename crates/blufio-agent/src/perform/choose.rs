@@ -5,13 +5,14 @@
 //! What is scored belongs to the exchange, not to the step: while a model works with its tools the question is the same,
 //! so that its model, and what is cached of its prompt, stay.
 
-use blufio_core::model::{Block, Role, Turn};
+use blufio_core::model::{Block, Turn};
 use blufio_core::store::Cap;
 use blufio_lang::effect::ModelEffect;
 use blufio_lang::program::{Model, Program};
 use blufio_lang::typed::Routing;
 
 use crate::shared::Shared;
+use crate::transcript::begins_exchange as is_question;
 
 /// From this score on a step is not simple any more.
 const STANDARD_FROM: u32 = 2;
@@ -28,12 +29,32 @@ const HUNT_CALLS: usize = 4;
 const CODE: [&str; 8] = ["```", "();", "{\n", "};", "=>", "</", "def ", "SELECT "];
 /// Words that ask for reasons rather than facts.
 const REASONING: [&str; 14] = [
-    "why", "how", "compare", "explain", "analyse", "analyze", "design", "prove", "plan", "debug", "refactor", "warum",
-    "erkläre", "vergleiche",
+    "why",
+    "how",
+    "compare",
+    "explain",
+    "analyse",
+    "analyze",
+    "design",
+    "prove",
+    "plan",
+    "debug",
+    "refactor",
+    "warum",
+    "erkläre",
+    "vergleiche",
 ];
 /// Words that ask for depth.
-const DEPTH: [&str; 8] =
-    ["in detail", "detailed", "thorough", "step by step", "carefully", "in depth", "ausführlich", "gründlich"];
+const DEPTH: [&str; 8] = [
+    "in detail",
+    "detailed",
+    "thorough",
+    "step by step",
+    "carefully",
+    "in depth",
+    "ausführlich",
+    "gründlich",
+];
 
 /// The models of a step in the order of their asking, and why these.
 pub(super) struct Choice {
@@ -65,6 +86,12 @@ pub(super) async fn choose(
     let marks = if marks.is_empty() { "nothing special".to_string() } else { marks.join(", ") };
     let reason = format!("{level}, score {score}: {marks}");
     Choice { chain: chain_of(program, model_of(routing, level)), reason: Some(reason) }
+}
+
+/// The models of one that is not chosen by what is asked: of a routed one, those for simple things.
+pub(super) fn plain_chain(program: &Program, model: u32) -> Vec<String> {
+    let routing = program.models.get(model as usize).and_then(|model| model.routing.as_ref());
+    chain_of(program, routing.map_or(model, |routing| model_of(routing, "simple")))
 }
 
 fn chain_of(program: &Program, model: u32) -> Vec<String> {
@@ -151,10 +178,6 @@ fn question(effect: &ModelEffect, turns: &[Turn]) -> String {
     last.map(|turn| turn.blocks.iter().filter_map(text).collect::<Vec<_>>().join("\n")).unwrap_or_default()
 }
 
-fn is_question(turn: &Turn) -> bool {
-    turn.role == Role::User && !turn.blocks.iter().any(|block| matches!(block, Block::ToolResult { .. }))
-}
-
 fn calls_since_question(turns: &[Turn]) -> usize {
     let since = turns.iter().rev().take_while(|turn| !is_question(turn));
     since.flat_map(|turn| &turn.blocks).filter(|block| matches!(block, Block::ToolUse { .. })).count()
@@ -162,6 +185,7 @@ fn calls_since_question(turns: &[Turn]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use blufio_core::model::Role;
     use blufio_lang::effect::ModelPurpose;
 
     use super::*;

@@ -11,7 +11,7 @@ use blufio_lang::value::{FailureKind, ToolCall};
 use tokio::sync::watch;
 
 use super::attempt::Attempts;
-use super::{Allowance, Origin, Performed, failed};
+use super::{Allowance, Fold, MemoryRead, Origin, Performed, call, choose, failed};
 use crate::shared::{Shared, lock};
 use crate::transcript::text_turn;
 use crate::{context, journal};
@@ -20,6 +20,7 @@ use crate::{context, journal};
 const TYPING_EVERY: Duration = Duration::from_secs(4);
 /// Continuations of an answer that the provider paused.
 const PAUSES_MAX: u32 = 3;
+const HOUR_MS: i64 = 3_600_000;
 /// Violations that are listed when a `pick` is asked again.
 const VIOLATIONS_MAX: usize = 20;
 /// Why, when a model declines without words that may be shown (what came before is discarded, M-10).
@@ -27,23 +28,31 @@ const DECLINED: &str = "the model declined";
 
 /// Puts on record that an earlier life asked a model for this step: whether it cost anything is not known.
 pub(super) async fn record_interrupted(shared: &Arc<Shared>, origin: &Origin, effect: &ModelEffect) {
-    let chain = chain_of(origin, effect);
-    let row = attempts(shared, origin, effect).interrupted(chain.first().map_or("", String::as_str));
+    let chain = choose::plain_chain(&origin.program.program, effect.model);
+    let purpose = journal::purpose(&effect.purpose);
+    let row = attempts(shared, origin, purpose).interrupted(chain.first().map_or("", String::as_str));
     if let Err(error) = shared.store.record_attempt(row.into()).await {
         shared.store_failed(&error);
     }
 }
 
-/// The models that are asked for a step, in their order.
-fn chain_of<'a>(origin: &'a Origin, effect: &ModelEffect) -> &'a [String] {
-    origin.program.program.models.get(effect.model as usize).map_or(&[], |model| &model.chain)
+/// A model step with all it needs.
+pub(super) struct Asked {
+    pub effect: ModelEffect,
+    /// History and question.
+    pub turns: Vec<Turn>,
+    /// Row of the stream.
+    pub stream: Option<i64>,
+    pub memory: Option<MemoryRead>,
+    pub allowance: Allowance,
+    pub fold: Option<Fold>,
 }
 
-fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, effect: &ModelEffect) -> Attempts<'a> {
+fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, purpose: &'static str) -> Attempts<'a> {
     Attempts {
         shared,
         origin,
-        purpose: journal::purpose(&effect.purpose),
+        purpose,
         stream: None,
         reason: None,
         caps: &[],
@@ -57,23 +66,20 @@ fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, effect: &ModelEffec
 pub(super) async fn perform(
     shared: &Arc<Shared>,
     origin: &Origin,
-    effect: ModelEffect,
-    turns: Vec<Turn>,
-    stream: Option<i64>,
-    allowance: Allowance,
+    asked: Asked,
     mut cancelled: watch::Receiver<bool>,
 ) -> Option<Performed> {
     let under_way = Arc::default();
-    let attempts = Attempts {
-        stream,
-        caps: &allowance.caps,
+    let (caps, deadline_ms) = (asked.allowance.caps.clone(), asked.allowance.deadline_ms);
+    let attempts = |purpose| Attempts {
+        caps: &caps,
         under_way: Arc::clone(&under_way),
-        ..attempts(shared, origin, &effect)
+        ..attempts(shared, origin, purpose)
     };
     let timeout = shared.clock.sleep(Duration::from_millis(shared.limits.model_timeout_ms));
-    let over = over_time(shared, &allowance);
+    let over = over_time(shared, deadline_ms);
     let performed = tokio::select! {
-        performed = Step { attempts, effect: &effect, chain_at: 0 }.run(turns) => return Some(performed),
+        performed = step(attempts, asked) => return Some(performed),
         () = typing(shared, origin) => None,
         _ = cancelled.wait_for(|cancelled| *cancelled) => None,
         () = over => Some(Performed::new(origin.id, Outcome::OverBudget(None))),
@@ -89,10 +95,39 @@ pub(super) async fn perform(
     performed
 }
 
+/// The whole step: what falls out of the history is summarised, what is remembered is read, the models are chosen and asked.
+async fn step<'a>(attempts: impl Fn(&'static str) -> Attempts<'a>, asked: Asked) -> Performed {
+    let Asked { effect, mut turns, stream, memory, allowance, fold } = asked;
+    let mut journal = Vec::new();
+    let mut folded = None;
+    if let Some(fold) = fold {
+        let mut summary = attempts("summary");
+        folded = Some(summary.fold(fold, &mut turns).await);
+        journal = summary.journal;
+    }
+    let attempts = attempts(journal::purpose(&effect.purpose));
+    let (shared, origin) = (attempts.shared, attempts.origin);
+    let remembered = match &memory {
+        Some(memory) => call::memory_turn(shared, &effect, &turns, memory).await,
+        None => None,
+    };
+    let choice = choose::choose(shared, &origin.program.program, &effect, &turns, &allowance.caps).await;
+    turns.extend(remembered.clone());
+    let attempts = Attempts { stream, reason: choice.reason, journal, ..attempts };
+    let step = Step { attempts, effect: &effect, chain: choice.chain, chain_at: 0 };
+    let mut performed = step.run(turns).await;
+    performed.folded = folded;
+    // What was sent is sent again unchanged.
+    if !performed.turns.is_empty() {
+        performed.turns.splice(..0, remembered);
+    }
+    performed
+}
+
 /// Completes when the time of the event is over; never where it is not limited.
-async fn over_time(shared: &Shared, allowance: &Allowance) {
+async fn over_time(shared: &Shared, deadline_ms: Option<i64>) {
     let left = |deadline_ms: i64| deadline_ms.saturating_sub(shared.clock.now_ms()).max(0).unsigned_abs();
-    match allowance.deadline_ms.map(left) {
+    match deadline_ms.map(left) {
         Some(left_ms) => shared.clock.sleep(Duration::from_millis(left_ms)).await,
         None => std::future::pending().await,
     }
@@ -118,6 +153,7 @@ async fn typing(shared: &Shared, origin: &Origin) {
 struct Step<'a> {
     attempts: Attempts<'a>,
     effect: &'a ModelEffect,
+    chain: Vec<String>,
     chain_at: usize,
 }
 
@@ -167,6 +203,7 @@ impl Step<'_> {
         } else {
             Vec::new()
         };
+        let cached_ms = loaded.program.context.static_cache_ms;
         let turns = if turns.is_empty() { vec![text_turn(Role::User, "Go on.")] } else { turns };
         ModelRequest {
             model: String::new(),
@@ -175,12 +212,12 @@ impl Step<'_> {
             turns,
             output_schema,
             output_tokens_max,
+            caches_static_for_an_hour: cached_ms.is_some_and(|ms| ms >= HOUR_MS),
         }
     }
 
     async fn ask(&mut self, request: &mut ModelRequest) -> Result<ModelReply, Outcome> {
-        let origin = self.attempts.origin;
-        self.attempts.ask(chain_of(origin, self.effect), &mut self.chain_at, request).await
+        self.attempts.ask(&self.chain, &mut self.chain_at, request).await
     }
 
     async fn pick(

@@ -90,6 +90,9 @@ pub(crate) struct EffectNotes {
     /// Turns of the window that the model call sends: later ones came while it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_turns: Option<usize>,
+    /// How many of the window's oldest turns are summarised on the way to the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<usize>,
     /// How far a `run` or a `call` got.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunProgress>,

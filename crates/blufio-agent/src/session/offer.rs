@@ -13,7 +13,7 @@ use super::post::Offered;
 use super::step::Cause;
 use super::{Driver, Trouble};
 use crate::internal::Internal;
-use crate::perform::{FromEffect, Performed};
+use crate::perform::{Folded, FromEffect, Performed};
 use crate::replay::program_event;
 use crate::transcript;
 use crate::{journal, outcome};
@@ -199,7 +199,7 @@ impl Driver {
     pub(super) async fn resolve(&mut self, performed: Performed) -> Result<(), Trouble> {
         self.load_window().await?;
         let now_ms = self.shared.clock.now_ms();
-        let Performed { id, outcome, picked, turns, results, ledger, attempts } = performed;
+        let Performed { id, outcome, picked, turns, folded, results, ledger, attempts } = performed;
         let Some(session) = &mut self.session else { return Ok(()) };
         self.draft.ledger.extend(ledger);
         self.draft.journal.extend(attempts);
@@ -216,6 +216,10 @@ impl Driver {
         self.draft.journal.push(journal::result(id, ended));
         self.settle(id, Some(if outcome == Outcome::Late { TOO_LATE } else { DECIDED }));
         let Some(session) = &mut self.session else { return Ok(()) };
+        if let Some(Folded { turns, summary }) = folded {
+            self.draft.journal.push(journal::epoch(id, turns, summary.as_ref()));
+            session.begin_epoch(&mut self.draft, turns, summary);
+        }
         session.extend(&mut self.draft, turns);
         if !results.is_empty() {
             session.answer_calls(&mut self.draft, &results);

@@ -160,6 +160,7 @@ impl Driver {
         let window = session.window.get_or_insert_default();
         window.start += i64::try_from(window.turns.len()).unwrap_or(0);
         window.turns.clear();
+        window.summary = None;
         session.history_start = window.start;
         session.notes.said = None;
     }
@@ -204,6 +205,7 @@ impl Session {
         MemoryRead {
             scopes: scopes.into_iter().filter_map(|scope| self.memory_scope(scope)).collect(),
             top: zone.map_or(MEMORIES_MAX, |zone| zone.top),
+            above_thousandths: zone.map_or(0, |zone| zone.above_thousandths),
             tokens_max: tokens_max.unwrap_or(MEMORY_TOKENS_MAX),
         }
     }

@@ -8,8 +8,8 @@ use std::task::{Poll, Waker};
 use crate::BoxFuture;
 use crate::message::UnixMs;
 use crate::store::{
-    Announced, Announcement, Attempted, Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox,
-    OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError,
+    Announced, Announcement, Attempted, Committed, Epoch, InboxBatch, InboxRow, JournalRow, LedgerRow,
+    NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError,
     StoreTotals, TimerRow, TranscriptRow,
 };
 
@@ -215,6 +215,9 @@ impl<S: Store> Store for CrashingStore<S> {
         now_ms: UnixMs,
     ) -> Answer<'a, ()> {
         self.change(move |s| s.dead_letter(channel, source_id, raw, reason, now_ms))
+    }
+    fn epoch(&self, session: i64, start: i64) -> Answer<'_, Option<Epoch>> {
+        self.read(move |s| s.epoch(session, start))
     }
     fn announce_attempt(&self, attempt: Announcement) -> Answer<'_, Announced> {
         self.change(move |s| s.announce_attempt(attempt))

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::BoxFuture;
 use crate::message::{Inbound, UnixMs};
 use crate::store::{
-    Announced, Announcement, Attempted, Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox,
-    OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, SessionStatus, StepCommit, Store,
-    StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Announced, Announcement, Attempted, Committed, Epoch, InboxBatch, InboxRow, JournalRow, LedgerRow,
+    NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, SessionStatus, StepCommit,
+    Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 
 mod change;
@@ -286,6 +286,10 @@ impl Store for MemoryStore {
             t.dead_letters.push(DeadLetter { channel, source_id, raw, reason, at_ms: now_ms });
             Ok(())
         })
+    }
+
+    fn epoch(&self, session: i64, start: i64) -> Answer<'_, Option<Epoch>> {
+        self.with(move |t| Ok(t.world.epochs.get(&(session, start)).cloned()))
     }
 
     fn announce_attempt(&self, attempt: Announcement) -> Answer<'_, Announced> {

@@ -55,6 +55,7 @@ pub mod unpriced;
 pub mod unreachable;
 pub mod untrusted_control;
 pub mod untrusted_selector;
+pub mod unused_policy;
 pub mod vacuous_rule;
 pub mod within_too_short;
 pub mod wrong_approver;
@@ -111,6 +112,7 @@ pub const PAGES: &[Page] = &[
     uncertain_open::PAGE,
     message_lost::PAGE,
     dead_handler::PAGE,
+    unused_policy::PAGE,
     over_budget::PAGE,
     no_budget::PAGE,
     bad_route::PAGE,

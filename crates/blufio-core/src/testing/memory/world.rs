@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Mail, Tables};
 use crate::message::{Address, UnixMs};
 use crate::store::{
-    Announced, Announcement, AskedRows, Attempted, Cap, INTERNAL_CHANNEL, MemoryChange, NewOutbox,
+    Announced, Announcement, AskedRows, Attempted, Cap, Epoch, INTERNAL_CHANNEL, MemoryChange, NewOutbox,
     OutboxState, Progress, QuestionChange, QuestionRow, StepExtra, is_near, marked,
 };
 
@@ -21,6 +21,8 @@ pub(super) struct World {
     spent: BTreeMap<String, (i64, UnixMs, bool)>,
     /// Worst case and caps of announced attempts, by the number of their ledger row.
     open: BTreeMap<usize, (i64, Vec<Cap>)>,
+    /// What stands for the turns of a session before one.
+    pub epochs: BTreeMap<(i64, i64), Epoch>,
     /// Message that shows the progress of a session.
     progress: HashMap<i64, i64>,
 }
@@ -170,6 +172,9 @@ impl Tables {
                 let (received_ms, joined, consumed) = (now_ms, false, false);
                 self.inbox.push(Mail { key: mail.key, message: mail.message, received_ms, joined, consumed });
             }
+        }
+        if let Some(epoch) = extra.epoch {
+            self.world.epochs.insert((session, epoch.start), epoch);
         }
         for close in extra.close_questions {
             let asks = |row: &QuestionRow| {

@@ -3,6 +3,9 @@
 
 use super::*;
 
+/// How long providers keep the beginning of a prompt, milliseconds.
+const CACHE_MS: [i64; 2] = [5 * 60_000, 60 * 60_000];
+
 impl Checker<'_> {
     /// A path below the program's folder, or an error.
     pub fn path(&mut self, text: &ast::Text) -> Option<String> {
@@ -267,6 +270,10 @@ impl Checker<'_> {
                     if let Some(cache) = cache_ms {
                         self.needs(Construct::Context, "`cache` with a duration", cache.span);
                         declared.context.static_cache_ms = Some(cache.node);
+                        if !CACHE_MS.contains(&cache.node) {
+                            let why = "providers keep a prompt for 5m or for 1h";
+                            self.push(report::bad_bounds::report(why, cache.span));
+                        }
                     }
                     declared.context.static_tokens_max = tokens_max;
                 }

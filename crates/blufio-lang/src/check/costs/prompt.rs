@@ -19,10 +19,8 @@ pub(super) fn tokens(program: &Program, model: &ModelUse, is_turn: bool) -> u64 
     let context = &program.context;
     let files = context.static_files.len() as u64 + u64::from(context.skills);
     let zone = context.static_tokens_max.map_or(files * VALUE_TOKENS_MAX, u64::from);
-    let memory = match context.recall {
-        Some(recall) => recall.tokens_max.map_or(VALUE_TOKENS_MAX, u64::from),
-        None => u64::from(model.memory) * VALUE_TOKENS_MAX,
-    };
+    let recalled = context.recall.and_then(|recall| recall.tokens_max).map_or(VALUE_TOKENS_MAX, u64::from);
+    let memory = u64::from(model.memory) * recalled;
     let history = if is_turn || model.history { history_tokens(program) } else { 0 };
     let named: u64 = model.from.iter().map(|(words, value)| words.len() as u64 + value_tokens(value)).sum();
     let instruction: u64 = model
