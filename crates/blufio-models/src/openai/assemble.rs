@@ -22,7 +22,7 @@ const CONTENT_BYTES_MAX: usize = 16 << 20;
 const DETAILS_MAX: usize = 4_096;
 
 /// Collects one answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Assembler {
     provider: String,
     history: ReasoningHistory,
@@ -110,6 +110,11 @@ impl Assembler {
         if let Some(failed) = errors::of_chunk(&self.provider, &event.event, &chunk) {
             return Err(failed);
         }
+        let id = chunk.get("id").and_then(Value::as_str).unwrap_or("");
+        if !id.is_empty() && !self.id.is_empty() && !id.starts_with(self.id.as_str()) {
+            // "Each chunk has the same ID": this one is of another answer (M-31).
+            return Err(incomplete("a chunk of another answer"));
+        }
         for (field, kept) in [("id", &mut self.id), ("model", &mut self.model)] {
             if kept.is_empty() {
                 let said = chunk.get(field).and_then(Value::as_str).unwrap_or("");
@@ -165,8 +170,8 @@ impl Assembler {
         let reasoning = [piece("reasoning_content"), piece("reasoning")];
         let reasoning = reasoning.into_iter().find(|r| !r.is_empty()).unwrap_or("");
         let calls = delta.get("tool_calls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let holds =
-            !(text.is_empty() && reasoning.is_empty() && piece("refusal").is_empty()) || !calls.is_empty();
+        let pieces = [text.as_str(), reasoning, piece("refusal")];
+        let holds = pieces.iter().any(|text| !text.is_empty()) || !calls.is_empty();
         self.reasoning.push_str(reasoning);
         self.refusal.push_str(piece("refusal"));
         if !text.is_empty() {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// Most calls of one answer.
 const CALLS_MAX: usize = 1_024;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Call {
     index: Option<u64>,
     id: String,
@@ -18,7 +18,7 @@ struct Call {
 }
 
 /// Calls so far, in the order in which they began.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Calls(Vec<Call>);
 
 impl Calls {
