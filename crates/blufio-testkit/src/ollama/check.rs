@@ -84,7 +84,8 @@ fn message(at: usize, message: &Value) -> Result<(), String> {
     if !matches!(role, "system" | "user" | "assistant" | "tool") {
         return Err(format!("invalid role of messages[{at}]: {role}"));
     }
-    if !message.get("content").is_some_and(Value::is_string) {
+    // Go reads what is absent or null as an empty text.
+    if message.get("content").is_some_and(|content| !content.is_string() && !content.is_null()) {
         return Err(format!("json: cannot unmarshal messages[{at}].content into Go value of type string"));
     }
     for image in list(message, "images") {
