@@ -396,88 +396,83 @@ fn m14_m24_m27_m31_a_stream_that_breaks_its_own_rules_is_no_answer() {
     ]);
 }
 
+fn first(id: &str, name: &str, arguments: &str) -> Value {
+    json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+}
+
+fn at(index: u64, mut call: Value) -> Value {
+    call["index"] = index.into();
+    piece(call)
+}
+
 #[test]
-fn m18_m28_calls_in_every_dialect_and_broken_ones() {
-    let of = |call: Value| piece(call);
-    let first = |id: &str, name: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
-    let with_index = |index: u64, mut call: Value| {
-        call["index"] = index.into();
-        piece(call)
-    };
-    let end = || end("tool_calls");
-    holds(vec![
-        (
-            "no index (Gemini)",
-            vec![of(first("a", "f", "{}")), of(first("b", "f", "{}")), end()],
-            To(ToolUse, "", &[("a", "f", "{}"), ("b", "f", "{}")]),
-        ),
+fn m28_calls_come_whole_from_every_dialect() {
+    let done = || end("tool_calls");
+    let more = |id: Value, name: Value, arguments: &str| json!({"id": id, "function": {"name": name, "arguments": arguments}});
+    const TWO: &[(&str, &str, &str)] = &[("a", "f", "{}"), ("b", "g", "{}")];
+    const WITH: &[(&str, &str, &str)] = &[("a", "f", "{\"x\":1}")];
+    const BARE: &[(&str, &str, &str)] = &[("a", "f", "{}")];
+    const INVENTED: &[(&str, &str, &str)] = &[("call_c1_0", "f", "{}"), ("call_c1_1", "f", "{}")];
+    let null = || Value::Null;
+    let object = json!({"id": "a", "function": {"name": "f", "arguments": {"x": 1}}});
+    let no_arguments = json!({"id": "a", "function": {"name": "f"}});
+    let cases = [
+        ("no index (Gemini)", vec![piece(first("a", "f", "{}")), piece(first("b", "g", "{}")), done()], TWO),
         (
             "no index, in pieces",
-            vec![of(first("a", "f", "{\"x\"")), of(json!({"function": {"arguments": ":1}"}})), end()],
-            To(ToolUse, "", &[("a", "f", "{\"x\":1}")]),
+            vec![piece(first("a", "f", "{\"x\"")), piece(more(null(), null(), ":1}")), done()],
+            WITH,
         ),
-        (
-            "always index 0",
-            vec![with_index(0, first("a", "f", "{}")), with_index(0, first("b", "g", "{}")), end()],
-            To(ToolUse, "", &[("a", "f", "{}"), ("b", "g", "{}")]),
-        ),
+        ("always index 0", vec![at(0, first("a", "f", "{}")), at(0, first("b", "g", "{}")), done()], TWO),
         (
             "from index 1 (LiteLLM)",
-            vec![
-                with_index(1, first("a", "f", "")),
-                with_index(1, json!({"id": null, "function": {"name": null, "arguments": "{}"}})),
-                end(),
-            ],
-            To(ToolUse, "", &[("a", "f", "{}")]),
+            vec![at(1, first("a", "f", "")), at(1, more(null(), null(), "{}")), done()],
+            BARE,
         ),
         (
             "the name in every piece (SGLang)",
-            vec![with_index(0, first("a", "f", "{")), with_index(0, first("", "f", "}")), end()],
-            To(ToolUse, "", &[("a", "f", "{}")]),
+            vec![at(0, first("a", "f", "{")), at(0, first("", "f", "}")), done()],
+            BARE,
         ),
         (
-            "an object for text",
-            vec![of(json!({"id": "a", "function": {"name": "f", "arguments": {"x": 1}}})), end()],
-            To(ToolUse, "", &[("a", "f", "{\"x\":1}")]),
+            "the id in every piece",
+            vec![at(0, first("a", "f", "{")), at(0, first("a", "", "}")), done()],
+            BARE,
         ),
+        ("an object for text", vec![piece(object), done()], WITH),
+        ("no arguments", vec![at(0, no_arguments), done()], BARE),
+        ("no id", vec![at(0, first("", "f", "{}")), at(1, first("", "f", "{}")), done()], INVENTED),
         (
-            "no arguments",
-            vec![of(json!({"index": 0, "id": "a", "function": {"name": "f"}})), end()],
-            To(ToolUse, "", &[("a", "f", "{}")]),
+            "neither index nor id",
+            vec![piece(first("", "f", "{}")), piece(first("", "f", "{}")), done()],
+            INVENTED,
         ),
-        (
-            "no id",
-            vec![with_index(0, first("", "f", "{}")), with_index(1, first("", "f", "{}")), end()],
-            To(ToolUse, "", &[("call_c1_0", "f", "{}"), ("call_c1_1", "f", "{}")]),
-        ),
-        (
-            "M-18: one id twice",
-            vec![with_index(0, first("a", "f", "{}")), with_index(1, first("a", "g", "{}")), end()],
-            Fails(Incomplete),
-        ),
-        (
-            "M-18: another name",
-            vec![with_index(0, first("a", "f", "{")), with_index(0, first("a", "g", "}")), end()],
-            Fails(Incomplete),
-        ),
-        (
-            "M-18: no name",
-            vec![with_index(0, json!({"id": "a", "function": {"arguments": "{}"}})), end()],
-            Fails(Incomplete),
-        ),
-        ("M-18: a list", vec![of(first("a", "f", "[]")), end()], Fails(Incomplete)),
-        ("M-18: two objects", vec![of(first("a", "f", "{}{}")), end()], Fails(Incomplete)),
-        (
-            "M-18: a number",
-            vec![of(json!({"id": "a", "function": {"name": "f", "arguments": 3}})), end()],
-            Fails(Incomplete),
-        ),
+    ];
+    holds(cases.into_iter().map(|(name, all, calls)| (name, all, To(ToolUse, "", calls))).collect());
+}
+
+#[test]
+fn m18_m28_a_call_that_is_not_whole_makes_no_answer() {
+    let done = || end("tool_calls");
+    let number = json!({"id": "a", "function": {"name": "f", "arguments": 3}});
+    let nameless = json!({"id": "a", "function": {"arguments": "{}"}});
+    let cases = [
+        ("M-18: one id twice", vec![at(0, first("a", "f", "{}")), at(1, first("a", "g", "{}")), done()]),
+        ("M-18: another name", vec![at(0, first("a", "f", "{")), at(0, first("a", "g", "}")), done()]),
+        ("M-18: no name", vec![at(0, nameless), done()]),
+        ("M-18: a list", vec![at(0, first("a", "f", "[]")), done()]),
+        ("M-18: two objects", vec![at(0, first("a", "f", "{}{}")), done()]),
+        ("M-18: a number", vec![at(0, number), done()]),
         (
             "M-28: one of two is cut",
-            vec![with_index(0, first("a", "f", "{}")), with_index(1, first("b", "g", "{\"x\":")), end()],
-            Fails(Incomplete),
+            vec![at(0, first("a", "f", "{}")), at(1, first("b", "g", "{\"x\":")), done()],
         ),
-    ]);
+        (
+            "M-28: the first of two is cut",
+            vec![at(0, first("a", "f", "{\"x\":")), at(1, first("b", "g", "{}")), done()],
+        ),
+    ];
+    holds(cases.into_iter().map(|(name, all)| (name, all, Fails(Incomplete))).collect());
 }
 
 #[test]
