@@ -14,13 +14,7 @@ fn provider(question: &Value) -> Option<Box<dyn ModelProvider>> {
     Some(match text("kind") {
         "ollama" => Box::new(Ollama::new(OllamaOptions::new("ollama", text("base_url"))).ok()?),
         kind => {
-            let dialect = match kind {
-                "openai" => Dialect::openai(),
-                "openrouter" => Dialect::openrouter(),
-                "deepseek" => Dialect::deepseek(),
-                "groq" => Dialect::groq(),
-                _ => Dialect::common(),
-            };
+            let dialect = Dialect::named(kind)?;
             let key = Some(Secret::new("key"));
             Box::new(OpenAi::new(OpenAiOptions::new(kind, text("base_url"), key).dialect(dialect)).ok()?)
         }

@@ -9,6 +9,9 @@ mod listing;
 pub mod ndjson;
 pub mod request;
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use blufio_core::BoxFuture;
 use blufio_core::model::{
     Capabilities, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, Support,
@@ -41,11 +44,13 @@ pub struct OllamaOptions {
 }
 
 /// What every request of a server carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `num_ctx`: tokens of prompt and answer together. Without it the server takes its own default, which may be as
     /// small as 4,096 (<https://docs.ollama.com/context-length>).
     pub context_tokens: Option<u32>,
+    /// The same for single models: the windows of the price table.
+    pub context_tokens_of: BTreeMap<String, u32>,
     /// `think`; `None` leaves it to the model.
     pub think: Option<bool>,
     /// Whether tools are offered; a model without them answers 400.
@@ -56,7 +61,20 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { context_tokens: None, think: None, tools: true, images: true }
+        Self {
+            context_tokens: None,
+            context_tokens_of: BTreeMap::new(),
+            think: None,
+            tools: true,
+            images: true,
+        }
+    }
+}
+
+impl Settings {
+    /// `num_ctx` of a model.
+    fn context(&self, model: &str) -> Option<u32> {
+        self.context_tokens_of.get(model).copied().or(self.context_tokens)
     }
 }
 
@@ -69,7 +87,7 @@ impl OllamaOptions {
             key: None,
             key_variable: "OLLAMA_API_KEY".to_string(),
             settings: Settings::default(),
-            times: Times { idle: std::time::Duration::from_secs(300), ..Times::usual() },
+            times: Times { idle: Duration::from_secs(300), ..Times::usual() },
         }
     }
 }

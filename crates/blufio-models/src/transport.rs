@@ -262,6 +262,8 @@ fn waiting_ms(text: &str, unit_ms: f64) -> Option<u64> {
 /// The kind of an error that says nothing but its status.
 pub(crate) fn kind_of_status(status: u16) -> ModelErrorKind {
     match status {
+        // Redirects are not followed: a login page asks for them, no API does (M-20).
+        300..=399 => ModelErrorKind::NotTheProvider,
         401 | 403 => ModelErrorKind::Authentication,
         402 => ModelErrorKind::Billing,
         429 => ModelErrorKind::RateLimited,

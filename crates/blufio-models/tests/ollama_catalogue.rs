@@ -54,6 +54,13 @@ async fn an_answer_arrives_with_its_deltas_usage_and_id() {
         (&json!(false), &json!(false), &json!(false))
     );
     assert!(provider.count_tokens(&request()).await.unwrap() > 10);
+    let settings = Settings {
+        context_tokens: Some(1),
+        context_tokens_of: [("qwen3:4b".to_string(), 2)].into(),
+        ..Settings::default()
+    };
+    let body = wire::body(&request(), "ollama", &settings).unwrap();
+    assert!(body.contains("\"num_ctx\":2"), "the window of the model comes first");
 }
 
 #[tokio::test]
@@ -103,6 +110,7 @@ async fn m06_m16_m20_m29_m30_what_is_not_a_whole_stream_is_no_answer() {
         ("M-16", Script::Stall, Incomplete),
         ("M-16: within", Script::StallAfter(long(), 300), Incomplete),
         ("M-20", raw(200, "text/html", "<html>log in</html>"), NotTheProvider),
+        ("M-20: a redirect", raw(302, "text/html", ""), NotTheProvider),
         ("M-29", raw(429, "text/html", "<html>slow down</html>"), RateLimited),
         ("M-30", raw(200, "application/json", "{\"error\":\"m\"}"), Overloaded),
         ("M-30: no error", raw(200, "application/json", "{}"), NotTheProvider),

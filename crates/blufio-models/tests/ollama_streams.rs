@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lines of Ollama: nothing half received is ever used, whatever the split, the cut and the damage. Numbers are those of
-//! the failure catalogue.
+//! the failure catalogue. M-7, M-10, M-25, M-27 and M-31 have no place here: calls come whole, there are no refusals,
+//! indices or ids of answers.
 
 use blufio_core::model::{Block, ModelError, ModelErrorKind, ModelReply, StopReason, Usage};
 use blufio_models::ollama::Assembler;

@@ -133,6 +133,7 @@ async fn m06_m16_m20_m29_m30_what_is_not_a_whole_stream_is_no_answer() {
         ("M-16: within", Script::StallAfter(long(), 300), Incomplete),
         ("M-20", raw(200, "text/html", "<html>log in</html>"), NotTheProvider),
         ("M-20: nothing", raw(200, "", ""), NotTheProvider),
+        ("M-20: a redirect", raw(302, "text/html", ""), NotTheProvider),
         ("M-29", raw(429, "text/html", "<html>slow down</html>"), RateLimited),
         ("M-29: 502", raw(502, "text/html", "<html>bad gateway</html>"), Overloaded),
         ("M-30", raw(200, "application/json", "{\"error\":{\"code\":502,\"message\":\"m\"}}"), Overloaded),

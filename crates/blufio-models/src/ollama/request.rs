@@ -21,7 +21,8 @@ pub fn body(request: &ModelRequest, provider: &str, settings: &Settings) -> Resu
         // beginning, and an answer ends at the window instead of pushing the prompt out.
         "\"truncate\":false,\"shift\":false".to_string(),
     ];
-    let context = settings.context_tokens.map_or(String::new(), |tokens| format!(",\"num_ctx\":{tokens}"));
+    let context =
+        settings.context(&request.model).map_or(String::new(), |tokens| format!(",\"num_ctx\":{tokens}"));
     fields.push(format!("\"options\":{{\"num_predict\":{}{context}}}", request.output_tokens_max));
     fields.extend(settings.think.map(|think| format!("\"think\":{think}")));
     match request.output_schema.as_deref() {

@@ -111,6 +111,18 @@ impl Dialect {
         }
     }
 
+    /// The dialect of a name: what an operator writes for an endpoint whose host is not known.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "openai" => Self::openai(),
+            "openrouter" => Self::openrouter(),
+            "groq" => Self::groq(),
+            "deepseek" => Self::deepseek(),
+            "common" => Self::common(),
+            _ => return None,
+        })
+    }
+
     /// The dialect of a known host; the common one for all others.
     pub fn of_host(base_url: &str) -> Self {
         let url = Url::parse(base_url).ok();
@@ -157,6 +169,8 @@ mod tests {
         for other in ["https://api.openai.com.evil.example/v1", "http://127.0.0.1:8000/v1", "nonsense"] {
             assert_eq!(Dialect::of_host(other), Dialect::common(), "{other}");
         }
+        assert_eq!(Dialect::named("groq"), Some(Dialect::groq()));
+        assert_eq!(Dialect::named("nobody"), None);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How to reach one endpoint that speaks Chat Completions.
 
+use std::time::Duration;
+
 use blufio_core::secret::Secret;
 
 use super::Dialect;
@@ -24,7 +26,8 @@ pub struct OpenAiOptions {
 }
 
 impl OpenAiOptions {
-    /// The usual times, and the dialect that the host is known to speak.
+    /// The usual times, but three minutes of silence: reasoning models say nothing while they think, and local servers
+    /// nothing while they read the prompt. And the dialect that the host is known to speak.
     pub fn new(name: &str, base_url: &str, key: Option<Secret>) -> Self {
         Self {
             name: name.to_string(),
@@ -32,7 +35,7 @@ impl OpenAiOptions {
             key,
             key_variable: format!("{}_API_KEY", name.to_ascii_uppercase().replace('-', "_")),
             dialect: Dialect::of_host(base_url),
-            times: Times::usual(),
+            times: Times { idle: Duration::from_secs(180), ..Times::usual() },
         }
     }
 
