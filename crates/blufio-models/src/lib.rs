@@ -4,6 +4,7 @@
 
 pub mod anthropic;
 mod estimate;
+mod fence;
 mod http;
 pub mod limiter;
 pub mod ollama;

@@ -136,7 +136,7 @@ impl Ollama {
         let response = self.transport.post("/api/chat", body).await?;
         let response = self.transport.expect_stream(response, &["application/x-ndjson"]).await?;
         let request_id = self.transport.request_id(&response);
-        let mut assembler = Assembler::new(&self.name);
+        let mut assembler = Assembler::new(&self.name, request.output_schema.is_some());
         let mut lines = ndjson::Lines::default();
         let (mut stream, mut complete) = (response.bytes_stream(), Vec::new());
         while !assembler.is_finished() {

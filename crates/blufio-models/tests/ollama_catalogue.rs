@@ -178,6 +178,9 @@ async fn schemas_images_and_histories_of_others_fit_the_api() {
     let reply = provider.complete(&asked).await.unwrap();
     assert_eq!(reply.turn.blocks, vec![Block::Text { text: "{\"ok\":true}".into() }]);
     assert_eq!(emulator.violations(), Vec::<String>::new());
+    emulator.push(Script::Answer(Answer::text("```json\n{}\n```")));
+    let fenced = provider.complete(&asked).await.unwrap();
+    assert_eq!(fenced.turn.blocks, vec![Block::Text { text: "{}".into() }]);
     let sent = emulator.requests().remove(0);
     assert_eq!((sent["format"]["type"].as_str(), sent.get("tools")), (Some("object"), None));
     assert_eq!(sent["messages"][2], json!({"role": "assistant", "content": "Looking."}));

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 fn receive_as(bytes: &[u8], sizes: &[usize]) -> Result<ModelReply, ModelError> {
     let (mut lines, mut complete) = (Lines::default(), Vec::new());
-    let mut assembler = Assembler::new("ollama");
+    let mut assembler = Assembler::new("ollama", false);
     let (mut rest, mut sizes) = (bytes, sizes.iter().cycle());
     while !rest.is_empty() {
         let (part, after) = rest.split_at((*sizes.next().unwrap()).clamp(1, rest.len()));

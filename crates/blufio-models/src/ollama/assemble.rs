@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{errors, request};
+use crate::fence;
 use crate::transport::error;
 
 /// Most calls of one answer.
@@ -33,6 +34,8 @@ struct Call {
 #[derive(Debug)]
 pub struct Assembler {
     provider: String,
+    /// Whether an answer may come wrapped in a code fence: some models are served without regard to `format`.
+    unwraps: bool,
     /// Time of the first line: makes ids that no other answer has.
     stamp: String,
     model: String,
@@ -77,10 +80,11 @@ fn incomplete(message: impl Into<String>) -> ModelError {
 }
 
 impl Assembler {
-    /// For one answer of a named server.
-    pub fn new(provider: &str) -> Self {
+    /// For one answer of a named server; `structured` when a schema was asked for.
+    pub fn new(provider: &str, structured: bool) -> Self {
         Self {
             provider: provider.to_string(),
+            unwraps: structured,
             stamp: String::new(),
             model: String::new(),
             text: String::new(),
@@ -220,12 +224,13 @@ impl Assembler {
         }
         let wire: Vec<String> =
             calls.iter().map(|call| request::call(&call.id, &call.name, &call.input)).collect();
+        let said = if self.unwraps { fence::unwrapped(&self.text) } else { &self.text };
         // A blank text is no content, and other providers refuse it in a history.
-        let text = (!self.text.trim().is_empty()).then(|| Block::Text { text: self.text.clone() });
+        let text = (!said.trim().is_empty()).then(|| Block::Text { text: said.to_string() });
         let calls =
             calls.into_iter().map(|call| Block::ToolUse { id: call.id, name: call.name, input: call.input });
         let blocks: Vec<Block> = text.into_iter().chain(calls).collect();
-        let message = request::message(&self.text, &self.thinking, &wire);
+        let message = request::message(said, &self.thinking, &wire);
         let raw = (!blocks.is_empty())
             .then(|| RawContent { provider: self.provider, json: format!("[{message}]") });
         Ok(ModelReply {

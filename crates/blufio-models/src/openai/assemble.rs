@@ -11,8 +11,9 @@ use blufio_core::model::{
 use serde_json::{Map, Value, json};
 
 use super::calls::Calls;
-use super::dialect::{Dialect, ReasoningHistory, StructuredOutput};
+use super::dialect::{Dialect, ReasoningHistory};
 use super::{errors, usage};
+use crate::fence;
 use crate::sse::SseEvent;
 use crate::transport::error;
 
@@ -26,7 +27,7 @@ const DETAILS_MAX: usize = 4_096;
 pub struct Assembler {
     provider: String,
     history: ReasoningHistory,
-    /// Whether an answer may come wrapped in a code fence, because JSON was only asked for in words.
+    /// Whether an answer may come wrapped in a code fence, because JSON was asked for.
     unwraps: bool,
     id: String,
     model: String,
@@ -51,7 +52,7 @@ impl Assembler {
         Self {
             provider: provider.to_string(),
             history: dialect.reasoning_history,
-            unwraps: structured && dialect.structured_output != StructuredOutput::JsonSchema,
+            unwraps: structured,
             id: String::new(),
             model: String::new(),
             text: String::new(),
@@ -225,7 +226,7 @@ impl Assembler {
             StopReason::ToolUse if !has_calls => return Err(fail("the answer calls tools without a call")),
             _ => {}
         }
-        let text = if self.unwraps { unwrapped(&self.text) } else { &self.text };
+        let text = if self.unwraps { fence::unwrapped(&self.text) } else { &self.text };
         let shown = if stop == StopReason::Refusal && text.trim().is_empty() { &self.refusal } else { text };
         // A blank text before a call is no content, and other providers refuse it in a history.
         let mut blocks: Vec<Block> =
@@ -277,17 +278,5 @@ fn extend(last: &mut Map<String, Value>, field: &str, value: &Value) {
         _ => {
             last.insert(field.to_string(), value.clone());
         }
-    }
-}
-
-/// The inside of an answer that is one code fence.
-fn unwrapped(text: &str) -> &str {
-    let trimmed = text.trim();
-    let inside = trimmed.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
-    match inside.and_then(|inside| inside.split_once('\n')) {
-        Some((language, body)) if matches!(language.trim(), "" | "json") && !body.contains("```") => {
-            body.trim()
-        }
-        _ => text,
     }
 }
