@@ -210,10 +210,53 @@ impl ModelErrorKind {
     }
 }
 
+/// How a provider does a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Support {
+    /// By itself.
+    Native,
+    /// In another way: structured output by asking for it in words, token counts by estimate. Callers check results.
+    Emulated,
+    /// Not at all: a request for it is refused with `InvalidRequest` before anything is sent.
+    Missing,
+}
+
+/// What a provider can do, for the checker; a request that needs more is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Tool calls.
+    pub tools: Support,
+    /// Answers that fit a JSON Schema.
+    pub structured_output: Support,
+    /// Images in user turns.
+    pub images: Support,
+    /// Counting the tokens of a request.
+    pub token_counts: Support,
+    /// Vectors for texts.
+    pub embeddings: Support,
+}
+
+impl Capabilities {
+    /// All but embeddings.
+    pub const fn full() -> Self {
+        Self {
+            tools: Support::Native,
+            structured_output: Support::Native,
+            images: Support::Native,
+            token_counts: Support::Native,
+            embeddings: Support::Missing,
+        }
+    }
+}
+
 /// A model provider.
 pub trait ModelProvider: Send + Sync {
     /// Its name, the part before the slash of a model's name.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::full()
+    }
     /// One attempt, streamed. Deltas are for display; only the returned reply counts. Dropping the future aborts
     /// the request.
     fn stream<'a>(
