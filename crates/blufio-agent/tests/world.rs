@@ -467,6 +467,7 @@ impl World {
             people: self.people.clone(),
             groups: self.groups.clone(),
             rooms: self.rooms.clone(),
+            webhooks: Vec::new(),
         }
     }
 

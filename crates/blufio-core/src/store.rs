@@ -364,6 +364,12 @@ pub struct StoreTotals {
 pub trait Store: Send + Sync {
     /// Stores inbound messages; returns the session keys that have new mail, in order.
     fn accept(&self, batch: InboxBatch) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+    /// When a message of a channel was stored, consumed or not.
+    fn received_ms<'a>(
+        &'a self,
+        channel: &'a str,
+        source_id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<UnixMs>, StoreError>>;
     /// Applies one step.
     fn commit(&self, commit: StepCommit) -> BoxFuture<'_, Result<Committed, StoreError>>;
     /// The session of a key that has not ended.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The store in plain structs: the model that the SQLite store is held against.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::BoxFuture;
@@ -53,7 +53,7 @@ struct Tables {
     transcripts: HashMap<i64, Vec<TranscriptRow>>,
     /// Row id is the position plus one.
     inbox: Vec<Mail>,
-    seen: HashSet<(String, String)>,
+    seen: HashMap<(String, String), UnixMs>,
     /// Row id is the position plus one.
     outbox: Vec<OutboxRow>,
     timers: BTreeMap<i64, TimerRow>,
@@ -118,6 +118,10 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn accept(&self, batch: InboxBatch) -> Answer<'_, Vec<String>> {
         self.with(move |t| Ok(t.accept(batch)))
+    }
+
+    fn received_ms<'a>(&'a self, channel: &'a str, source_id: &'a str) -> Answer<'a, Option<UnixMs>> {
+        self.with(move |t| Ok(t.seen.get(&(channel.to_string(), source_id.to_string())).copied()))
     }
 
     fn commit(&self, commit: StepCommit) -> Answer<'_, Committed> {
