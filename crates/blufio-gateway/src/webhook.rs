@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Takes events in that others post over HTTP: `Options → bind → run(stop)`. What is signed is stored before it is
+//! Takes events in that others post over HTTP: `bind → run(options, stop)`. What is signed is stored before it is
 //! acknowledged. It listens on loopback only: encryption and the public address are a reverse proxy's business until
 //! this program speaks TLS itself.
 
@@ -34,8 +34,6 @@ pub type Keys = Arc<dyn Fn(&str) -> Option<Secret> + Send + Sync>;
 /// What a listener is made of.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to listen; loopback.
-    pub listen: SocketAddr,
     /// Where events go.
     pub sink: Arc<dyn EventSink>,
     /// Secrets of keys.
@@ -90,26 +88,24 @@ pub enum BindError {
 pub struct Webhooks {
     listener: TcpListener,
     address: SocketAddr,
-    options: Options,
 }
 
 impl Webhooks {
-    /// Binds the address.
+    /// Binds a loopback address; with port 0 the system chooses a free one.
     ///
     /// # Errors
     /// When it is not loopback or not free.
-    pub async fn bind(options: Options) -> Result<Self, BindError> {
-        let address = options.listen;
-        if !address.ip().is_loopback() {
-            return Err(BindError::NotLoopback(address));
+    pub async fn bind(listen: SocketAddr) -> Result<Self, BindError> {
+        if !listen.ip().is_loopback() {
+            return Err(BindError::NotLoopback(listen));
         }
-        let refused = |problem| BindError::Io { address, problem };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let refused = |problem| BindError::Io { address: listen, problem };
+        let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { listener, address, options })
+        Ok(Self { listener, address })
     }
 
-    /// Where it listens: with port 0 the system chose one.
+    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -118,15 +114,15 @@ impl Webhooks {
     ///
     /// # Errors
     /// When the listener fails for good.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let limits = self.options.limits;
-        let connections = Bounded::new(
-            self.listener,
-            Arc::clone(&self.options.clock),
-            limits.connections_max,
-            limits.connection_time_max,
-        );
-        let door = Arc::new(Door::new(self.options));
+    pub async fn run(
+        self,
+        options: Options,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let Limits { connections_max, connection_time_max, .. } = options.limits;
+        let clock = Arc::clone(&options.clock);
+        let connections = Bounded::new(self.listener, clock, connections_max, connection_time_max);
+        let door = Arc::new(Door::new(options));
         // Paths are compared by the routes, so the router knows none.
         let router = Router::new().fallback(receive::receive).with_state(door);
         axum::serve(connections, router).with_graceful_shutdown(stop).await

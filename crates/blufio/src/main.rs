@@ -13,6 +13,7 @@ mod pairing;
 mod programs;
 mod sources;
 mod tools;
+mod webhooks;
 mod wiring;
 
 use std::process::ExitCode;

@@ -42,6 +42,8 @@ pub struct Doors {
     pub telegram: bool,
     /// Anthropic.
     pub anthropic: bool,
+    /// Webhooks.
+    pub webhooks: bool,
 }
 
 /// Options of a runtime.
