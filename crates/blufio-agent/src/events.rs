@@ -173,10 +173,25 @@ impl Shared {
         let key = session_key(&loaded, agent, shape, &read, per.as_deref());
         let key = key.map_err(|why| PostError::Unfit(vec![why]))?;
         let value = loaded.program.json_of_shape(shape, &read);
+        let (shared, event, path) = (Arc::clone(self), event.clone(), path.to_string());
+        let delivery = delivery.clone();
+        // A sender that hangs up cancels its request. What is stored by then must still wake its session.
+        let stored =
+            tokio::spawn(async move { shared.store_posted(&path, &delivery, &event, value, &key).await });
+        stored.await.map_err(|error| PostError::Store(error.to_string()))?.map_err(refused)
+    }
+
+    async fn store_posted(
+        self: &Arc<Self>,
+        path: &str,
+        delivery: &Delivery,
+        event: &str,
+        value: Json,
+        key: &str,
+    ) -> Result<bool, EventError> {
         let digest = match delivery {
             Delivery::Named(id) => {
-                let source_id = format!("hook{path}/id:{id}");
-                return self.store_event(event, value, &key, source_id).await.map_err(refused);
+                return self.store_event(event, value, key, format!("hook{path}/id:{id}")).await;
             }
             Delivery::Digest(digest) => digest,
         };
@@ -186,11 +201,11 @@ impl Shared {
         let of_day = |day: i64| format!("hook{path}/sha256:{digest}/{day}");
         let today = now_ms.div_euclid(DAY_MS);
         let before = self.store.received_ms(INTERNAL_CHANNEL, &of_day(today - 1)).await;
-        let before = before.inspect_err(|error| self.store_failed(error));
-        if before.map_err(|e| refused(e.into()))?.is_some_and(|at| now_ms - at < DAY_MS) {
+        let before = before.inspect_err(|error| self.store_failed(error))?;
+        if before.is_some_and(|at| now_ms - at < DAY_MS) {
             return Ok(false);
         }
-        self.store_event(event, value, &key, of_day(today)).await.map_err(refused)
+        self.store_event(event, value, key, of_day(today)).await
     }
 }
 

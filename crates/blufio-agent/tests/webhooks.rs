@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is posted: the session that gets it, the same delivery twice, what does not fit.
 
+use std::sync::Arc;
+use std::task::Poll;
+
 use blufio_agent::events::EventError;
 use blufio_agent::routes::Webhook;
 use blufio_agent::{Handle, Runtime};
 use blufio_core::webhook::{Delivery, PostError};
+use blufio_persist::SqliteStore;
 use serde_json::{Value, json};
 
 use crate::requests::silent;
@@ -128,4 +132,21 @@ async fn an_event_that_a_command_hands_over_finds_the_session_of_the_route() {
     assert!(matches!(unfit, Err(EventError::Unfit { .. })), "what a person types is read strictly");
     handle.quiet().await;
     assert_eq!(world.texts("1"), ["a1 1"]);
+}
+
+#[tokio::test]
+async fn a_sender_that_hangs_up_leaves_an_event_that_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = counter();
+    // Its writer is a thread, so that a commit takes more than one look.
+    let store = SqliteStore::open(folder.path(), &blufio_persist::Options::default()).unwrap();
+    world.store = Arc::new(store);
+    let handle = start(&world, Some("id")).await;
+    let (events, delivery, body) = (handle.events(), named("1"), json!({ "id": "a", "level": 1 }));
+    let mut request = events.post("/alerts", &delivery, &body);
+    let begun =
+        std::future::poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_pending())).await;
+    assert!(begun, "it is under way");
+    drop(request);
+    world.until("told", |world| world.texts("1") == ["a 1"]).await;
 }
