@@ -7,6 +7,7 @@ use std::task::Poll;
 use blufio_agent::events::EventError;
 use blufio_agent::routes::Webhook;
 use blufio_agent::{Handle, Runtime};
+use blufio_core::testing::{CrashMode, CrashingStore, MemoryStore};
 use blufio_core::webhook::{Delivery, PostError};
 use blufio_persist::SqliteStore;
 use serde_json::{Value, json};
@@ -149,4 +150,46 @@ async fn a_sender_that_hangs_up_leaves_an_event_that_is_taken() {
     assert!(begun, "it is under way");
     drop(request);
     world.until("told", |world| world.texts("1") == ["a 1"]).await;
+}
+
+/// What the sender does: it posts until it hears that it was stored, and it may post what was stored again.
+async fn deliver(world: &World) -> Handle {
+    let handle = start(world, Some("id")).await;
+    let body = |id: &str| json!({ "id": id, "level": 1 });
+    for (delivery, id) in [(named("1"), "a"), (named("2"), "a"), (Delivery::Digest("b".into()), "b")] {
+        post(&handle, &delivery, body(id)).await.unwrap();
+    }
+    handle.quiet().await;
+    handle
+}
+
+#[tokio::test]
+async fn a_crash_at_every_store_call_loses_no_event_and_doubles_none() {
+    for mode in [CrashMode::BeforeApply, CrashMode::AfterApply] {
+        let mut crash_at = 1;
+        loop {
+            let memory = MemoryStore::default();
+            let store = Arc::new(CrashingStore::new(memory.clone(), crash_at, mode));
+            let mut world = counter();
+            world.store = store.clone();
+            let first = tokio::select! {
+                () = store.died() => None,
+                handle = deliver(&world) => Some(handle),
+            };
+            let survived = first.is_some() && !store.is_dead();
+            drop(first);
+            world.store = Arc::new(memory);
+            let handle = deliver(&world).await;
+            let mut told = world.texts("1");
+            told.sort();
+            assert_eq!(told, ["a 1", "a 2", "b 1"], "{mode:?} at call {crash_at}");
+            assert_eq!(handle.status().await.unwrap().totals.inbox_waiting, 0);
+            handle.stop().await;
+            if survived {
+                break;
+            }
+            crash_at += 1;
+        }
+        assert!(crash_at > 12, "{crash_at} crash points");
+    }
 }
