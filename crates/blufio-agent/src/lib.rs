@@ -17,6 +17,8 @@ mod breaker;
 
 mod deliver;
 
+pub mod events;
+
 mod questions;
 
 mod internal;

@@ -30,8 +30,8 @@ pub struct AgentProgram {
     pub folder: PathBuf,
 }
 
-/// Price of an attempt: (model as reported, tokens) → millionths of a US dollar.
-pub type Price = Arc<dyn Fn(&str, &Usage) -> Option<i64> + Send + Sync>;
+/// Price of an attempt: (model asked with its provider, model as reported, tokens) → millionths of a US dollar.
+pub type Price = Arc<dyn Fn(&str, &str, &Usage) -> Option<i64> + Send + Sync>;
 
 /// Checks a text that somebody unknown sent against the pairing code; true pairs the sender. A code works once.
 pub type Pairing = Arc<dyn Fn(&str, i64) -> bool + Send + Sync>;

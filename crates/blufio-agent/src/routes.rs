@@ -18,6 +18,23 @@ pub struct Routes {
     pub groups: Vec<Group>,
     /// Names that stand for a group chat.
     pub rooms: Vec<Room>,
+    /// Paths that events are posted to; no two of them are equal.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// A path that events are posted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Path, with its slash.
+    pub path: String,
+    /// Name of the key that signs.
+    pub key_name: String,
+    /// Declared type of what is posted.
+    pub event: String,
+    /// Agent that gets it.
+    pub agent: String,
+    /// Field that its sessions are kept by; without one the agent's own session gets everything.
+    pub per: Option<String>,
 }
 
 /// A name that stands for a group chat, which programs write to. Its address is known from the first message that is
@@ -140,6 +157,11 @@ impl Routes {
             person.identities.iter().any(|(known, its)| known == channel && its == id && !id.is_empty())
         };
         self.people.iter().find(has).map(|person| person.name.as_str())
+    }
+
+    /// What is posted to a path.
+    pub fn webhook(&self, path: &str) -> Option<&Webhook> {
+        self.webhooks.iter().find(|webhook| webhook.path == path)
     }
 
     /// The setting that holds where a group chat is, if some name stands for it.

@@ -171,7 +171,7 @@ state work { write t using auto from asked "Answer."  reply t -> idle }
 anywhere { on message hold  on failed why { reply "Failed {why.detail}" -> idle }  on over_budget { reply "too dear" -> idle } }
 "#;
     let mut world = World::new(text, |_, _| says("yes"));
-    world.price = Arc::new(|_, usage| Some((usage.input_tokens * 300 + usage.output_tokens) as i64));
+    world.price = Arc::new(|_, _, usage| Some((usage.input_tokens * 300 + usage.output_tokens) as i64));
     let handle = world.start().await;
     for (number, words) in
         ["hello", "Compare both offers and explain which is better.", "Compare both offers and explain it."]

@@ -41,6 +41,9 @@ impl Store for GatedStore {
     fn accept(&self, batch: InboxBatch) -> Answer<'_, Vec<String>> {
         self.inner.accept(batch)
     }
+    fn received_ms<'a>(&'a self, channel: &'a str, source_id: &'a str) -> Answer<'a, Option<UnixMs>> {
+        self.inner.received_ms(channel, source_id)
+    }
     fn commit(&self, commit: StepCommit) -> Answer<'_, Committed> {
         self.inner.commit(commit)
     }

@@ -26,4 +26,5 @@ mod requests;
 mod time;
 mod tools;
 mod versions;
+mod webhooks;
 mod world;

@@ -11,7 +11,7 @@ use crate::world::{Answer, START_MS, World, agents, newest, say, says, tokens_of
 
 /// A micro-dollar for each token of the prompt, ten for each of the answer.
 fn priced(world: &mut World) {
-    world.price = Arc::new(|_, usage| Some(cost(usage)));
+    world.price = Arc::new(|_, _, usage| Some(cost(usage)));
 }
 
 fn cost(usage: &Usage) -> i64 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What programs ask for by themselves: tools, people, other agents, memory; wakes, schedules, events and progress.
 
+use blufio_agent::events::EventError;
 use blufio_agent::routes::{Group, Person, Room};
 use blufio_core::message::ChatKind;
 use blufio_core::tool::ToolError;
@@ -412,11 +413,16 @@ anywhere { on failed why -> idle }
     let world = silent(text);
     let handle = world.start().await;
     let order = |total: i64| json!({ "id": "a", "total": total });
-    assert!(handle.event("orders", "shop", "NewOrder", order(5), "1").await.unwrap());
-    assert!(!handle.event("orders", "shop", "NewOrder", order(5), "1").await.unwrap());
-    assert!(handle.event("orders", "shop", "NewOrder", order(7), "2").await.unwrap());
-    assert!(handle.event("orders", "shop", "NewOrder", json!({ "id": 3 }), "3").await.is_err());
-    assert!(handle.event("orders", "shop", "Other", order(7), "4").await.is_err());
+    let shop = Some("orders/shop");
+    assert!(handle.event("orders", shop, "NewOrder", order(5), "1").await.unwrap().is_new);
+    assert!(!handle.event("orders", shop, "NewOrder", order(5), "1").await.unwrap().is_new);
+    assert!(handle.event("orders", shop, "NewOrder", order(7), "2").await.unwrap().is_new);
+    assert!(handle.event("orders", shop, "NewOrder", json!({ "id": 3 }), "3").await.is_err());
+    assert!(handle.event("orders", shop, "Other", order(7), "4").await.is_err());
+    for foreign in ["orders", "other/shop", "orders/ask:7.1.0", ""] {
+        let refused = handle.event("orders", Some(foreign), "NewOrder", order(7), "5").await;
+        assert!(matches!(refused, Err(EventError::Session(_))), "{foreign}");
+    }
     handle.quiet().await;
     assert_eq!(world.texts("1"), ["a: 5", "a: 12"]);
     journal_replays(&world, "orders/shop").await;

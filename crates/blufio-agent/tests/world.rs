@@ -456,7 +456,7 @@ impl World {
             people: Vec::new(),
             groups: Vec::new(),
             rooms: Vec::new(),
-            price: Arc::new(|_, usage| Some(usage.input_tokens as i64)),
+            price: Arc::new(|_, _, usage| Some(usage.input_tokens as i64)),
         }
     }
 
@@ -476,6 +476,7 @@ impl World {
             people: self.people.clone(),
             groups: self.groups.clone(),
             rooms: self.rooms.clone(),
+            webhooks: Vec::new(),
         }
     }
 

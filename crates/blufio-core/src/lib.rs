@@ -14,6 +14,7 @@ pub mod store;
 pub mod testing;
 pub mod tokens;
 pub mod tool;
+pub mod webhook;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -343,6 +343,12 @@ pub trait Store: Send + Sync {
         channel: &'a str,
         source_ids: Vec<String>,
     ) -> BoxFuture<'a, Result<Vec<String>, StoreError>>;
+    /// When a message of a channel was stored, consumed or not.
+    fn received_ms<'a>(
+        &'a self,
+        channel: &'a str,
+        source_id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<UnixMs>, StoreError>>;
     /// Applies one step.
     fn commit(&self, commit: StepCommit) -> BoxFuture<'_, Result<Committed, StoreError>>;
     /// The session of a key that has not ended.

@@ -134,13 +134,15 @@ pub enum Construct {
     Locale,
     /// Groups in `routes`.
     Routes,
-    /// Webhooks, session keys from them, and people that a tool names.
+    /// Webhooks, and session keys of their fields.
     Webhooks,
+    /// People that a tool names.
+    People,
 }
 
 impl Construct {
     /// Every construct.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Call,
         Self::AskAgent,
         Self::AskPerson,
@@ -167,6 +169,7 @@ impl Construct {
         Self::Locale,
         Self::Routes,
         Self::Webhooks,
+        Self::People,
     ];
 
     /// The construct in the words of programs.
@@ -197,7 +200,8 @@ impl Construct {
             Self::Context => "`skills`, `conditional`, `cache`, `then summarize`",
             Self::Locale => "`language` and `zone` of an agent",
             Self::Routes => "groups in `routes`",
-            Self::Webhooks => "webhooks, their session keys, people that a tool names",
+            Self::Webhooks => "webhooks, session keys of their fields",
+            Self::People => "people that a tool names",
         }
     }
 }

@@ -280,7 +280,7 @@ pub fn program(at: At, text: &str) -> Vec<(&'static str, String)> {
     vec![
         ("w.agent", agent),
         ("other.agent", or(Other, OTHER)),
-        ("posted.agent", "shared posted\ntype Posted = { id: text }\n".to_string()),
+        ("posted.agent", "shared posted\ntype Kind = one | two\ntype Name = Kind\ntype Posted = { id: text, n: number, o: text?, l: list of text, k: Name, s: Posted2 }\ntype Posted2 = { id: text }\n".to_string()),
         ("routes.agent", or(Routes, ROUTES)),
     ]
 }

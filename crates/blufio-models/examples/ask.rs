@@ -35,6 +35,7 @@ fn request(question: &Value) -> ModelRequest {
         turns: vec![Turn { role: Role::User, blocks: vec![Block::Text { text: text("text") }], raw: None }],
         output_schema: question.get("schema").map(Value::to_string),
         output_tokens_max: 256,
+        caches_static_for_an_hour: false,
     }
 }
 

@@ -40,6 +40,7 @@ pub fn request() -> ModelRequest {
         turns: vec![user("Hello")],
         output_schema: None,
         output_tokens_max: 100,
+        caches_static_for_an_hour: false,
     }
 }
 

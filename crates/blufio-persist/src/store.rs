@@ -113,6 +113,16 @@ impl Store for SqliteStore {
         Box::pin(self.write(move |c| crate::apply::accept(c, &batch)))
     }
 
+    fn received_ms<'a>(
+        &'a self,
+        channel: &'a str,
+        source_id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<UnixMs>, StoreError>> {
+        let name = (channel.to_string(), source_id.to_string());
+        let sql = "SELECT received_ms FROM inbox WHERE channel = ?1 AND source_id = ?2";
+        Box::pin(self.one(sql, name, |row| row.get(0)))
+    }
+
     fn commit(&self, commit: StepCommit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         Box::pin(self.write(move |c| crate::apply::commit(c, &commit)))
     }

@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, explain, explore, fmt, graph, init, outbox, reload, replay, serve, sessions, shell, status,
-    stop, test,
+    check, demo, event, explain, explore, fmt, graph, init, outbox, reload, replay, serve, sessions, shell,
+    status, stop, test,
 };
 use crate::config::Config;
 use crate::output;
@@ -62,6 +62,8 @@ enum Command {
     Sessions(sessions::Arguments),
     /// Take a session's journal again: with its own program, or with another one.
     Replay(replay::Arguments),
+    /// Hand an event of a declared type to an agent.
+    Event(event::Arguments),
     /// List messages on their way out.
     Outbox(outbox::Arguments),
     /// Check the programs again and take them over.
@@ -135,6 +137,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Status(arguments) => status::run(&context, &arguments),
         Command::Sessions(arguments) => sessions::run(&context, arguments),
         Command::Replay(arguments) => replay::run(&context, &arguments),
+        Command::Event(arguments) => event::run(&context, arguments),
         Command::Outbox(arguments) => outbox::run(&context, &arguments),
         Command::Reload(arguments) => reload::run(&context, &arguments),
         Command::Stop(arguments) => stop::run(&context, &arguments),

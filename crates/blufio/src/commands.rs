@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod event;
 pub mod explain;
 pub mod explore;
 pub mod fmt;

@@ -7,6 +7,7 @@ mod file;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -36,9 +37,14 @@ enum Kind {
     Id,
     /// A number above zero.
     Rate,
+    /// A loopback address with its port.
+    Listen,
     /// One of these words.
     Word(&'static [&'static str]),
 }
+
+/// Where webhooks are listened for unless the configuration says otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7117);
 
 /// Every key that exists.
 const KEYS: &[(&str, Kind)] = &[
@@ -49,6 +55,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("telegram.messages_per_second", Kind::Rate),
     ("telegram.chat_messages_per_second", Kind::Rate),
     ("telegram.group_messages_per_minute", Kind::Rate),
+    ("gateway.listen", Kind::Listen),
     ("models.anthropic.base_url", Kind::Text),
     ("log.level", Kind::Word(&["error", "warn", "info", "debug", "trace"])),
     ("log.format", Kind::Word(&["text", "json"])),
@@ -73,6 +80,8 @@ pub struct Config {
     pub telegram_chat_messages_per_second: Option<f64>,
     /// Messages per minute in one group.
     pub telegram_group_messages_per_minute: Option<f64>,
+    /// Where webhooks are listened for.
+    pub gateway_listen: SocketAddr,
     /// Address of the Anthropic API.
     pub anthropic_base_url: Option<String>,
     /// `error`, `warn`, `info`, `debug` or `trace`.
@@ -133,6 +142,7 @@ impl Config {
             telegram_messages_per_second: number("telegram.messages_per_second"),
             telegram_chat_messages_per_second: number("telegram.chat_messages_per_second"),
             telegram_group_messages_per_minute: number("telegram.group_messages_per_minute"),
+            gateway_listen: text("gateway.listen").and_then(|t| t.parse().ok()).unwrap_or(LISTEN),
             anthropic_base_url: text("models.anthropic.base_url"),
             log_level: text("log.level").unwrap_or_else(|| "info".to_string()),
             log_json: text("log.format").is_some_and(|format| format == "json"),
@@ -254,9 +264,23 @@ fn from_text(key: &str, kind: Kind, text: &str) -> Result<Setting, String> {
             Ok(number) if number.is_finite() && number > 0.0 => Ok(Setting::Number(number)),
             _ => Err(format!("`{key}` is {}, not `{text}`", expected(kind))),
         },
+        Kind::Listen => listen(key, text).map(|address| Setting::Text(address.to_string())),
         Kind::Word(words) if words.contains(&text) => Ok(Setting::Text(text.to_string())),
         Kind::Id | Kind::Word(_) => Err(format!("`{key}` is {}, not `{text}`", expected(kind))),
     }
+}
+
+/// A name is no address: whoever answers for it decides where we would listen.
+fn listen(key: &str, text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| format!("`{key}` is {}, not `{text}`", expected(Kind::Listen)))?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(format!(
+        "`{key}` is {address}, which others can reach: this program speaks no TLS yet, so it listens on loopback only \
+         (127.0.0.1, [::1]); put a reverse proxy with TLS in front of it"
+    ))
 }
 
 fn expected(kind: Kind) -> String {
@@ -265,6 +289,7 @@ fn expected(kind: Kind) -> String {
         Kind::Text => "a text in quotes".to_string(),
         Kind::Id => "a numeric id (ask @userinfobot for yours, not a @name)".to_string(),
         Kind::Rate => "a number above zero".to_string(),
+        Kind::Listen => "an address with its port in quotes, such as \"127.0.0.1:7117\"".to_string(),
         Kind::Word(words) => format!("one of {}", words.join(", ")),
     }
 }

@@ -2,6 +2,7 @@
 //! A running runtime with its programs, its shell channel and its store: what `serve` serves and what `shell` starts
 //! in process when nobody serves.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::control::shell_channel::ShellChannel;
 use crate::pairing::PairingDesk;
 use crate::programs::{self, ProgramSet};
 use crate::tools::Tools;
+use crate::webhooks::{self, Posts};
 use crate::wiring::{self, Doors, Places};
 
 /// How often a pairing code is looked at while nobody is paired.
@@ -35,6 +37,8 @@ pub struct Daemon {
     /// The pairing code.
     pub desk: PairingDesk,
     tools: Arc<Tools>,
+    /// What is posted, when the routes named it at the start.
+    posts: Option<Posts>,
     /// Which doors are open, or were left closed on purpose; others need another start.
     settled: Doors,
     places: Places,
@@ -58,6 +62,8 @@ pub fn checked(places: &Places) -> Result<ProgramSet> {
 impl Daemon {
     /// Locks the data folder, opens the store, starts the runtime.
     pub async fn start(config: &Config, places: Places, doors: Doors, set: &ProgramSet) -> Result<Self> {
+        // An address that is taken is told before anything begins to work.
+        let listener = if doors.webhooks { Some(webhooks::bind(config).await?) } else { None };
         std::fs::create_dir_all(&places.data).with_context(|| places.data.display().to_string())?;
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&places.data, &blufio_persist::Options::default())?);
@@ -76,9 +82,12 @@ impl Daemon {
         let settled = Doors {
             telegram: doors.telegram || set.uses_channel("telegram"),
             anthropic: doors.anthropic || set.uses_provider("anthropic"),
+            webhooks: doors.webhooks || !set.webhooks().is_empty(),
         };
         let handle = Runtime::start(options).await?;
-        Ok(Self { handle, store, shell, desk, tools, settled, places, stop: watch::Sender::new(false) })
+        let posts = listener.map(|listener| Posts::start(listener, handle.events()));
+        let stop = watch::Sender::new(false);
+        Ok(Self { handle, store, shell, desk, tools, posts, settled, places, stop })
     }
 
     /// Checks the folder again and takes the programs over. On any error nothing changed and the error says why.
@@ -118,9 +127,22 @@ impl Daemon {
                 wiring::KEY_VARIABLE,
             ),
         ];
-        let (_, _, what, variable) =
-            closed.into_iter().find(|(is_open, is_needed, ..)| *is_needed && !is_open)?;
-        Some(format!("{what}, which this start did not open: set {variable} and start again"))
+        if let Some((_, _, what, variable)) =
+            closed.into_iter().find(|(is_open, is_needed, ..)| *is_needed && !is_open)
+        {
+            return Some(format!("{what}, which this start did not open: set {variable} and start again"));
+        }
+        let webhooks = set.webhooks();
+        if !webhooks.is_empty() && !self.settled.webhooks {
+            return Some("the routes name a webhook, which this start did not open: start again".to_string());
+        }
+        let missing = self.posts.as_ref().map(|_| webhooks::missing_keys(&webhooks)).unwrap_or_default();
+        missing.first().map(|words| format!("{}; start again with it", words.trim()))
+    }
+
+    /// Where webhooks are listened for.
+    pub fn listens_on(&self) -> Option<SocketAddr> {
+        self.posts.as_ref().map(Posts::address)
     }
 
     /// Asks whoever runs this to stop.
@@ -161,6 +183,9 @@ impl Daemon {
 
     /// Drains and closes. After this the data folder is free and its database one complete file.
     pub async fn stop(&self) -> Result<()> {
+        if let Some(posts) = &self.posts {
+            posts.stop().await;
+        }
         self.handle.stop().await;
         self.store.close().await.context("closing the database")
     }

@@ -14,6 +14,7 @@ mod programs;
 mod skills;
 mod sources;
 mod tools;
+mod webhooks;
 mod wiring;
 
 use std::process::ExitCode;

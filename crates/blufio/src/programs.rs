@@ -4,10 +4,12 @@
 
 use std::path::Path;
 
-use blufio_agent::routes::{From, Group, KeyPer, Person, Routes, Rule, Target};
+use blufio_agent::routes::{From, Group, KeyPer, Person, Routes, Rule, Target, Webhook};
 use blufio_agent::{AgentProgram, Limits, SKILLS};
 use blufio_core::model::Usage;
-use blufio_lang::check::routes::{From as CheckedFrom, Per, Routes as CheckedRoutes, To};
+use blufio_lang::check::routes::{
+    From as CheckedFrom, Per, Person as CheckedPerson, Routes as CheckedRoutes, Rule as CheckedRule, To,
+};
 use blufio_lang::check::{
     Checked, CheckedAgent, Construct, Environment, ModelPrice, ToolInfo, ToolScope, check, report,
 };
@@ -25,6 +27,8 @@ use crate::sources::{self, SourceError, Sources};
 pub const PROVIDERS: &[&str] = &["anthropic"];
 /// What every known model holds at the least, prompt and answer together.
 const WINDOW_TOKENS: u32 = 200_000;
+/// Channel on which the owner is paired.
+const PAIRING_CHANNEL: &str = "telegram";
 /// Channels that routes can name.
 pub const CHANNELS: &[&str] = &["telegram", "shell"];
 
@@ -102,10 +106,11 @@ fn performs(construct: Construct) -> bool {
         | Construct::Migrate
         | Construct::Locale
         | Construct::Channel
+        | Construct::Webhooks
         | Construct::Routing
         | Construct::Context
         | Construct::Routes => true,
-        Construct::Webhooks => false,
+        Construct::People => false,
     }
 }
 
@@ -176,12 +181,22 @@ impl ProgramSet {
         }
     }
 
-    /// Whether any route or the lack of routes needs a channel.
+    /// Whether any route, anybody whom programs write to, or the lack of routes needs a channel.
     pub fn uses_channel(&self, channel: &str) -> bool {
-        self.checked
-            .routes
-            .as_ref()
-            .is_none_or(|routes| routes.rules.iter().any(|rule| rule.channel.as_deref() == Some(channel)))
+        let Some(routes) = &self.checked.routes else { return true };
+        let is_reached = |person: &CheckedPerson| {
+            let is_here = person.identities.iter().any(|(known, _)| known == channel)
+                || person.group.as_ref().is_some_and(|(known, _)| known == channel);
+            // Who the owner is comes from pairing.
+            is_here || (person.name == "owner" && channel == PAIRING_CHANNEL)
+        };
+        routes.rules.iter().any(|rule| rule.channel.as_deref() == Some(channel))
+            || routes.people.iter().any(is_reached)
+    }
+
+    /// What is posted: paths, and the keys that sign.
+    pub fn webhooks(&self) -> Vec<Webhook> {
+        self.checked.routes.as_ref().map(webhooks).unwrap_or_default()
     }
 
     /// Whether any agent names a model of a provider.
@@ -189,6 +204,24 @@ impl ProgramSet {
         let of = |model: &String| model.split('/').next() == Some(provider);
         self.programs.iter().flat_map(|agent| &agent.program.models).any(|model| model.chain.iter().any(of))
     }
+}
+
+/// The routes of what is posted. Two of one path are an error, so their order does not matter.
+fn webhooks(routes: &CheckedRoutes) -> Vec<Webhook> {
+    let webhook = |rule: &CheckedRule| {
+        let (Some(webhook), To::Agent { agent, per }) = (&rule.webhook, &rule.to) else { return None };
+        Some(Webhook {
+            path: webhook.path.clone(),
+            key_name: webhook.signed_by.clone(),
+            event: webhook.event.clone(),
+            agent: agent.clone(),
+            per: match per {
+                Per::Value(path) => path.last().cloned(),
+                Per::Person | Per::Chat => None,
+            },
+        })
+    };
+    routes.rules.iter().filter_map(webhook).collect()
 }
 
 fn convert(routes: &CheckedRoutes) -> Routes {
@@ -199,7 +232,7 @@ fn convert(routes: &CheckedRoutes) -> Routes {
             identities: known.map(|person| person.identities.clone()).unwrap_or_default(),
         }
     };
-    let rule = |rule: &blufio_lang::check::routes::Rule| Rule {
+    let rule = |rule: &CheckedRule| Rule {
         channel: rule.channel.clone(),
         from: match &rule.from {
             CheckedFrom::Anyone => From::Anyone,
@@ -213,26 +246,24 @@ fn convert(routes: &CheckedRoutes) -> Routes {
                 let key = match per {
                     Per::Person => KeyPer::Person,
                     Per::Chat => KeyPer::Chat,
-                    // Webhooks are refused until something receives them.
+                    // Only what is posted has values.
                     Per::Value(_) => KeyPer::One,
                 };
                 Target::Agent { agent: agent.clone(), key }
             }
         },
     };
-    let is_group = |person: &&blufio_lang::check::routes::Person| !person.members.is_empty();
-    let group = |person: &blufio_lang::check::routes::Person| Group {
-        name: person.name.clone(),
-        members: person.members.clone(),
-    };
-    let room = |person: &blufio_lang::check::routes::Person| {
+    let is_group = |person: &&CheckedPerson| !person.members.is_empty();
+    let group = |person: &CheckedPerson| Group { name: person.name.clone(), members: person.members.clone() };
+    let room = |person: &CheckedPerson| {
         let (channel, title) = person.group.clone()?;
         Some(blufio_agent::routes::Room { name: person.name.clone(), channel, title })
     };
     Routes {
-        rules: routes.rules.iter().map(rule).collect(),
+        rules: routes.rules.iter().filter(|rule| rule.webhook.is_none()).map(rule).collect(),
         people: routes.people.iter().filter(|p| !is_group(p)).map(|p| person(&p.name)).collect(),
         groups: routes.people.iter().filter(is_group).map(group).collect(),
         rooms: routes.people.iter().filter_map(room).collect(),
+        webhooks: webhooks(routes),
     }
 }

@@ -9,11 +9,12 @@ use blufio_agent::{Limits, Options};
 use blufio_core::channel::Channel;
 use blufio_core::clock::Clock;
 use blufio_core::message::Address;
-use blufio_core::model::ModelProvider;
+use blufio_core::model::{ModelProvider, Usage};
 use blufio_core::secret::Secret;
 use blufio_core::store::Store;
 use blufio_gateway::telegram::{self, Telegram};
 use blufio_models::anthropic::{self, Anthropic};
+use blufio_models::prices::Prices;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -42,6 +43,8 @@ pub struct Doors {
     pub telegram: bool,
     /// Anthropic.
     pub anthropic: bool,
+    /// Webhooks.
+    pub webhooks: bool,
 }
 
 /// Options of a runtime.
@@ -78,7 +81,9 @@ pub fn options(
             thread: None,
         }),
         pairing: Some(desk.check()),
-        price: Some(Arc::new(blufio_models::prices::usd_micros)),
+        price: Some(Arc::new(|asked: &str, answered: &str, usage: &Usage| {
+            Prices::built_in().charge(asked, answered, usage)
+        })),
         limits: Limits::default(),
     })
 }

@@ -11,6 +11,7 @@ mod configuration;
 mod demo;
 mod formatting;
 mod kill_loop;
+mod posting;
 mod replaying;
 mod repository;
 mod running;

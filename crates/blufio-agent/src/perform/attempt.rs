@@ -173,8 +173,7 @@ impl Attempts<'_> {
     ) -> Attempted {
         let Attempted { row, announced } = begun;
         let now_ms = self.shared.clock.now_ms();
-        // A provider may name the model that answered in a way that the table of prices does not know.
-        let price = |usage: &Usage| self.price(model, usage).or_else(|| self.price(&row.model_asked, usage));
+        let price = |usage: &Usage| self.price(&row.model_asked, model, usage);
         let reserved = if unbilled { row.usd_micros.map(|_| 0) } else { row.usd_micros };
         let row = LedgerRow {
             model_used: model.to_string(),

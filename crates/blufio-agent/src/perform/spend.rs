@@ -80,8 +80,8 @@ impl Attempts<'_> {
         Outcome::OverBudget(cap.filter(|cap| cap.frees_up).map(|cap| cap.until_ms))
     }
 
-    pub(super) fn price(&self, model: &str, usage: &Usage) -> Option<i64> {
-        self.shared.price.as_ref().and_then(|price| price(model, usage))
+    pub(super) fn price(&self, asked: &str, answered: &str, usage: &Usage) -> Option<i64> {
+        self.shared.price.as_ref().and_then(|price| price(asked, answered, usage))
     }
 
     /// The dearest way an attempt can go: nothing of its prompt is cached, all of it is written to the cache.
@@ -89,7 +89,7 @@ impl Attempts<'_> {
         let output_tokens = u64::from(output_tokens_max);
         let written = Usage { cache_write_tokens: input_tokens, output_tokens, ..Usage::default() };
         let plain = Usage { input_tokens, output_tokens, ..Usage::default() };
-        Some(self.price(name, &written)?.max(self.price(name, &plain)?))
+        Some(self.price(name, name, &written)?.max(self.price(name, name, &plain)?))
     }
 
     /// The longest answer whose attempt does not cost more than this.

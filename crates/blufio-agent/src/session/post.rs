@@ -98,7 +98,12 @@ impl Driver {
                     let value = program.value_of_shape(program.events.get(index)?.shape, &value).ok()?;
                     Some((u32::try_from(index).ok()?, value))
                 });
-                let Some((index, read)) = read else { return Ok(self.unwanted(at, "event")) };
+                let Some((index, read)) = read else {
+                    // The session runs on a version that knows the type otherwise than the current one.
+                    self.shared
+                        .note(&format!("session {} cannot read an event `{event}`: dropped", self.key));
+                    return Ok(self.unwanted(at, "event"));
+                };
                 let record = journal::declared(index, &value);
                 self.offer_event(at, Event::Declared { event: index, value: read }, record, false).await
             }

@@ -130,6 +130,9 @@ impl<S: Store> Store for CrashingStore<S> {
     fn accept(&self, batch: InboxBatch) -> Answer<'_, Vec<String>> {
         self.change(move |s| s.accept(batch))
     }
+    fn received_ms<'a>(&'a self, channel: &'a str, source_id: &'a str) -> Answer<'a, Option<UnixMs>> {
+        self.read(move |s| s.received_ms(channel, source_id))
+    }
     fn commit(&self, commit: StepCommit) -> Answer<'_, Committed> {
         self.change(move |s| s.commit(commit))
     }

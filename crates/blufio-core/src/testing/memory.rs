@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The store in plain structs: the model that the SQLite store is held against.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::BoxFuture;
@@ -53,7 +53,7 @@ struct Tables {
     transcripts: HashMap<i64, Vec<TranscriptRow>>,
     /// Row id is the position plus one.
     inbox: Vec<Mail>,
-    seen: HashSet<(String, String)>,
+    seen: HashMap<(String, String), UnixMs>,
     /// Row id is the position plus one.
     outbox: Vec<OutboxRow>,
     timers: BTreeMap<i64, TimerRow>,
@@ -120,6 +120,10 @@ impl Store for MemoryStore {
         self.with(move |t| Ok(t.accept(batch)))
     }
 
+    fn received_ms<'a>(&'a self, channel: &'a str, source_id: &'a str) -> Answer<'a, Option<UnixMs>> {
+        self.with(move |t| Ok(t.seen.get(&(channel.to_string(), source_id.to_string())).copied()))
+    }
+
     fn commit(&self, commit: StepCommit) -> Answer<'_, Committed> {
         self.with(move |t| t.commit(commit))
     }
@@ -130,7 +134,7 @@ impl Store for MemoryStore {
 
     fn stored<'a>(&'a self, channel: &'a str, source_ids: Vec<String>) -> Answer<'a, Vec<String>> {
         self.with(move |t| {
-            let is_stored = |id: &String| t.seen.contains(&(channel.to_string(), id.clone()));
+            let is_stored = |id: &String| t.seen.contains_key(&(channel.to_string(), id.clone()));
             Ok(source_ids.into_iter().filter(is_stored).collect())
         })
     }

@@ -87,6 +87,7 @@ pub(super) fn check_folder(
         capabilities::check(&checked.agents, diagnostics);
         labels::check(&mut checked, diagnostics);
         costs::check(&mut checked.agents, environment, diagnostics);
+        routes::check_awaited(&checked, diagnostics);
     }
     checked
 }

@@ -16,7 +16,7 @@ use crate::daemon::Daemon;
 use crate::programs::{self, ProgramSet};
 use crate::sources::SourceError;
 use crate::wiring::{self, Doors, Places};
-use crate::{logging, output};
+use crate::{logging, output, webhooks};
 
 /// Threads that drive sessions; the store and blocking work have their own.
 const WORKER_THREADS: usize = 2;
@@ -36,8 +36,13 @@ pub fn run(context: &Context, arguments: Arguments) -> Result<u8> {
         Ok(set) => set,
         Err(code) => return Ok(code),
     };
-    let doors = Doors { telegram: set.uses_channel("telegram"), anthropic: set.uses_provider("anthropic") };
-    let missing = missing(doors);
+    let doors = Doors {
+        telegram: set.uses_channel("telegram"),
+        anthropic: set.uses_provider("anthropic"),
+        webhooks: !set.webhooks().is_empty(),
+    };
+    let mut missing = missing(doors);
+    missing.extend(webhooks::missing_keys(&set.webhooks()));
     if !missing.is_empty() {
         output::talk(&format!("Not started; this is missing:\n{}", missing.join("\n")));
         return Ok(USAGE_OR_IO);
@@ -69,7 +74,7 @@ fn load(places: &Places) -> Result<Result<ProgramSet, u8>> {
             let mut lines = vec![format!(
                 "  agents    {path}: {problem}\n            write the first ones:  blufio init"
             )];
-            lines.extend(missing(Doors { telegram: true, anthropic: true }));
+            lines.extend(missing(Doors { telegram: true, anthropic: true, webhooks: false }));
             output::talk(&output::harmless(&format!("Not started; this is missing:\n{}", lines.join("\n"))));
             Ok(Err(USAGE_OR_IO))
         }

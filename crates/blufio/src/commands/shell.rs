@@ -71,10 +71,11 @@ async fn open(stream: UnixStream) -> Result<Conversation> {
     }
 }
 
-/// The runtime in this process, reached as a server would be. Telegram stays closed: its messages wait for `serve`.
+/// The runtime in this process, reached as a server would be. Telegram and webhooks stay closed: their messages wait
+/// for `serve`.
 async fn start_own(context: &Context, places: Places) -> Result<(Conversation, Arc<Daemon>)> {
     let set = daemon::checked(&places)?;
-    let doors = Doors { telegram: false, anthropic: set.uses_provider("anthropic") };
+    let doors = Doors { telegram: false, anthropic: set.uses_provider("anthropic"), webhooks: false };
     if doors.anthropic && wiring::secret(wiring::KEY_VARIABLE).is_none() {
         bail!(
             "{0} is not set: make a key at console.anthropic.com, then `export {0}=sk-ant-…`",

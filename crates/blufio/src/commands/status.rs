@@ -53,6 +53,9 @@ fn text(report: &StatusReport) -> String {
         let detail = channel.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
         out.push_str(&format!("channel   {} {}{detail}\n", channel.name, channel.health));
     }
+    if let Some(address) = &report.webhooks {
+        out.push_str(&format!("webhooks  {address}\n"));
+    }
     let totals = &status.totals;
     out.push_str(&format!("owner     {}\n", if status.owner_known { "known" } else { "not paired" }));
     out.push_str(&format!(

@@ -33,6 +33,7 @@ fn every_key_is_read_and_every_key_can_be_overridden() {
     assert!(config.log_json);
     let values = |kind| match kind {
         Kind::Id | Kind::Rate => "7",
+        Kind::Listen => "[::1]:7118",
         Kind::Word(words) => words[0],
         Kind::Path | Kind::Text => "other",
     };
@@ -117,6 +118,33 @@ fn c07_wrong_types_are_named() {
     assert!(problem("data_dir = 5\n").contains("path"));
     assert!(problem("[log]\nlevel = \"loud\"\n").contains("one of error"));
     assert!(problem("data_dir = \"\"\n").contains("empty"));
+}
+
+#[test]
+fn c08_and_c09_only_loopback_is_listened_on() {
+    assert_eq!(load("").unwrap().gateway_listen.to_string(), "127.0.0.1:7117");
+    let listen = |text: &str| load(&format!("[gateway]\nlisten = \"{text}\"\n"));
+    for good in ["127.0.0.1:80", "127.9.9.9:65535", "[::1]:7117", "127.0.0.1:0"] {
+        assert_eq!(listen(good).unwrap().gateway_listen.to_string(), good);
+    }
+    for open in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", "[::ffff:127.0.0.1]:80", "8.8.8.8:80"] {
+        let problem = listen(open).unwrap_err().to_string();
+        assert!(problem.contains("TLS") && problem.contains("loopback"), "{problem}");
+    }
+    for wrong in [
+        "localhost:80",
+        "127.1:80",
+        "127.0.0.1",
+        "127.0.0.1:65536",
+        "127.0.0.1:-1",
+        ":80",
+        "http://127.0.0.1:80",
+    ] {
+        let problem = listen(wrong).unwrap_err().to_string();
+        assert!(problem.contains("an address with its port") && problem.contains(":2"), "{problem}");
+    }
+    assert!(problem("[gateway]\nlisten = 7117\n").contains("in quotes"));
+    assert!(load_with(b"", &[("BLUFIO_GATEWAY__LISTEN", "0.0.0.0:1")]).is_err());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What goes over the socket.
 
+use blufio_agent::events::EventError;
 use blufio_agent::status::Status;
 use blufio_core::store::{OutboxRow, OutboxState, SessionRow, SessionStatus};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ pub enum Ask {
         /// Only those in this state.
         state: Option<OutboxState>,
     },
+    /// Hand an event of a declared type over.
+    Event(EventPost),
     /// Check the programs and take them over.
     Reload,
     /// Stop.
@@ -65,6 +68,10 @@ pub enum Answer {
     Dropped(bool),
     /// To `outbox`.
     Outbox(Vec<OutboxLine>),
+    /// To `event`: it is stored.
+    Event(EventLine),
+    /// To `event`: it is not.
+    EventRefused(EventRefusal),
     /// To `reload`, `stop`, `chat`: words.
     Done(String),
     /// It did not work, and why.
@@ -78,9 +85,82 @@ pub struct StatusReport {
     pub process: u32,
     /// Its version.
     pub version: String,
+    /// Where webhooks are listened for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<String>,
     /// What runs.
     #[serde(flatten)]
     pub status: Status,
+}
+
+/// An event to hand over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventPost {
+    /// Agent that gets it.
+    pub agent: String,
+    /// Its declared type.
+    pub event: String,
+    /// What it carries.
+    pub value: serde_json::Value,
+    /// The same id is the same event.
+    pub id: String,
+    /// Key of the session; without one the routes decide.
+    pub session: Option<String>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Its id.
+    pub id: String,
+    /// Key of the session that gets it.
+    pub session: String,
+    /// Whether it is new.
+    pub new: bool,
+}
+
+/// Why an event was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRefusal {
+    /// A word that programs can compare.
+    pub error: EventProblem,
+    /// Words.
+    pub message: String,
+    /// What does not fit, place by place.
+    pub violations: Vec<String>,
+}
+
+/// Kinds of refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventProblem {
+    /// No such agent.
+    UnknownAgent,
+    /// The agent does not wait for the type.
+    NotAwaited,
+    /// It does not fit its type.
+    Unfit,
+    /// No event may be for this session.
+    Session,
+    /// The server stops.
+    Stopping,
+    /// It could not be stored.
+    Store,
+}
+
+impl From<EventError> for EventRefusal {
+    fn from(error: EventError) -> Self {
+        let message = error.to_string();
+        let (error, violations) = match error {
+            EventError::UnknownAgent(_) => (EventProblem::UnknownAgent, Vec::new()),
+            EventError::NotAwaited { .. } => (EventProblem::NotAwaited, Vec::new()),
+            EventError::Unfit { violations, .. } => (EventProblem::Unfit, violations),
+            EventError::Session(_) => (EventProblem::Session, Vec::new()),
+            EventError::Stopping => (EventProblem::Stopping, Vec::new()),
+            EventError::Store(_) => (EventProblem::Store, Vec::new()),
+        };
+        Self { error, message, violations }
+    }
 }
 
 /// A session.

@@ -17,7 +17,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::protocol::{Answer, Ask, Heard, JournalLine, Request, Say, StatusReport, VERSION};
+use super::protocol::{
+    Answer, Ask, EventLine, EventPost, Heard, JournalLine, Request, Say, StatusReport, VERSION,
+};
 use super::shell_channel::{self, ShellChannel};
 use super::{LINE_BYTES_MAX, socket_path};
 use crate::clock::SystemClock;
@@ -130,8 +132,15 @@ async fn answer(daemon: &Daemon, ask: Ask) -> Result<Answer> {
             Answer::Status(Box::new(StatusReport {
                 process: std::process::id(),
                 version: env!("CARGO_PKG_VERSION").to_string(),
+                webhooks: daemon.listens_on().map(|address| format!("http://{address}")),
                 status,
             }))
+        }
+        Ask::Event(EventPost { agent, event, value, id, session }) => {
+            match daemon.handle.event(&agent, session.as_deref(), &event, value, &id).await {
+                Ok(taken) => Answer::Event(EventLine { id, session: taken.session, new: taken.is_new }),
+                Err(error) => Answer::EventRefused(error.into()),
+            }
         }
         Ask::Reload => Answer::Done(daemon.reload().await?),
         Ask::Stop => Answer::Done("stopping".to_string()),

@@ -21,9 +21,11 @@ impl Tables {
         let mut keys: Vec<String> = Vec::new();
         let stored_before = self.seen.len();
         for new in batch.messages {
-            if !self.seen.insert((batch.channel.clone(), new.message.source_id.clone())) {
+            let name = (batch.channel.clone(), new.message.source_id.clone());
+            if self.seen.contains_key(&name) {
                 continue;
             }
+            self.seen.insert(name, batch.now_ms);
             self.insert_outbox(None, new.answers, batch.now_ms);
             let Some(key) = new.key else { continue };
             if !keys.contains(&key) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Questions, memory, uses and the progress line, in plain structs.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Mail, Tables};
@@ -168,7 +169,9 @@ impl Tables {
     ) -> (AskedRows, Vec<(i64, Address)>) {
         let (mut ids, mut touched) = (Vec::new(), Vec::new());
         for mail in extra.mail {
-            if self.seen.insert((INTERNAL_CHANNEL.to_string(), mail.message.source_id.clone())) {
+            let name = (INTERNAL_CHANNEL.to_string(), mail.message.source_id.clone());
+            if let Entry::Vacant(unseen) = self.seen.entry(name) {
+                unseen.insert(now_ms);
                 let (received_ms, joined, consumed) = (now_ms, false, false);
                 self.inbox.push(Mail { key: mail.key, message: mail.message, received_ms, joined, consumed });
             }
