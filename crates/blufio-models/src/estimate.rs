@@ -60,6 +60,7 @@ mod tests {
             turns: vec![turn(vec![Block::Text { text: "y".repeat(30) }])],
             output_schema: None,
             output_tokens_max: 1,
+            caches_static_for_an_hour: false,
         };
         assert_eq!(input_tokens(&request), 110 + 16);
         request
