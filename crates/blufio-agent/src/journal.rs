@@ -108,6 +108,11 @@ pub(crate) fn epoch(id: EffectId, turns: usize, summary: Option<&blufio_core::mo
     record("epoch", json!({ "effect": coordinate(id), "turns": turns, "summary": summary }))
 }
 
+/// A tool said who somebody is now.
+pub(crate) fn person(name: &str, is: &str) -> JournalRecord {
+    record("person", json!({ "name": name, "is": is }))
+}
+
 /// How an effect ended, in the form of `outcome`.
 pub(crate) fn result(id: EffectId, outcome: Value) -> JournalRecord {
     record("result", json!({ "effect": coordinate(id), "outcome": outcome }))

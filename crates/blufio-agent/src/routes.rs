@@ -82,13 +82,15 @@ pub enum From {
     People(Vec<Person>),
 }
 
-/// Somebody with fixed identities. The name `owner` stands for whoever is paired.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Somebody with fixed identities, or whom a tool names. The name `owner` stands for whoever is paired.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Person {
     /// Name in the routes file.
     pub name: String,
     /// (channel, id) pairs.
     pub identities: Vec<(String, String)>,
+    /// Tool that says which of the others it is now.
+    pub tool: Option<String>,
 }
 
 /// Where messages go.
@@ -277,7 +279,8 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_fits_takes_the_message() {
-        let ben = Person { name: "ben".into(), identities: vec![("telegram".into(), "2222".into())] };
+        let ben =
+            Person { name: "ben".into(), identities: vec![("telegram".into(), "2222".into())], tool: None };
         let drop =
             Rule { channel: None, from: From::Anyone, group: None, to: Target::Drop(Some("no".into())) };
         let routes = Routes {

@@ -14,10 +14,11 @@ pub mod envelope;
 mod offer;
 mod open;
 mod post;
+mod present;
 mod step;
 mod world;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use blufio_core::message::Address;
@@ -93,6 +94,8 @@ pub(crate) struct Driver {
     /// Edits that wait with the mail they belong to.
     edits: Edits,
     attachments: Attachments,
+    /// Who the people are whom tools name, as was said last.
+    present: HashMap<String, String>,
     running: Vec<Running>,
     /// There may be pending effects that are not begun.
     unstarted: bool,
@@ -117,6 +120,7 @@ impl Driver {
             timers_stale,
             edits: Edits::default(),
             attachments: Attachments::default(),
+            present: HashMap::new(),
             running: Vec::new(),
             unstarted: true,
             abandoned: Vec::new(),

@@ -276,7 +276,7 @@ pub struct FakeTools {
     pub hang: Mutex<bool>,
     /// A call of `time.now` panics.
     pub panic: Mutex<bool>,
-    /// Answers of the next calls of `orders.find`, before it finds every order.
+    /// Answers of the next calls of `orders.find`, before it finds every order, and of `rota.current`, before it says "ben".
     pub orders: Mutex<VecDeque<Result<String, ToolError>>>,
 }
 
@@ -311,6 +311,7 @@ impl ToolHost for FakeTools {
             match request.tool.as_str() {
                 "time.now" if *self.panic.lock().unwrap() => panic!("the tool panics"),
                 "time.now" => Ok("12:00".into()),
+                "rota.current" => self.orders.lock().unwrap().pop_front().unwrap_or(Ok("ben".into())),
                 "post.send" => Ok("posted".into()),
                 "orders.find" => self.orders.lock().unwrap().pop_front().unwrap_or_else(|| {
                     let order: serde_json::Value = serde_json::from_str(&request.arguments).unwrap();
@@ -357,7 +358,7 @@ pub fn agents(texts: &[&str]) -> Vec<AgentProgram> {
 }
 
 fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -> Vec<Program> {
-    let tools = ["time.now", "files.read", "post.send", "orders.find"];
+    let tools = ["time.now", "files.read", "post.send", "orders.find", "rota.current"];
     let tool = |name: &&str| {
         let info = ToolInfo::new(name, "text");
         match *name {
@@ -382,13 +383,15 @@ fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -
     };
     let mut sources = SourceMap::default();
     // People that programs name stand in the routes.
-    if texts
-        .iter()
-        .any(|text| text.contains("partners") || text.contains(" ben ") || text.contains("send ops"))
-    {
+    if texts.iter().any(|text| {
+        text.contains("partners")
+            || text.contains(" ben ")
+            || text.contains("send ops")
+            || text.contains("oncall")
+    }) {
         let agent = texts[0].split_whitespace().nth(1).unwrap();
         let routes = format!(
-            "routes\n\npeople {{\n  ada = telegram 20\n  ben = telegram 21\n  eve = telegram 22\n  partners = ada, ben, eve\n  ops = telegram group \"Tea\"\n}}\n\n\
+            "routes\n\npeople {{\n  ada = telegram 20\n  ben = telegram 21\n  eve = telegram 22\n  partners = ada, ben, eve\n  ops = telegram group \"Tea\"\n  oncall = from rota.current\n}}\n\n\
              telegram from anyone -> {agent} per person\notherwise drop \"no\"\n"
         );
         sources.add("routes.agent", &routes).unwrap();

@@ -34,6 +34,8 @@ pub fn environment() -> Environment {
             tool("memory", "text"),
             tool("skill weather", "text").with("place", "text"),
             tool("rota.current", "text"),
+            once("rota.next", "text"),
+            from(Label::Web, tool("rota.web", "text")),
             tool("kb.search", "list max 5 of text").with("query", "text"),
             orders(tool("orders.find", "{ id: text, status: Status }").with("order", "text")),
             tool("orders.overdue", "list max 100 of text"),

@@ -243,6 +243,31 @@ const CASES: &[(&str, &str, At, &str)] = &[
         "routes\npeople { ben = telegram 1  ben = telegram 2 }\ntelegram from anyone -> w\n",
     ),
     ("E0112", "Mars", Routes, "routes\npeople { owner zone \"Mars\" }\ntelegram from anyone -> w\n"),
+    ("E0101", "rota.now", Routes, "routes\npeople { oncall = from rota.now }\ntelegram from anyone -> w\n"),
+    (
+        "E0501",
+        "without arguments",
+        Routes,
+        "routes\npeople { oncall = from metrics.read }\ntelegram from anyone -> w\n",
+    ),
+    (
+        "E0501",
+        "must give the name",
+        Routes,
+        "routes\npeople { oncall = from orders.overdue }\ntelegram from anyone -> w\n",
+    ),
+    (
+        "E0501",
+        "must only read",
+        Routes,
+        "routes\npeople { oncall = from rota.next }\ntelegram from anyone -> w\n",
+    ),
+    (
+        "E0501",
+        "not for others to say",
+        Routes,
+        "routes\npeople { oncall = from rota.web }\ntelegram from anyone -> w\n",
+    ),
     ("E0501", "no identity", Routes, "routes\npeople { ben }\ntelegram from anyone -> w\n"),
     (
         "E0501",

@@ -11,7 +11,7 @@ use blufio_lang::check::routes::{
     From as CheckedFrom, Per, Person as CheckedPerson, Routes as CheckedRoutes, Rule as CheckedRule, To,
 };
 use blufio_lang::check::{
-    Checked, CheckedAgent, Construct, Environment, ModelPrice, ToolInfo, ToolScope, check, report,
+    Checked, CheckedAgent, Environment, ModelPrice, ToolInfo, ToolScope, check, report,
 };
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::Diagnostics;
@@ -60,7 +60,8 @@ pub fn environment(manifests: &[Manifest]) -> Environment {
         providers: PROVIDERS.iter().map(|name| name.to_string()).collect(),
         channels: CHANNELS.iter().map(|name| name.to_string()).collect(),
         zone_exists: blufio_skills::zone_exists,
-        performs,
+        // The runtime of this build performs every construct.
+        performs: |_| true,
         prices,
     }
 }
@@ -79,39 +80,6 @@ fn prices(model: &str) -> Option<ModelPrice> {
         window_tokens: WINDOW_TOKENS,
         output_tokens_max: Limits::default().turn_tokens_max,
     })
-}
-
-/// What the runtime of this build performs; the checker refuses the rest.
-fn performs(construct: Construct) -> bool {
-    match construct {
-        Construct::Call
-        | Construct::AskAgent
-        | Construct::AskPerson
-        | Construct::Approve
-        | Construct::Fill
-        | Construct::Each
-        | Construct::Together
-        | Construct::Show
-        | Construct::Send
-        | Construct::Memory
-        | Construct::ForgetHistory
-        | Construct::Wake
-        | Construct::Every
-        | Construct::TimeOfDay
-        | Construct::Declared
-        | Construct::Budget
-        | Construct::Money
-        | Construct::Rate
-        | Construct::Rules
-        | Construct::Migrate
-        | Construct::Locale
-        | Construct::Channel
-        | Construct::Webhooks
-        | Construct::Routing
-        | Construct::Context
-        | Construct::Routes => true,
-        Construct::People => false,
-    }
 }
 
 /// Reads, checks and compiles a folder (or one file).
@@ -230,6 +198,7 @@ fn convert(routes: &CheckedRoutes) -> Routes {
         Person {
             name: name.clone(),
             identities: known.map(|person| person.identities.clone()).unwrap_or_default(),
+            tool: known.and_then(|person| person.tool.clone()),
         }
     };
     let rule = |rule: &CheckedRule| Rule {

@@ -330,19 +330,20 @@ fn serve_names_missing_and_short_keys_and_an_address_that_is_taken() {
 }
 
 #[test]
-fn people_that_a_tool_names_are_refused_until_they_can_be_asked() {
+fn people_that_a_tool_names_need_a_tool_that_may_say_so() {
     let world = World::new();
     let folder = world.path().join("counter");
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(folder.join("tools")).unwrap();
     let routes = ROUTES.replace("people {", "people { standby = from rota.current ");
     for (name, text) in [("counter", COUNTER), ("alerts", SHARED), ("routes", &routes)] {
         std::fs::write(folder.join(format!("{name}.agent")), text).unwrap();
     }
-    let refused = crate::world::blufio(world.path()).args(["check", "counter"]).output().unwrap();
-    assert_eq!(code(&refused), 1);
-    let words = stdout(&refused);
-    assert!(
-        words.contains("E0901") && words.contains("a person from a tool is not supported yet"),
-        "{words}"
-    );
+    for (label, expected) in [("", 0), ("label = \"web\"\n", 1)] {
+        let rota = format!(
+            "[current]\nabout = \"Who is on call.\"\ngives = \"text\"\neffect = \"read\"\n{label}answers = [{{ gives = \"owner\" }}]\n"
+        );
+        std::fs::write(folder.join("tools/rota.toml"), rota).unwrap();
+        let checked = crate::world::blufio(world.path()).args(["check", "counter"]).output().unwrap();
+        assert_eq!(code(&checked), expected, "{}{}", stdout(&checked), stderr(&checked));
+    }
 }

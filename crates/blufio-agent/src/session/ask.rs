@@ -99,6 +99,7 @@ impl Driver {
             return Ok(());
         };
         let at = u32::try_from(progress.results.len()).unwrap_or(u32::MAX);
+        self.look_up(&who).await.map_err(|e| self.trouble(e))?;
         let (contacts, needed) = self.contacts(&who);
         let Some(session) = &mut self.session else { return Ok(()) };
         let notes = session.notes.entry(id);

@@ -232,6 +232,7 @@ impl Driver {
         let Some(session) = &mut self.session else { return Ok(()) };
         let program = Arc::clone(&session.program);
         let result = session.machine.step(&program.program, event, now_ms);
+        self.look_up_people(&result).await.map_err(|e| self.trouble(e))?;
         self.apply(result, cause);
         self.commit(now_ms).await
     }

@@ -138,6 +138,7 @@ impl Driver {
         match parameters(&loaded.program, &arguments) {
             Ok(values) => {
                 let result = session.machine.start_with(&loaded.program, &values, now_ms);
+                self.look_up_people(&result).await.map_err(|e| self.trouble(e))?;
                 self.apply(result, Cause::Event);
             }
             Err(why) => {

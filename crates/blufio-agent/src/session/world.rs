@@ -100,6 +100,7 @@ impl Driver {
         let mut contacts: Vec<Contact> = Vec::new();
         for name in routes.people_named(name) {
             // One person under two names is asked once and counts once.
+            let name = self.present.get(name).map_or(name, String::as_str);
             contacts.extend(self.shared.contact_named(name).filter(|contact| !contacts.contains(contact)));
         }
         contacts

@@ -9,6 +9,7 @@ use super::{Construct, Environment, report};
 use crate::ast::{self, PersonIdentity, RouteSource, RouteTarget};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
+use crate::typed::{Danger, EffectClass};
 pub(super) use webhooks::check_awaited;
 use webhooks::field_path;
 
@@ -210,6 +211,7 @@ impl RoutesChecker<'_, '_> {
                 }
                 Some(PersonIdentity::Tool(tool)) => {
                     self.needs(Construct::People, "a person from a tool", person.span);
+                    self.person_tool(tool);
                     from_tool = Some(tool.node.clone());
                 }
                 Some(PersonIdentity::People(members)) => {
@@ -226,6 +228,32 @@ impl RoutesChecker<'_, '_> {
                 zone,
             });
         }
+    }
+
+    /// A tool that says who somebody is now: it is called on the way to every question and message, so it must be one
+    /// that may be, and what it says decides who approves, so it must be trusted.
+    fn person_tool(&mut self, tool: &ast::Ident) {
+        let tools = &self.environment.tools;
+        let Some(info) = tools.iter().find(|info| info.name == tool.node) else {
+            let near = report::nearest(&tool.node, tools.iter().map(|info| info.name.as_str()));
+            self.diagnostics.push(report::unknown_name::report(&tool.node, tool.span, near));
+            return;
+        };
+        let needs_arguments = info.parameters.iter().any(|(_, of)| !of.ends_with('?'));
+        let repeats = matches!(info.effect, EffectClass::Pure | EffectClass::Read);
+        let why = if info.gives.trim() != "text" {
+            "it must give the name of a person, as `text`"
+        } else if needs_arguments {
+            "it is called without arguments"
+        } else if !repeats || info.danger == Danger::Dangerous {
+            "it is called on the way to every question: it must only read"
+        } else if info.label.is_some() {
+            "who approves is not for others to say: its result must carry no label"
+        } else {
+            return;
+        };
+        let title = format!("`{}` cannot say who somebody is", tool.node);
+        self.diagnostics.push(report::bad_route::report(&title, tool.span, why));
     }
 
     fn group(&mut self, name: &str, members: &[ast::Ident]) {
