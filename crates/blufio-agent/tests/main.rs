@@ -22,6 +22,7 @@ mod history;
 mod memory;
 mod money;
 mod outbox;
+mod present;
 mod requests;
 mod time;
 mod tools;
