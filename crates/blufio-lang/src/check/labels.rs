@@ -18,11 +18,13 @@ pub(super) mod cells;
 mod control;
 pub(super) mod graph;
 pub(super) mod judged;
+#[cfg(test)]
+pub(crate) mod places;
 mod trust;
 pub(super) mod values;
 
 #[cfg(test)]
-pub(in crate::check) mod tests;
+pub(crate) mod tests;
 
 use arrows::{AgentFlow, Artist, Interface, Memory};
 use cells::{Cells, Labels, Role};
@@ -91,6 +93,13 @@ fn answers(program: &Program) -> bool {
 }
 
 fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>) -> Analysis<'p> {
+    let mut analysis = draw(programs, routes);
+    analysis.cells.solve();
+    analysis
+}
+
+/// Cells and arrows, before any label is spread.
+fn draw<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>) -> Analysis<'p> {
     let mut cells = Cells::default();
     let mut agents: Vec<AgentFlow<'p>> =
         programs.iter().map(|program| AgentFlow::new(program, answers(program), &mut cells)).collect();
@@ -126,7 +135,6 @@ fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>)
         };
         artist.draw(answers(program));
     }
-    cells.solve();
     spread_mixed(programs, &mut mixed);
     Analysis { cells, agents, mixed }
 }

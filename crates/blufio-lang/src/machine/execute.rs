@@ -27,6 +27,9 @@ pub(super) struct Context<'p> {
     pub forked: Vec<(u16, Box<[Value]>)>,
     /// What the step began with, for the rules.
     pub happened: Happened,
+    /// Labels, while code runs.
+    #[cfg(test)]
+    pub shadow: Option<Box<super::shadow::Shadow>>,
 }
 
 /// A pending wake.
@@ -54,6 +57,8 @@ impl<'p> Context<'p> {
             wake_next: 0,
             forked: Vec::new(),
             happened: Happened::Nothing,
+            #[cfg(test)]
+            shadow: None,
         }
     }
 }
@@ -119,6 +124,10 @@ pub(super) fn execute(
         };
     }
     loop {
+        #[cfg(test)]
+        if let Some(shadow) = &mut context.shadow {
+            shadow.executes(context.program, pc, context.wake_next);
+        }
         let Some(&instruction) = code.get(pc) else { return Exit::Trap(Trap::Corrupt("ran off the code")) };
         pc += 1;
         match instruction {

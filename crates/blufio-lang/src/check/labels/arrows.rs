@@ -8,7 +8,7 @@ use super::graph::{EXIT, Graph, Kind, NodeId, Via, waits};
 use super::values::{Values, VariableId, adds};
 use crate::source::Span;
 use crate::typed::{
-    Expr, Handler, HandlerAction, Label, MemoryScope, ModelUse, Program, Request, RequestStep, Step,
+    EachStep, Expr, Handler, HandlerAction, Label, MemoryScope, ModelUse, Program, Request, RequestStep, Step,
     StepKind, Trigger, Variable, Who,
 };
 
@@ -148,7 +148,11 @@ impl<'p> Artist<'_, 'p> {
             self.draw_edges(at);
             match self.flow.graph.nodes[at as usize].kind.clone() {
                 Kind::Handler(handler) => self.handler(at, handler),
-                Kind::Timer(timer) => self.read(&timer.after, at, self.flow.result(at)),
+                // A deadline is worked out when its state is entered.
+                Kind::Timer(timer) => {
+                    let entry = Graph::entry(self.flow.graph.nodes[at as usize].state as usize);
+                    self.read(&timer.after, entry, self.flow.result(at));
+                }
                 Kind::Arm(..) => self.arm(at),
                 Kind::Step(step) => self.step(at, step),
                 // How often a capped state was entered is decided by what decides whether it is entered.
@@ -338,6 +342,10 @@ impl<'p> Artist<'_, 'p> {
             for (variable, cell) in self.flow.values.definitions(at).to_vec() {
                 let before = self.flow.values.read(&self.flow.graph, self.cells, variable, at);
                 self.cells.flow(before, cell, span);
+                // Whether it is full, or complete, is told by what it held.
+                if !matches!(step.kind, StepKind::Request(RequestStep { request: Request::Approve { .. }, .. })) {
+                    self.cells.flow(before, result, span);
+                }
             }
         }
         if waits(step)
@@ -368,6 +376,10 @@ impl<'p> Artist<'_, 'p> {
                 self.leaves(result, control, "memory", span);
                 self.cells.flow(result, self.memory.scope(*scope), span);
             }
+            // That something was given up is told by its not being there.
+            StepKind::ForgetHistory => self.enters_history(at, control),
+            StepKind::ForgetWakes => self.cells.flow(control, self.flow.values.wakes, span),
+            StepKind::ForgetMemory(scope) => self.cells.flow(control, self.memory.scope(*scope), span),
             StepKind::Wake { .. } => {
                 self.cells.flow(result, self.flow.values.wakes, span);
                 self.cells.flow(control, self.flow.values.wakes, span);
@@ -387,9 +399,22 @@ impl<'p> Artist<'_, 'p> {
                         self.cells.flow(value, result, span);
                     }
                     self.define(at, results, result);
+                    self.items_may_fail(each, result);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// An item that fails has no result, so the list of results tells of it.
+    fn items_may_fail(&mut self, each: &'p EachStep, result: CellId) {
+        let is_inside = |at: &NodeId| {
+            let Kind::Step(step) = self.flow.graph.nodes[*at as usize].kind else { return false };
+            each.steps.iter().any(|inner| std::ptr::eq(inner, step))
+        };
+        let inside: Vec<NodeId> = self.flow.graph.ids().filter(is_inside).collect();
+        for at in inside {
+            self.cells.flow_but_secret(self.flow.result(at), result, self.span(at));
         }
     }
 

@@ -7,11 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use super::super::closed;
-use super::super::flow::{blocks, failure_targets, is_failure, may_end};
+use super::super::flow::{blocks, is_failure, may_end};
 use crate::source::Span;
 use crate::typed::{
     Expr, ExprKind, Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind,
-    Timer, Trigger, Variable,
+    Timer, Trigger, Type, Variable,
 };
 
 /// Index of a node.
@@ -20,7 +20,7 @@ pub(in crate::check) type NodeId = u32;
 /// The end.
 pub(in crate::check) const EXIT: NodeId = 0;
 /// Where handlers end that leave a pending step as it is.
-const BACK: NodeId = 1;
+pub(super) const BACK: NodeId = 1;
 /// Nodes before those of the states.
 const FIXED: u32 = 2;
 /// Nodes that every state has before its steps.
@@ -156,6 +156,12 @@ impl<'p> Graph<'p> {
         std::iter::once(pending).chain(node.each).filter(move |key| waits && self.beside.contains_key(key))
     }
 
+    /// Whether a node stands in a handler that leaves a pending step as it is.
+    pub fn is_beside(&self, node: NodeId) -> bool {
+        let pending = Self::entry(self.nodes[node as usize].state as usize) + 2;
+        self.beside.get(&pending).into_iter().flatten().any(|range| range.contains(&node))
+    }
+
     /// Nodes in source order that a session can come to.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
         (0..self.nodes.len() as NodeId).filter(|at| self.reachable[*at as usize])
@@ -267,8 +273,6 @@ struct Builder<'p> {
     answers: bool,
     nodes: Vec<Node<'p>>,
     beside: HashMap<NodeId, Vec<Range<NodeId>>>,
-    /// States in which a failure parks the session (ruling 8).
-    parking: BTreeSet<usize>,
 }
 
 impl<'p> Builder<'p> {
@@ -278,7 +282,6 @@ impl<'p> Builder<'p> {
             answers,
             nodes: Vec::new(),
             beside: HashMap::new(),
-            parking: failure_targets(program),
         };
         let place = Place { state: program.start.0 as usize, is_anywhere: false, each: None };
         for _ in 0..FIXED {
@@ -326,12 +329,22 @@ impl<'p> Builder<'p> {
             self.event(wait, pending, &timer.steps, true, make);
         }
         let own = state.handlers.iter().map(|h| (h, false));
+        // A failure of a failure handler of the state goes to that of `anywhere`.
+        let own_fail = state.handlers.iter().any(|h| is_failure(&h.trigger) && any_fails(steps_of(h)));
         let inherited = self
             .program
             .anywhere
             .iter()
-            .filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger))
+            .filter(|h| {
+                let is_hidden = state.handlers.iter().any(|o| o.trigger == h.trigger);
+                !is_hidden || (own_fail && is_failure(&h.trigger))
+            })
             .map(|h| (h, true));
+        let events = state.handlers.iter().chain(&self.program.anywhere).filter(|h| !is_failure(&h.trigger));
+        let beside_fails = events
+            .map(steps_of)
+            .chain(state.timers.iter().map(|timer| timer.steps.as_slice()))
+            .any(|steps| may_end(steps) && any_fails(steps));
         for (handler, is_anywhere) in own.chain(inherited) {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
             let place = Place { is_anywhere, ..place };
@@ -344,6 +357,14 @@ impl<'p> Builder<'p> {
             if is_failure(&handler.trigger) {
                 let node = make(self, wait);
                 self.edge(failing, node, Via::Plain);
+                // What fails while a step is pending may leave that as it is.
+                if beside_fails && may_end(steps) {
+                    let first = self.nodes.len() as NodeId;
+                    let node = make(self, BACK);
+                    self.edge(failing, node, Via::Plain);
+                    let range = first..self.nodes.len() as NodeId;
+                    self.beside.entry(pending).or_default().push(range);
+                }
             } else {
                 // `wake` and `every` wait for the end of a pending step.
                 let interrupts = !matches!(handler.trigger, Trigger::Wake | Trigger::Every(_));
@@ -405,7 +426,7 @@ impl<'p> Builder<'p> {
         if waits(step) {
             self.edge(node, Graph::entry(place.state) + 2, Via::Pend);
         }
-        if fails(step) && !self.parking.contains(&place.state) {
+        if fails(step) {
             self.edge(node, Graph::entry(place.state) + 3, Via::Fail);
         }
         if let StepKind::Each(each) = &step.kind {
@@ -492,12 +513,28 @@ pub(in crate::check) fn waits(step: &Step) -> bool {
     )
 }
 
-/// Whether a failure of the step may be raised.
+/// Whether a failure of the step may be raised. A list or a map may be full, and there may be too many wakes.
 fn fails(step: &Step) -> bool {
-    waits(step) || closed::step_expressions(step).into_iter().any(may_fail)
+    let may_be_full = matches!(step.kind, StepKind::Append(..) | StepKind::PutEntry { .. } | StepKind::Wake { .. });
+    may_be_full || waits(step) || closed::step_expressions(step).into_iter().any(may_fail)
+}
+
+fn any_fails(steps: &[Step]) -> bool {
+    steps.iter().any(|step| fails(step) || blocks(step).into_iter().any(any_fails))
+}
+
+/// The steps that a handler runs.
+fn steps_of(handler: &Handler) -> &[Step] {
+    match &handler.action {
+        HandlerAction::Run { steps, .. } => steps,
+        _ => &[],
+    }
 }
 
 fn may_fail(expr: &Expr) -> bool {
-    matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_) | ExprKind::Present(_))
+    // Money of two currencies cannot be compared.
+    let is_mixed = matches!(&expr.kind, ExprKind::Compare(_, a, b) if [a, b].iter().any(|e| e.ty == Type::Money(None)));
+    is_mixed
+        || matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_) | ExprKind::Present(_))
         || closed::parts(expr).into_iter().any(may_fail)
 }

@@ -149,11 +149,14 @@ impl Values {
                     continue;
                 }
                 let span = graph.nodes[before as usize].span;
-                let value = match self.definition(before, variable) {
-                    Some(cell) if !is_before(via) => cell,
-                    _ => self.at(graph, cells, variable, before),
-                };
-                cells.flow(value, met, span);
+                let definition = self.definition(before, variable);
+                if let Some(cell) = definition.filter(|_| may_have_happened(&graph.nodes[before as usize], via)) {
+                    cells.flow(cell, met, span);
+                }
+                if definition.is_none() || is_before(via) {
+                    let value = self.at(graph, cells, variable, before);
+                    cells.flow(value, met, span);
+                }
                 if let Some(beside) = self.beside(graph, before, variable) {
                     cells.flow(beside, met, span);
                 }
@@ -176,9 +179,12 @@ impl Values {
             {
                 match self.definition(*before, variable) {
                     Some(cell) if !is_before(*via) => return cell,
-                    _ => at = *before,
+                    Some(_) if may_have_happened(&graph.nodes[*before as usize], *via) => {}
+                    _ => {
+                        at = *before;
+                        continue;
+                    }
                 }
-                continue;
             }
             let cell = cells.cell(self.roles[variable as usize]);
             self.met.insert((variable, at), cell);
@@ -204,8 +210,14 @@ impl Values {
     }
 }
 
-/// Whether the step's own assignments have not happened on an edge.
-pub(in crate::check) fn is_before(via: Via) -> bool {
+/// Whether an assignment of the step may have happened on an edge: branches and items end one after the other.
+pub(in crate::check) fn may_have_happened(node: &Node<'_>, via: Via) -> bool {
+    let is_partial = matches!(node.kind, Kind::Step(Step { kind: StepKind::Together(_) | StepKind::Each(_), .. }));
+    is_partial || !is_before(via)
+}
+
+/// Whether the step's own assignments may not have happened on an edge.
+fn is_before(via: Via) -> bool {
     matches!(via, Via::Pend | Via::Fail)
 }
 
