@@ -39,9 +39,12 @@ fn programs(seed: u64, count: usize, tried: &mut BTreeMap<String, usize>) -> Vec
 #[test]
 fn labels_of_runs_are_within_those_of_the_checker() {
     let count: usize = std::env::var("PROGRAMS").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
+    let runs_each: usize = std::env::var("RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
+    let steps_max = 8;
+    let first: u64 = std::env::var("FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
     let began = std::time::Instant::now();
     let mut tried = BTreeMap::new();
-    let cases = programs(0, count, &mut tried);
+    let cases = programs(first, count, &mut tried);
     eprintln!("generated after {:?}", began.elapsed());
     for (code, count) in tried.iter().take(12) {
         eprintln!("{count} {code}");
@@ -50,8 +53,8 @@ fn labels_of_runs_are_within_those_of_the_checker() {
     let mut kinds = BTreeMap::new();
     for (seed, case) in &cases {
         let mut player = Player::new(case, *seed);
-        for _ in 0..100 {
-            player.run(12);
+        for _ in 0..runs_each {
+            player.run(steps_max);
         }
         runs += player.seen.runs;
         compared += player.seen.compared;

@@ -8,7 +8,7 @@ use super::graph::{EXIT, Graph, Kind, NodeId, Via, waits};
 use super::values::{Values, VariableId, adds};
 use crate::source::Span;
 use crate::typed::{
-    EachStep, Expr, Handler, HandlerAction, Label, MemoryScope, ModelUse, Program, Request, RequestStep, Step,
+    Expr, Handler, HandlerAction, Label, MemoryScope, ModelUse, Program, Request, RequestStep, Step,
     StepKind, Trigger, Variable, Who,
 };
 
@@ -248,8 +248,15 @@ impl<'p> Artist<'_, 'p> {
             if is_pending && out.via != Via::Pend {
                 self.cells.flow(pending, self.flow.history(out.to), span);
             }
-            if out.via == Via::Fail {
-                self.cells.flow(self.flow.result(at), self.flow.result(out.to), span);
+            if out.via == Via::Fail && step.is_some() {
+                // An item that fails has no result, so the list of results tells of it, though of no secret.
+                let costs_item = matches!(self.flow.graph.nodes[out.to as usize].kind, Kind::Step(_));
+                let (from, to) = (self.flow.result(at), self.flow.result(out.to));
+                if costs_item {
+                    self.cells.flow_but_secret(from, to, span);
+                } else {
+                    self.cells.flow(from, to, span);
+                }
             }
         }
     }
@@ -399,22 +406,9 @@ impl<'p> Artist<'_, 'p> {
                         self.cells.flow(value, result, span);
                     }
                     self.define(at, results, result);
-                    self.items_may_fail(each, result);
                 }
             }
             _ => {}
-        }
-    }
-
-    /// An item that fails has no result, so the list of results tells of it.
-    fn items_may_fail(&mut self, each: &'p EachStep, result: CellId) {
-        let is_inside = |at: &NodeId| {
-            let Kind::Step(step) = self.flow.graph.nodes[*at as usize].kind else { return false };
-            each.steps.iter().any(|inner| std::ptr::eq(inner, step))
-        };
-        let inside: Vec<NodeId> = self.flow.graph.ids().filter(is_inside).collect();
-        for at in inside {
-            self.cells.flow_but_secret(self.flow.result(at), result, self.span(at));
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use super::super::closed;
+use super::super::{closed, monitors};
 use super::super::flow::{blocks, is_failure, may_end};
 use crate::source::Span;
 use crate::typed::{
@@ -266,6 +266,8 @@ struct Place {
     state: usize,
     is_anywhere: bool,
     each: Option<NodeId>,
+    /// The `each` around it, however many items it does at once.
+    item: Option<NodeId>,
 }
 
 struct Builder<'p> {
@@ -283,12 +285,12 @@ impl<'p> Builder<'p> {
             nodes: Vec::new(),
             beside: HashMap::new(),
         };
-        let place = Place { state: program.start.0 as usize, is_anywhere: false, each: None };
+        let place = Place { state: program.start.0 as usize, is_anywhere: false, each: None, item: None };
         for _ in 0..FIXED {
             builder.push(Kind::Exit, place, Span::default());
         }
         for (state, declared) in program.states.iter().enumerate() {
-            let place = Place { state, is_anywhere: false, each: None };
+            let place = Place { state, is_anywhere: false, each: None, item: None };
             for kind in [Kind::Entry, Kind::Wait, Kind::Pending, Kind::Failing] {
                 builder.push(kind, place, declared.span);
             }
@@ -310,7 +312,7 @@ impl<'p> Builder<'p> {
         let state = &self.program.states[at];
         let (entry, wait) = (Graph::entry(at), Graph::wait(at));
         let (pending, failing) = (wait + 1, wait + 2);
-        let place = Place { state: at, is_anywhere: false, each: None };
+        let place = Place { state: at, is_anywhere: false, each: None, item: None };
         let body = self.block(&state.body, wait, place);
         match state.cap {
             Some(cap) => {
@@ -319,11 +321,13 @@ impl<'p> Builder<'p> {
             }
             None => self.edge(entry, body, Via::Plain),
         }
+        self.taken_back(entry, &state.body, failing);
         for timer in &state.timers {
             let make = |b: &mut Self, end| {
                 let node = b.push(Kind::Timer(timer), place, timer.span);
                 let steps = b.block(&timer.steps, end, place);
                 b.edge(node, steps, Via::Plain);
+                b.taken_back(node, &timer.steps, failing);
                 node
             };
             self.event(wait, pending, &timer.steps, true, make);
@@ -344,14 +348,15 @@ impl<'p> Builder<'p> {
         let beside_fails = events
             .map(steps_of)
             .chain(state.timers.iter().map(|timer| timer.steps.as_slice()))
-            .any(|steps| may_end(steps) && any_fails(steps));
+            .any(|steps| !monitors::waits(steps) && any_fails(steps));
         for (handler, is_anywhere) in own.chain(inherited) {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
             let place = Place { is_anywhere, ..place };
             let make = |b: &mut Self, end| {
                 let node = b.push(Kind::Handler(handler), place, handler.span);
-                let steps = b.block(steps, end, place);
-                b.edge(node, steps, Via::Plain);
+                let inner = b.block(steps, end, place);
+                b.edge(node, inner, Via::Plain);
+                b.taken_back(node, steps, failing);
                 node
             };
             if is_failure(&handler.trigger) {
@@ -370,6 +375,14 @@ impl<'p> Builder<'p> {
                 let interrupts = !matches!(handler.trigger, Trigger::Wake | Trigger::Every(_));
                 self.event(wait, pending, steps, interrupts, make);
             }
+        }
+    }
+
+    /// Ruling 6: what fails is taken back whole, so whoever takes the failure finds what was there before the steps.
+    /// Behind a wait that is what the wait has found.
+    fn taken_back(&mut self, begin: NodeId, steps: &[Step], failing: NodeId) {
+        if any_fails(steps) {
+            self.edge(begin, failing, Via::Fail);
         }
     }
 
@@ -428,9 +441,14 @@ impl<'p> Builder<'p> {
         }
         if fails(step) {
             self.edge(node, Graph::entry(place.state) + 3, Via::Fail);
+            // A step that fails inside of `each` costs its item.
+            if let Some(each) = place.item {
+                self.edge(node, each, Via::Fail);
+            }
         }
         if let StepKind::Each(each) = &step.kind {
-            let inside = Place { each: if each.at_once > 1 { Some(node) } else { place.each }, ..place };
+            let at_once = if each.at_once > 1 { Some(node) } else { place.each };
+            let inside = Place { each: at_once, item: Some(node), ..place };
             let first = self.nodes.len() as NodeId;
             let arm = self.push(Kind::Arm(step, 0, vec![each.variable]), inside, step.span);
             let body = self.block(&each.steps, node, inside);

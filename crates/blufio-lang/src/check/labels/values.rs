@@ -212,7 +212,15 @@ impl Values {
 
 /// Whether an assignment of the step may have happened on an edge: branches and items end one after the other.
 pub(in crate::check) fn may_have_happened(node: &Node<'_>, via: Via) -> bool {
-    let is_partial = matches!(node.kind, Kind::Step(Step { kind: StepKind::Together(_) | StepKind::Each(_), .. }));
+    let is_partial = match &node.kind {
+        Kind::Step(Step { kind: StepKind::Together(_) | StepKind::Each(_), .. }) => true,
+        // What was filled or corrected stays, even if the steps behind it fail.
+        Kind::Step(Step { kind: StepKind::Request(step), .. }) => {
+            let keeps = matches!(step.request, Request::Fill { .. } | Request::Approve { .. });
+            keeps && via == Via::Fail
+        }
+        _ => false,
+    };
     is_partial || !is_before(via)
 }
 

