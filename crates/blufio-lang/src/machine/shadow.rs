@@ -379,9 +379,16 @@ impl Shadow {
         if described.memory {
             arguments.push(self.world.memory.iter().fold(Labels::of(Label::Memory), |all, one| all.union(*one)));
         }
-        if let Purpose::Request { asked: Request::Person { .. }, .. } = described.purpose {
-            let shown = arguments.first().copied().unwrap_or_default();
-            self.enters_history(shown);
+        // The question of a `turn` stands in the history as soon as it is asked, and so do calls that have run when
+        // the rest of them is given up.
+        let read = arguments.iter().fold(Labels::default(), |all, one| all.union(*one));
+        match described.purpose {
+            Purpose::Turn { .. } => self.enters_history(read),
+            Purpose::Run { .. } => {
+                let labels = self.outcome_labels(program, &described.purpose, read, &arguments);
+                self.enters_history(labels);
+            }
+            _ => {}
         }
         let asked =
             Asked { arguments, decisions: self.decisions.clone(), from: self.at.unwrap_or(END), beside: self.beside };
@@ -424,7 +431,6 @@ impl Shadow {
                 self.objects[usize::from(*slot)] = labels;
             }
             Purpose::Turn { .. } | Purpose::Run { .. } => self.enters_history(labels),
-            Purpose::Request { asked: Request::Person { .. }, .. } => self.enters_history(labels),
             _ => {}
         }
         // That a request failed, or did not, tells nothing of a secret that it gives.

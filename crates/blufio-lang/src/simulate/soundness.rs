@@ -26,8 +26,13 @@ fn programs(seed: u64, count: usize, tried: &mut BTreeMap<String, usize>) -> Vec
         match Case::new(&text, &environment) {
             Ok(case) => out.push((at, case)),
             Err(found) => {
+                if std::env::var("WHY").is_ok() {
+                    let sources = case::sources(&text);
+                    let (_, diagnostics) = crate::check::check(&sources, &environment);
+                    eprintln!("{}", crate::diagnostic::render(&diagnostics, &sources, false));
+                }
                 for (code, title) in found {
-                    let key = if code < "E03" { format!("{code} {title}\n{text}") } else { code.to_string() };
+                    let key = if code < "E06" { format!("{code} {title}") } else { code.to_string() };
                     *tried.entry(key).or_default() += 1;
                 }
             }
@@ -46,10 +51,14 @@ fn labels_of_runs_are_within_those_of_the_checker() {
     let mut tried = BTreeMap::new();
     let cases = programs(first, count, &mut tried);
     eprintln!("generated after {:?}", began.elapsed());
-    for (code, count) in tried.iter().take(12) {
+    for (code, count) in tried.iter() {
         eprintln!("{count} {code}");
     }
     let (mut runs, mut compared, mut steps, mut bad) = (0, 0, 0, 0);
+    for construct in generate::CONSTRUCTS {
+        let held = cases.iter().filter(|(_, case)| case.text.contains(construct)).count();
+        eprintln!("{held} {construct}");
+    }
     let mut kinds = BTreeMap::new();
     for (seed, case) in &cases {
         let mut player = Player::new(case, *seed);
@@ -66,7 +75,8 @@ fn labels_of_runs_are_within_those_of_the_checker() {
             known.0 += 1;
             if bad < 4 {
                 let place: Vec<usize> = first.split([' ', '.']).filter_map(|n| n.parse().ok()).take(2).collect();
-                let part = case.flat().get(place[0]..place[1]).unwrap_or("?").to_string();
+                let [from, to, ..] = place[..] else { panic!("{first}\n{}", case.text) };
+                let part = case.flat().get(from..to).unwrap_or("?").to_string();
                 eprintln!("seed {seed}: {} violations, first: {first} [{part}]\n{}", player.seen.violations.len(), case.text);
             }
         }

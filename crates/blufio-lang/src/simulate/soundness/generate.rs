@@ -7,6 +7,15 @@ use super::dice::Dice;
 /// States besides the start.
 const STATES: usize = 3;
 
+/// What the accepted programs must hold between them.
+pub const CONSTRUCTS: [&str; 36] = [
+    "on message join", "on message drop", "on message hold", "on failed", "on \"/stop\"", "on \"/note\"", "on Alarm",
+    "on wake", "every monday", "after pause", "per session", "approve by owner", "approve by sender", "approve by ben",
+    "editing order", "orders.refund", "ask b(", "ask ben", "each ", "2 at once", "= each", "together", "pick Verdict",
+    "choice = pick", "write ", "fill want", "turn using", "run ", "with memory", "with history", "retry 1", "recall",
+    "remember", "forget history", "forget wakes", "when heard",
+];
+
 /// A program that grows.
 struct Author<'d> {
     dice: &'d mut Dice,
@@ -83,7 +92,7 @@ impl Author<'_> {
     }
 
     fn slots() -> Vec<String> {
-        ["order", "seen", "first all or \"7\"", "by[\"k\"] or \"7\"", "want.note or \"\""].map(String::from).to_vec()
+        ["order", "seen", "(first all or \"7\")", "(by[\"k\"] or \"7\")", "(want.note or \"\")"].map(String::from).to_vec()
     }
 
     fn state(&mut self, header: &str, at: usize) -> String {
@@ -318,7 +327,7 @@ impl Author<'_> {
             }
             11 => {
                 let (model, q) = (self.model(), self.local());
-                let complete = self.arm(&["want.order or \"\"".into()], depth);
+                let complete = self.arm(&["(want.order or \"\")".into()], depth);
                 let missing = self.arm(std::slice::from_ref(&q), depth);
                 let nothing = self.arm(&[], depth);
                 format!("fill want {model} {{ complete {complete} missing({q}) {missing} nothing {nothing} }}")
@@ -338,19 +347,13 @@ impl Author<'_> {
             16 => {
                 let (a, b) = (self.local(), self.local());
                 let (first, second) = (self.call(), self.call());
-                let out = if self.dice.one_in(2) {
-                    self.texts.extend([a.clone(), b.clone()]);
-                    format!("together {{ {a} = call {first} {b} = call {second} }}")
-                } else {
-                    self.texts.push(b.clone());
-                    format!("together {{ seen = call {first} {b} = call {second} }}")
-                };
-                out
+                self.texts.extend([a.clone(), b.clone()]);
+                format!("together {{ {a} = call {first} {b} = call {second} }}")
             }
             17 => {
                 let (local, query) = (self.local(), self.text());
                 let scope = self.dice.of(&["person", "chat", "all"]);
-                self.texts.push(format!("first {local} or \"7\""));
+                self.texts.push(format!("(first {local} or \"7\")"));
                 format!("{local} = recall {query} from {scope} top 2")
             }
             18 => {
@@ -384,7 +387,8 @@ impl Author<'_> {
     }
 
     fn model(&mut self) -> String {
-        let text = self.text();
+        let names: Vec<String> = self.texts.iter().filter(|text| !text.contains(['"', '('])).cloned().collect();
+        let text = names[self.dice.below(names.len())].clone();
         let with = self.dice.of(&["", "", " with history", " with memory"]);
         let retry = self.dice.of(&["", "", " retry 1"]);
         format!("using fast from {text}{with}{retry} \"What now?\"")
@@ -417,7 +421,7 @@ impl Author<'_> {
             format!("each {item} in all{at_once} {{ {body} }}")
         } else {
             let got = self.local();
-            self.texts.push(format!("first {got} or \"7\""));
+            self.texts.push(format!("(first {got} or \"7\")"));
             format!("{got} = each {item} in all{at_once} {{ {y} = call {call} }}")
         }
     }
@@ -426,7 +430,7 @@ impl Author<'_> {
     fn danger(&mut self, depth: usize) -> String {
         let text = self.read();
         let quoted = text.contains('"');
-        if self.bare_calls || self.dice.one_in(3) || quoted {
+        if self.bare_calls || self.dice.one_in(8) || quoted {
             let text = if self.dice.one_in(2) { "\"7\"".into() } else { text };
             return format!("call orders.refund(order: {text}, amount: 5 eur)");
         }
@@ -449,7 +453,7 @@ impl Author<'_> {
         }
         if self.dice.one_in(3) {
             steps.push_str("hits = recall q from person top 2 ");
-            self.texts.push("first hits or \"7\"".into());
+            self.texts.push("(first hits or \"7\")".into());
         }
         if self.dice.one_in(3) {
             let text = self.read();
