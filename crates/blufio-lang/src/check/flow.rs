@@ -78,6 +78,9 @@ impl<'p> Flow<'p> {
 /// Builds the graph.
 pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
     let mut flow = Flow::default();
+    // Ruling 8: a failure inside the target of `anywhere on failed` leads nowhere, it parks the session; but where that
+    // state takes the failure itself.
+    let parking = failure_targets(program);
     for (at, state) in program.states.iter().enumerate() {
         let mut facts = StateFacts {
             body: &state.body,
@@ -96,11 +99,12 @@ pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
             push(&timer.steps, Cause::Timer, None);
             facts.has_effect |= has_effect(&timer.steps);
         }
-        for handler in &facts.handlers {
+        let own = state.handlers.len();
+        for (index, handler) in facts.handlers.iter().enumerate() {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
             if !is_failure(&handler.trigger) {
                 push(steps, Cause::Event, Some(&handler.trigger));
-            } else if closed::can_raise(program, at, &handler.trigger) {
+            } else if closed::can_raise(program, at, &handler.trigger) && (index < own || !parking.contains(&at)) {
                 push(steps, Cause::Failure, Some(&handler.trigger));
             }
         }
@@ -111,11 +115,7 @@ pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
         flow.states.push(facts);
         flow.edges.extend(edges);
     }
-    // Ruling 8: a failure inside the target of `anywhere on failed` parks the session, it leads nowhere.
-    let parking = failure_targets(program);
-    flow.edges.retain(|edge| {
-        edge.to < program.states.len() && (edge.cause != Cause::Failure || !parking.contains(&edge.from))
-    });
+    flow.edges.retain(|edge| edge.to < program.states.len());
     flow.starts =
         (0..=program.states.len()).map(|at| flow.edges.partition_point(|edge| edge.from < at)).collect();
     flow

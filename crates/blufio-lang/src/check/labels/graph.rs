@@ -10,8 +10,8 @@ use super::super::{closed, monitors};
 use super::super::flow::{blocks, is_failure, may_end};
 use crate::source::Span;
 use crate::typed::{
-    Expr, ExprKind, Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind,
-    Timer, Trigger, Type, Variable,
+    Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind,
+    Timer, Trigger, Variable,
 };
 
 /// Index of a node.
@@ -531,10 +531,9 @@ pub(in crate::check) fn waits(step: &Step) -> bool {
     )
 }
 
-/// Whether a failure of the step may be raised. A list or a map may be full, and there may be too many wakes.
+/// Whether a failure of the step may be raised.
 fn fails(step: &Step) -> bool {
-    let may_be_full = matches!(step.kind, StepKind::Append(..) | StepKind::PutEntry { .. } | StepKind::Wake { .. });
-    may_be_full || waits(step) || closed::step_expressions(step).into_iter().any(may_fail)
+    waits(step) || closed::fails_at_once(step)
 }
 
 fn any_fails(steps: &[Step]) -> bool {
@@ -547,12 +546,4 @@ fn steps_of(handler: &Handler) -> &[Step] {
         HandlerAction::Run { steps, .. } => steps,
         _ => &[],
     }
-}
-
-fn may_fail(expr: &Expr) -> bool {
-    // Money of two currencies cannot be compared.
-    let is_mixed = matches!(&expr.kind, ExprKind::Compare(_, a, b) if [a, b].iter().any(|e| e.ty == Type::Money(None)));
-    is_mixed
-        || matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_) | ExprKind::Present(_))
-        || closed::parts(expr).into_iter().any(may_fail)
 }
