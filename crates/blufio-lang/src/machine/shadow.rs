@@ -9,7 +9,7 @@
 pub(crate) mod ways;
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Machine;
 use crate::check::labels::places::{Labels, Place, Places};
@@ -85,7 +85,7 @@ pub(crate) struct World {
 /// The labels of a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Shadow {
-    known: Rc<Known>,
+    known: Arc<Known>,
     scalars: Vec<Labels>,
     objects: Vec<Labels>,
     pub world: World,
@@ -162,7 +162,7 @@ impl Machine {
 }
 
 impl Shadow {
-    pub fn new(program: &Program, known: Rc<Known>) -> Self {
+    pub fn new(program: &Program, known: Arc<Known>) -> Self {
         Self {
             known,
             scalars: vec![Labels::default(); usize::from(program.layout.scalars)],

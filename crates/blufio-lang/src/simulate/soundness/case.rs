@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A folder that was checked, with everything that running it under labels needs.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::check::labels::places::places;
 use crate::check::{Checked, Environment, check};
@@ -15,7 +15,7 @@ use crate::typed;
 pub struct Agent {
     pub typed: typed::Program,
     pub program: Program,
-    pub known: Rc<Known>,
+    pub known: Arc<Known>,
     /// Model calls per event that the checker allows.
     pub bound: u32,
     pub is_public: bool,
@@ -58,7 +58,7 @@ impl Case {
             Agent {
                 typed: agent.program.clone(),
                 program,
-                known: Rc::new(known),
+                known: Arc::new(known),
                 bound: agent.facts.calls_per_event.unwrap_or(u32::MAX),
                 is_public: text.contains("from anyone") && agent.program.name == "a",
             }

@@ -3,6 +3,7 @@
 
 use super::case::{Agent, Case};
 use super::dice::Dice;
+use super::hostile::Hostile;
 use crate::check::labels::places::Labels;
 use crate::effect::{Action, Disposition, Effect, Event, Fault, Outcome, StepResult, Stop};
 use crate::machine::Machine;
@@ -51,12 +52,14 @@ pub struct Player<'c> {
     pub menus: Vec<Menu<'c>>,
     pub dice: Dice,
     pub seen: Seen,
+    /// A world that attacks.
+    pub hostile: Option<Hostile>,
 }
 
 impl<'c> Player<'c> {
     pub fn new(case: &'c Case, seed: u64) -> Self {
         let menus = case.agents.iter().map(|agent| Menu::new(&agent.typed, &agent.program)).collect();
-        Self { case, menus, dice: Dice::new(seed), seen: Seen::default() }
+        Self { case, menus, dice: Dice::new(seed), seen: Seen::default(), hostile: None }
     }
 
     /// One run of the first agent.
@@ -103,6 +106,7 @@ impl<'c> Player<'c> {
         shadow.world = opening.world;
         shadow.sender = opening.sender;
         machine.carry(shadow);
+        let before = self.hostile.as_mut().map(Hostile::begins);
         let mut deadlines = Vec::new();
         let mut calls = 0;
         let mut result = machine.start_with(program, &values, crate::simulate::BEGINNING_MS);
@@ -114,12 +118,12 @@ impl<'c> Player<'c> {
                 let text = format!("{calls} model calls, at most {} are allowed", agent.bound);
                 machine.labels().violations.push(text);
             }
-            self.follow(&mut machine, &mut deadlines, &result);
+            self.follow(index, &mut machine, &mut deadlines, &result);
             match &result.stop {
                 Stop::Done(_) | Stop::Fault(_) => break,
                 _ => {}
             }
-            let Some(choice) = self.choose(index, &machine, &deadlines) else { break };
+            let Some(choice) = self.choose(index, &mut machine, &deadlines) else { break };
             let choice = match self.given(index, &mut machine, choice, depth) {
                 Some(choice) => choice,
                 None => continue,
@@ -128,10 +132,16 @@ impl<'c> Player<'c> {
                 calls = 0;
             }
             self.label(index, agent, &mut machine, &choice.event);
+            if let Some(hostile) = &mut self.hostile {
+                hostile.decided(program, &machine, &choice.event);
+            }
             if let Event::Timer { timer, .. } = choice.event {
                 deadlines.retain(|deadline: &Deadline| deadline.timer != timer);
             }
             result = machine.step(program, choice.event, choice.now_ms);
+        }
+        if let (Some(hostile), Some(before)) = (&mut self.hostile, before) {
+            hostile.ends(before);
         }
         self.end(machine, result)
     }
@@ -152,7 +162,7 @@ impl<'c> Player<'c> {
         }
     }
 
-    fn follow(&mut self, machine: &mut Machine, deadlines: &mut Vec<Deadline>, result: &StepResult) {
+    fn follow(&mut self, index: usize, machine: &mut Machine, deadlines: &mut Vec<Deadline>, result: &StepResult) {
         for action in &result.actions {
             match action {
                 Action::SetTimer { visit, timer, due_ms } => {
@@ -162,11 +172,16 @@ impl<'c> Player<'c> {
                 _ => {}
             }
         }
-        let _ = machine;
+        let case = self.case;
+        if let (Some(hostile), Stop::Await(awaited)) = (&mut self.hostile, &result.stop) {
+            for awaited in awaited.iter().filter(|awaited| awaited.fresh) {
+                hostile.watch(&mut self.dice, &case.agents[index].program, machine, awaited, &case.text);
+            }
+        }
     }
 
     /// Something that can happen; failures less often than the rest.
-    fn choose(&mut self, index: usize, machine: &Machine, deadlines: &[Deadline]) -> Option<Choice> {
+    fn choose(&mut self, index: usize, machine: &mut Machine, deadlines: &[Deadline]) -> Option<Choice> {
         let mut choices = self.menus[index].choices(machine, deadlines);
         if choices.is_empty() {
             return None;
@@ -175,7 +190,10 @@ impl<'c> Player<'c> {
         if choices[at].is_failure && !self.dice.one_in(3) {
             at = self.dice.below(choices.len());
         }
-        Some(choices.swap_remove(at))
+        let choice = choices.swap_remove(at);
+        let Some(hostile) = &self.hostile else { return Some(choice) };
+        let agent = &self.case.agents[index];
+        Some(hostile.obey(&mut self.dice, &agent.program, machine, choice, agent.is_public))
     }
 
     /// What an asked agent gives, it must have given itself.
