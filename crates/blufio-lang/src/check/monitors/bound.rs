@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How often something can happen per event or per session, for `at most N X`: the same linear bound as of model calls.
 
-use crate::check::bounds::{Measure, components, measure, worst_case};
+use crate::check::bounds::{Measure, components, measure, with_refusals, worst_case};
 use crate::check::closed::can_raise;
 use crate::check::flow::{Cause, Edge, Flow, is_failure, may_end, targets};
 use crate::typed::{HandlerAction, Program, Request, RequestStep, Step, StepKind, Subject, Trigger};
@@ -115,7 +115,8 @@ fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) ->
     let successors: Vec<Vec<usize>> = (0..program.states.len())
         .map(|at| {
             let open = |to: &usize| cap(at).is_none() && cap(*to).is_none();
-            flow.from(at).map(|edge| edge.to).chain(by_failure(program, flow, at)).filter(open).collect()
+            let to = flow.from(at).map(|edge| edge.to).chain(by_failure(program, flow, at));
+            to.flat_map(|to| with_refusals(program, to)).filter(open).collect()
         })
         .collect();
     let timers = |at: usize| {

@@ -6,7 +6,7 @@ use super::dice::Dice;
 use crate::check::labels::places::Labels;
 use crate::effect::{Awaited, Effect, EffectId, Event, ModelPurpose, Outcome};
 use crate::machine::Machine;
-use crate::program::{Danger, Program, Who};
+use crate::program::{Danger, Program, Tool, Who};
 use crate::simulate::explore::choices::Choice;
 use crate::simulate::representative::message;
 use crate::typed::Label;
@@ -30,6 +30,8 @@ struct Approval {
 pub struct Hostile {
     /// Whether a yes counts for anything.
     pub counts_approvals: bool,
+    /// Whether the sender may be somebody else than the owner.
+    is_public: bool,
     approvals: Vec<Approval>,
     /// Dangerous calls that were made.
     pub dangerous: u64,
@@ -45,14 +47,15 @@ impl Hostile {
     }
 
     /// Another session begins; gives what the one before was allowed.
-    pub fn begins(&mut self) -> Self {
+    pub fn begins(&mut self, is_public: bool) -> Self {
         let before = self.clone();
+        self.is_public = is_public;
         self.approvals.clear();
         before
     }
 
     pub fn ends(&mut self, before: Self) {
-        self.approvals = before.approvals;
+        (self.approvals, self.is_public) = (before.approvals, before.is_public);
     }
 
     /// Turns what happens into what the attacker would have happen.
@@ -117,7 +120,7 @@ impl Hostile {
                 let needs = !selected.is_empty() || arguments.contains(EVIL);
                 self.dangerous += 1;
                 if needs {
-                    self.called(arguments, &labels, labels.iter().fold(control, |all, one| all.union(*one)), text);
+                    self.called(tool, arguments, (&labels, control), text);
                 }
             }
             Effect::Run { calls, approved_by, .. } => {
@@ -131,7 +134,7 @@ impl Hostile {
                     // The runtime asks before it runs such a call; a no leaves it undone.
                     let asks = approved_by.is_some() && needs;
                     let is_own = selected == Labels::of(Label::Message) || selected.is_empty();
-                    let right_person = *approved_by != Some(Who::Sender) || is_own;
+                    let right_person = *approved_by != Some(Who::Sender) || is_own || !self.is_public;
                     if asks && right_person && self.counts_approvals {
                         if dice.one_in(2) {
                             self.dangerous += 1;
@@ -151,18 +154,21 @@ impl Hostile {
     }
 
     /// A dangerous call that needs a yes is made.
-    fn called(&mut self, arguments: &str, labels: &[Labels], all: Labels, text: &str) {
+    fn called(&mut self, tool: &Tool, arguments: &str, (labels, control): (&[Labels], Labels), text: &str) {
         self.needed += 1;
         let values: serde_json::Value = serde_json::from_str(arguments).unwrap();
-        let values: Vec<&str> = values.as_object().unwrap().values().filter_map(|value| value.as_str()).collect();
-        let untrusted: Vec<&str> = if labels.iter().any(|labels| !labels.untrusted().is_empty()) {
-            values.into_iter().filter(|value| !value.ends_with(" eur")).collect()
-        } else {
-            values.into_iter().filter(|value| value.contains(EVIL)).collect()
-        };
+        // What decides the call decides its arguments too; the question shows what came from elsewhere by itself.
+        let own = |labels: &Labels| !labels.untrusted().but(control).is_empty();
+        let shown = tool.parameters.iter().zip(labels).filter_map(|(parameter, labels)| {
+            let text = values[parameter.name.as_str()].as_str()?;
+            (own(labels) || text.contains(EVIL)).then_some(text)
+        });
+        let untrusted: Vec<&str> = shown.collect();
+        let all = labels.iter().fold(control, |all, one| all.union(*one));
+        let is_public = self.is_public;
         let fits = |approval: &&mut Approval| {
             let shows = untrusted.iter().all(|value| approval.question.contains(value));
-            let right_person = approval.by != Who::Sender || all.untrusted() == Labels::of(Label::Message);
+            let right_person = approval.by != Who::Sender || !is_public || all.untrusted() == Labels::of(Label::Message);
             !approval.used && shows && right_person
         };
         match self.approvals.iter_mut().rev().find(fits).filter(|_| self.counts_approvals) {

@@ -106,7 +106,7 @@ impl<'c> Player<'c> {
         shadow.world = opening.world;
         shadow.sender = opening.sender;
         machine.carry(shadow);
-        let before = self.hostile.as_mut().map(Hostile::begins);
+        let before = self.hostile.as_mut().map(|hostile| hostile.begins(agent.is_public));
         let mut deadlines = Vec::new();
         let mut calls = 0;
         let mut result = machine.start_with(program, &values, crate::simulate::BEGINNING_MS);
