@@ -274,7 +274,8 @@ pub(super) fn worst_case(
     for at in with_refusals(program, program.start.0 as usize) {
         entered[at] = true;
     }
-    for edge in flow.edges.iter().filter(|edge| edge.cause == Cause::Event) {
+    let begins = |cause| matches!(cause, Cause::Event | Cause::HandlerFailure);
+    for edge in flow.edges.iter().chain(&flow.parked).filter(|edge| begins(edge.cause)) {
         for to in with_refusals(program, edge.to) {
             entered[to] = true;
         }
@@ -374,7 +375,11 @@ fn worst_beginning(
             _ => None,
         });
         let interrupted = interrupted(program, flow, by, at, from);
-        let total = event.max().unwrap_or(0).saturating_add(after).max(interrupted);
+        let event = event.max().unwrap_or(0);
+        let failed = flow.from(at).chain(flow.parked_from(at));
+        let failed = failed.filter(|edge| matches!(edge.cause, Cause::Failure | Cause::HandlerFailure));
+        let failed = failed.map(|e| event.saturating_add(measure(by, e.steps)).saturating_add(from(e.to)));
+        let total = event.saturating_add(after).max(interrupted).max(failed.max().unwrap_or(0));
         if total > worst.0 {
             worst = (total, Some(at));
         }
@@ -413,7 +418,8 @@ fn interrupted(
         _ => None,
     });
     let timers = program.states[at].timers.iter().map(|timer| timer.steps.as_slice());
-    let aside = flow.from(at).chain(flow.parked_from(at)).filter(|edge| matches!(edge.cause, Cause::Timer | Cause::Failure));
+    let is_aside = |cause| matches!(cause, Cause::Timer | Cause::Failure | Cause::HandlerFailure);
+    let aside = flow.from(at).chain(flow.parked_from(at)).filter(|edge| is_aside(edge.cause));
     let beside = aside.clone().map(|edge| measure(by, edge.steps)).max().unwrap_or(0);
     let otherwise = aside.map(|edge| from(edge.to)).max().unwrap_or(0);
     let blocks = handlers.chain(timers).chain([flow.states[at].body]).filter(|steps| waits(steps));

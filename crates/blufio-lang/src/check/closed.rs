@@ -71,11 +71,22 @@ pub(super) fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
 
 /// Whether anything that runs in a state can raise `failed`, `uncertain` or `over_budget` without an arm of its own.
 pub(super) fn can_raise(program: &Program, state: usize, trigger: &Trigger) -> bool {
-    all_blocks(program, state).iter().any(|steps| match trigger {
+    all_blocks(program, state).iter().any(|steps| raises_it(program, steps, trigger))
+}
+
+/// The same of what runs without an event: the steps on entry and those of deadlines.
+pub(super) fn raises_by_itself(program: &Program, state: usize, trigger: &Trigger) -> bool {
+    let state = &program.states[state];
+    let timers = state.timers.iter().map(|timer| timer.steps.as_slice());
+    timers.chain([state.body.as_slice()]).any(|steps| raises_it(program, steps, trigger))
+}
+
+fn raises_it(program: &Program, steps: &[Step], trigger: &Trigger) -> bool {
+    match trigger {
         Trigger::Failed => raises(steps),
         Trigger::Uncertain => first_uncertain(program, steps, true).is_some(),
         _ => super::bounds::calls_of(program, steps) > 0,
-    })
+    }
 }
 
 /// Whether steps can raise a failure, even one that nobody has to take: that a list is full parks a session which says

@@ -13,6 +13,8 @@ pub(super) enum Cause {
     Body,
     /// A step failed (or is uncertain), and a handler took it: nothing is waited for.
     Failure,
+    /// The same, but only steps of handlers can fail: an event comes first.
+    HandlerFailure,
     /// A deadline: no new event, so counters go on.
     Timer,
     /// A new event: counters begin again.
@@ -100,7 +102,8 @@ pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
         let mut edges = Vec::new();
         let mut push = |steps: &'p [Step], cause: Cause, trigger: Option<&'p Trigger>, is_anywhere: bool| {
             let to = targets(steps).into_iter().map(|to| to.0 as usize);
-            let parks = is_anywhere && cause == Cause::Failure && parking.contains(&at);
+            let is_failure = matches!(cause, Cause::Failure | Cause::HandlerFailure);
+            let parks = is_anywhere && is_failure && parking.contains(&at);
             let edges = if parks { &mut flow.parked } else { &mut edges };
             edges.extend(to.map(|to| Edge { from: at, to, cause, steps, trigger, is_anywhere }));
         };
@@ -115,7 +118,9 @@ pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
             if !is_failure(&handler.trigger) {
                 push(steps, Cause::Event, Some(&handler.trigger), index >= own);
             } else if closed::can_raise(program, at, &handler.trigger) {
-                push(steps, Cause::Failure, Some(&handler.trigger), index >= own);
+                let by_itself = closed::raises_by_itself(program, at, &handler.trigger);
+                let cause = if by_itself { Cause::Failure } else { Cause::HandlerFailure };
+                push(steps, cause, Some(&handler.trigger), index >= own);
             }
         }
         if let Some(cap) = state.cap {

@@ -440,7 +440,7 @@ impl Shadow {
             _ => labels,
         };
         let failed = matches!(outcome, Outcome::Failed(_) | Outcome::Uncertain | Outcome::OverBudget(_) | Outcome::Refused(_));
-        let branches = ways::landings(program, site).len() > 1 || failed;
+        let branches = program.landings(site).len() > 1 || failed;
         self.branch = None;
         if branches {
             self.branch_at(asked.from, decides, described.span);

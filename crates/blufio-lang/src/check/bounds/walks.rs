@@ -35,7 +35,8 @@ pub(super) fn successors(
     let mut out = vec![Vec::new(); 2 * count];
     for (node, out) in out.iter_mut().enumerate() {
         let (at, after_failure) = (node % count, node >= count);
-        for edge in flow.from(at).chain(flow.parked_from(at)).filter(|edge| keeps(edge)) {
+        let edges = flow.from(at).chain(flow.parked_from(at));
+        for edge in edges.filter(|edge| edge.cause != Cause::HandlerFailure && keeps(edge)) {
             let by_anywhere = edge.cause == Cause::Failure && edge.is_anywhere;
             if by_anywhere && after_failure {
                 continue;

@@ -2,6 +2,7 @@
 //! Small programs, each with one way for a label to travel.
 
 mod asked;
+mod runs;
 
 use crate::check::{Checked, Environment, ToolInfo, ToolScope, check};
 use crate::diagnostic::Diagnostics;
@@ -575,16 +576,4 @@ fn a_sender_approves_what_a_turn_wants_after_their_own_words() {
         mixed.len() == 1 && mixed[0].0 == "E0606" && mixed[0].1.starts_with("unknown whose"),
         "{mixed:?}"
     );
-}
-
-#[test]
-fn zz_probe() {
-    let text = "agent a v1\ngoal \"g\"\nmodels { fast = \"anthropic/claude-haiku-5-5\" }\nbudget { message = 30 calls }\n\
-        type V = a | b\nkeep { t: text = \"\" }\n\
-        start state idle { on message m -> think }\n\
-        state think { pick V using fast from t \"?\" { a -> more  b -> idle } }\n\
-        state more max 2 per event else think { -> think }\nanywhere { on message hold on failed -> idle }\n";
-    eprintln!("{:?}", found(text));
-    let (checked, _) = check_in(&environment(), text);
-    eprintln!("{:?}", checked.agents[0].facts);
 }

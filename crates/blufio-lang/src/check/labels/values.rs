@@ -31,6 +31,8 @@ pub(in crate::check) struct Values {
     open: Vec<(VariableId, NodeId, CellId)>,
     /// Where pending wakes are kept.
     pub wakes: CellId,
+    /// What sessions of other versions bring along, by variable.
+    carried: HashMap<VariableId, CellId>,
 }
 
 impl Values {
@@ -54,6 +56,7 @@ impl Values {
             met: HashMap::new(),
             open: Vec::new(),
             wakes,
+            carried: HashMap::new(),
         };
         for at in graph.ids() {
             let node = &graph.nodes[at as usize];
@@ -122,11 +125,23 @@ impl Values {
         self.initial.get(at).copied()
     }
 
+    /// A session of another version may bring this along for a slot, or for any local, to wherever it waits.
+    pub fn carry(&mut self, slot: Option<VariableId>, cell: CellId) {
+        let locals = self.first_locals.first().copied().unwrap_or(0)..self.roles.len() as u32;
+        let carried = slot.into_iter().chain(if slot.is_none() { locals } else { 0..0 });
+        self.carried.extend(carried.map(|variable| (variable, cell)));
+    }
+
+    fn carried(&self, graph: &Graph<'_>, variable: VariableId, node: NodeId) -> Option<CellId> {
+        let waits = matches!(graph.nodes[node as usize].kind, Kind::Wait);
+        self.carried.get(&variable).copied().filter(|_| waits)
+    }
+
     /// Every cell of a slot.
     pub fn cells_of(&self, variable: VariableId) -> impl Iterator<Item = CellId> + '_ {
         let own =
             self.definitions.iter().flatten().filter(move |(v, _)| *v == variable).map(|(_, cell)| *cell);
-        own.chain(self.initial.get(variable as usize).copied())
+        own.chain(self.initial.get(variable as usize).copied()).chain(self.carried.get(&variable).copied())
     }
 
     /// What a variable may hold when a node begins.
@@ -143,6 +158,9 @@ impl Values {
                 && let Some(initial) = self.initial.get(variable as usize)
             {
                 cells.flow(*initial, met, graph.nodes[node as usize].span);
+            }
+            if let Some(carried) = self.carried(graph, variable, node) {
+                cells.flow(carried, met, graph.nodes[node as usize].span);
             }
             for &(before, via) in &graph.predecessors[node as usize] {
                 if via == Via::Restart {
@@ -176,6 +194,7 @@ impl Values {
                 && at != graph.start()
                 && *via != Via::Restart
                 && self.beside(graph, *before, variable).is_none()
+                && self.carried(graph, variable, at).is_none()
             {
                 match self.definition(*before, variable) {
                     Some(cell) if !is_before(*via) => return cell,

@@ -4,7 +4,7 @@
 
 use crate::check::labels::places::{Places, Rest};
 use crate::program::instruction::Instruction as I;
-use crate::program::{Handler, HandlerAction, OutcomeKind, Program, Purpose, Trigger};
+use crate::program::{Handler, HandlerAction, Program, Trigger};
 
 /// A node of the graph of ways.
 pub(crate) type Node = u32;
@@ -188,7 +188,7 @@ impl Ways {
         match program.code[usize::from(at)] {
             I::Jump(to) => vec![code(to.0)],
             I::Await(site) => {
-                let mut out = stops(landings(program, site.0).into_iter().map(code).collect());
+                let mut out = stops(program.landings(site.0).into_iter().map(code).collect());
                 out.extend(each.map(code));
                 out
             }
@@ -244,7 +244,7 @@ fn reach(program: &Program, handlers: &[Handler]) -> Vec<bool> {
         match instruction {
             I::End() | I::Go(_) | I::Done(_) | I::DoneEmpty() => {}
             I::Jump(to) => work.push(to.0),
-            I::Await(site) => work.extend(landings(program, site.0)),
+            I::Await(site) => work.extend(program.landings(site.0)),
             I::Each(each) => {
                 let each = &program.loops[usize::from(each.0)];
                 work.extend([each.body, each.resume]);
@@ -271,30 +271,6 @@ pub(crate) fn target(instruction: I) -> Option<u16> {
 
 fn is_failure(handler: &Handler) -> bool {
     matches!(handler.trigger, Trigger::Failed | Trigger::Uncertain | Trigger::OverBudget)
-}
-
-/// Where the outcomes of a site lead, failures that nobody there takes apart.
-pub(crate) fn landings(program: &Program, site: u16) -> Vec<u16> {
-    let mut out = match &program.sites[usize::from(site)].purpose {
-        Purpose::Pick { resume, .. } | Purpose::Write { resume, .. } | Purpose::Run { resume, .. } => vec![*resume],
-        Purpose::Fill { landings, .. } => landings.iter().map(|landing| landing.at).collect(),
-        Purpose::Turn { says, calls, refuses, .. } => {
-            [Some(says), calls.as_ref(), Some(refuses)].into_iter().flatten().map(|landing| landing.at).collect()
-        }
-        Purpose::Request { landings, resume, otherwise, .. } => {
-            let mut out: Vec<u16> = landings.iter().map(|(_, landing)| landing.at).collect();
-            let taken = |kind| landings.iter().any(|(known, _)| *known == kind);
-            let decides = taken(OutcomeKind::Yes) || taken(OutcomeKind::No);
-            if !decides && !taken(OutcomeKind::Done) && !taken(OutcomeKind::Says) {
-                out.push(*resume);
-            }
-            out.extend(otherwise);
-            out
-        }
-    };
-    out.sort_unstable();
-    out.dedup();
-    out
 }
 
 /// Whether a handler may end without leaving its state.
