@@ -273,7 +273,9 @@ impl Search<'_, '_, '_> {
         }
         let assigns = |variable: &&VariableId| case.flow.values.definition(at, **variable).is_some();
         match case.variables.iter().find(assigns) {
-            Some(variable) if may_have_happened(node, via) => Some(Fault::Stale(node.span, case.name(*variable))),
+            Some(variable) if may_have_happened(node, via) => {
+                Some(Fault::Stale(node.span, case.name(*variable)))
+            }
             _ => self.assigned_beside(at),
         }
     }

@@ -5,6 +5,7 @@
 //! caps" times, and between two such visits it follows the acyclic rest. So a component costs at most the capped
 //! visits plus one longest cap-free segment for each of them. Multiplying counters out exactly would explode.
 
+pub(super) mod callees;
 mod walks;
 
 use super::flow::{Cause, Flow, blocks, is_failure, may_end, targets};
@@ -51,7 +52,9 @@ impl Calls<'_> {
         match &step.request {
             Request::Fill { model, .. } => u64::from(model.retries) + 1,
             Request::AskAgent { grant, .. } => {
-                self.0.asks.get(*grant as usize).and_then(|asked| asked.calls_max).unwrap_or(0).into()
+                let asked = self.0.asks.get(*grant as usize);
+                let caps = asked.map_or([None, None], |asked| [asked.calls_max, asked.calls_bound]);
+                caps.into_iter().flatten().min().unwrap_or(0).into()
             }
             _ => 0,
         }
@@ -121,9 +124,15 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagno
     let (calls, path) = worst_case(program, flow, &Calls(program), &|_| true);
     let calls = u32::try_from(calls).unwrap_or(u32::MAX);
     let names: Vec<String> = path.iter().map(|at| program.states[*at].name.clone()).collect();
+    over_budget(program, calls, &names, diagnostics);
+    Facts { calls_per_event: Some(calls), worst_path: names, ..Facts::default() }
+}
+
+/// Reports a bound beyond the budget, or that there is none.
+fn over_budget(program: &Program, calls: u32, path: &[String], diagnostics: &mut Diagnostics) {
     match program.budget.message.calls {
         Some((allowed, span)) if calls > allowed => {
-            diagnostics.push(report::over_budget::report(calls, allowed, &names.join(" → "), span))
+            diagnostics.push(report::over_budget::report(calls, allowed, &path.join(" → "), span))
         }
         None if calls > 0 => {
             if let Some(span) = first_model_step(program) {
@@ -132,7 +141,6 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagno
         }
         _ => {}
     }
-    Facts { calls_per_event: Some(calls), worst_path: names, ..Facts::default() }
 }
 
 fn first_model_step(program: &Program) -> Option<Span> {
@@ -170,7 +178,8 @@ fn unbounded_loops(program: &Program, flow: &Flow<'_>) -> Vec<Vec<usize>> {
         for component in components(&successors) {
             let is_cycle =
                 component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
-            let harmless = with_timers && !component.iter().any(|at| flow.states[state_of(program, *at)].has_effect);
+            let harmless =
+                with_timers && !component.iter().any(|at| flow.states[state_of(program, *at)].has_effect);
             let states = || component.iter().map(|at| state_of(program, *at));
             if is_cycle && !harmless && !states().any(|at| known.contains(&at)) {
                 known.extend(states());

@@ -108,7 +108,8 @@ pub(super) fn fails_at_once(step: &Step) -> bool {
 
 fn may_fail(expr: &Expr) -> bool {
     // Money of two currencies cannot be compared.
-    let is_mixed = matches!(&expr.kind, ExprKind::Compare(_, a, b) if [a, b].iter().any(|e| e.ty == Type::Money(None)));
+    let is_mixed =
+        matches!(&expr.kind, ExprKind::Compare(_, a, b) if [a, b].iter().any(|e| e.ty == Type::Money(None)));
     is_mixed
         || matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_) | ExprKind::Present(_))
         || parts(expr).into_iter().any(may_fail)

@@ -125,7 +125,14 @@ pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
         }
         if let Some(cap) = state.cap {
             let to = cap.otherwise.0 as usize;
-            edges.push(Edge { from: at, to, cause: Cause::Body, steps: &[], trigger: None, is_anywhere: false });
+            edges.push(Edge {
+                from: at,
+                to,
+                cause: Cause::Body,
+                steps: &[],
+                trigger: None,
+                is_anywhere: false,
+            });
         }
         flow.states.push(facts);
         flow.edges.extend(edges);

@@ -183,7 +183,9 @@ fn comes_to_rest(program: &Program, body: u16) -> bool {
             Instruction::Go(_) | Instruction::Done(_) | Instruction::DoneEmpty() => {}
             Instruction::Jump(to) => work.push(to.0),
             Instruction::Await(site) => work.extend(program.landings(site.0)),
-            Instruction::Each(each) => work.extend(program.loops.get(usize::from(each.0)).map(|each| each.resume)),
+            Instruction::Each(each) => {
+                work.extend(program.loops.get(usize::from(each.0)).map(|each| each.resume))
+            }
             other => {
                 work.push(at.saturating_add(1));
                 other.operands(|role| {

@@ -34,8 +34,13 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub fn new(program: &Program, places: Places, (slots, locals): (Vec<Register>, Vec<Vec<Register>>)) -> Self {
-        let spans: std::collections::BTreeSet<Span> = places.places.keys().map(|(_, _, span)| *span).collect();
+    pub fn new(
+        program: &Program,
+        places: Places,
+        (slots, locals): (Vec<Register>, Vec<Vec<Register>>),
+    ) -> Self {
+        let spans: std::collections::BTreeSet<Span> =
+            places.places.keys().map(|(_, _, span)| *span).collect();
         let around = |span: &Span| {
             let holds = |step: &&Span| step.start <= span.start && span.end <= step.end;
             spans.iter().filter(holds).min_by_key(|step| step.end - step.start).copied().unwrap_or(*span)
@@ -297,7 +302,8 @@ impl Shadow {
     pub fn takes(&mut self, program: &Program, is_busy: bool, entry: u16) {
         let labels = self.incoming;
         if is_busy {
-            let asked: Vec<Decision> = self.asked.values().flat_map(|asked| asked.decisions.clone()).collect();
+            let asked: Vec<Decision> =
+                self.asked.values().flat_map(|asked| asked.decisions.clone()).collect();
             self.decisions = asked;
         }
         self.branch = None;
@@ -377,7 +383,8 @@ impl Shadow {
             arguments.push(self.world.history);
         }
         if described.memory {
-            arguments.push(self.world.memory.iter().fold(Labels::of(Label::Memory), |all, one| all.union(*one)));
+            arguments
+                .push(self.world.memory.iter().fold(Labels::of(Label::Memory), |all, one| all.union(*one)));
         }
         // The question of a `turn` stands in the history as soon as it is asked, and so do calls that have run when
         // the rest of them is given up.
@@ -390,15 +397,20 @@ impl Shadow {
             }
             _ => {}
         }
-        let asked =
-            Asked { arguments, decisions: self.decisions.clone(), from: self.at.unwrap_or(END), beside: self.beside };
+        let asked = Asked {
+            arguments,
+            decisions: self.decisions.clone(),
+            from: self.at.unwrap_or(END),
+            beside: self.beside,
+        };
         self.asked.insert(number, asked);
     }
 
     /// What a pending effect was asked with, and under which decisions.
     pub fn asked_with(&self, number: u32) -> (Vec<Labels>, Labels) {
         let Some(asked) = self.asked.get(&number) else { return (Vec::new(), Labels::default()) };
-        let control = asked.decisions.iter().fold(Labels::default(), |all, decision| all.union(decision.labels));
+        let control =
+            asked.decisions.iter().fold(Labels::default(), |all, decision| all.union(decision.labels));
         (asked.arguments.clone(), control)
     }
 
@@ -439,7 +451,10 @@ impl Shadow {
             Purpose::Request { .. } => labels.untrusted(),
             _ => labels,
         };
-        let failed = matches!(outcome, Outcome::Failed(_) | Outcome::Uncertain | Outcome::OverBudget(_) | Outcome::Refused(_));
+        let failed = matches!(
+            outcome,
+            Outcome::Failed(_) | Outcome::Uncertain | Outcome::OverBudget(_) | Outcome::Refused(_)
+        );
         let branches = program.landings(site).len() > 1 || failed;
         self.branch = None;
         if branches {
@@ -447,8 +462,16 @@ impl Shadow {
         }
     }
 
-    fn outcome_labels(&self, program: &Program, purpose: &Purpose, read: Labels, arguments: &[Labels]) -> Labels {
-        let tool = |grant: usize| program.tools.get(grant).and_then(|tool| tool.label).map(Labels::of).unwrap_or_default();
+    fn outcome_labels(
+        &self,
+        program: &Program,
+        purpose: &Purpose,
+        read: Labels,
+        arguments: &[Labels],
+    ) -> Labels {
+        let tool = |grant: usize| {
+            program.tools.get(grant).and_then(|tool| tool.label).map(Labels::of).unwrap_or_default()
+        };
         let words_of = |who: u16| match program.people.get(usize::from(who)) {
             Some(Who::Person(_) | Who::Quorum(..)) => Labels::of(Label::Message),
             Some(Who::Sender) => self.sender,
@@ -456,7 +479,8 @@ impl Shadow {
         };
         match purpose {
             Purpose::Run { .. } => {
-                let tools = (0..program.tools.len()).fold(Labels::default(), |all, grant| all.union(tool(grant)));
+                let tools =
+                    (0..program.tools.len()).fold(Labels::default(), |all, grant| all.union(tool(grant)));
                 arguments.first().copied().unwrap_or_default().untrusted().union(tools)
             }
             Purpose::Request { asked, .. } => match asked {
@@ -527,7 +551,11 @@ impl Shadow {
     pub fn collected(&mut self, each: &Loop, failed: bool) {
         let control = self.control();
         if let Some((list, last, _)) = each.results {
-            let result = if failed { self.incoming.untrusted() } else { last.map(|last| self.held(last)).unwrap_or_default() };
+            let result = if failed {
+                self.incoming.untrusted()
+            } else {
+                last.map(|last| self.held(last)).unwrap_or_default()
+            };
             let held = &mut self.objects[usize::from(list)];
             *held = held.union(result).union(control);
         }
@@ -572,7 +600,13 @@ impl Shadow {
                 }
             }
             I::Reply(_) => self.enters_history(all),
-            I::Send(..) | I::Show(_) | I::Require(_) | I::CheckLength(..) | I::Each(_) | I::Await(_) | I::Gather() => {}
+            I::Send(..)
+            | I::Show(_)
+            | I::Require(_)
+            | I::CheckLength(..)
+            | I::Each(_)
+            | I::Await(_)
+            | I::Gather() => {}
             I::Fork(site) => {
                 let labels = self.effect_registers(program, site.0);
                 self.forked.push(labels);
@@ -611,7 +645,9 @@ impl Shadow {
                 }
             }
         }
-        if let (Some(_), false, Some(at)) = (ways::target(instruction), matches!(instruction, I::Jump(_)), self.at) {
+        if let (Some(_), false, Some(at)) =
+            (ways::target(instruction), matches!(instruction, I::Jump(_)), self.at)
+        {
             self.branch_at(at, all, span);
         }
         if instruction.can_fail() {
@@ -633,14 +669,19 @@ impl Shadow {
         let known = self.known.clone();
         let Some(place) = known.places.places.get(&(self.state, self.beside, span)) else {
             self.unplaced += 1;
-            return self.violate(program, span, &format!("instruction {pc} stands at a place that nothing leads to"));
+            return self.violate(
+                program,
+                span,
+                &format!("instruction {pc} stands at a place that nothing leads to"),
+            );
         };
         let others = self.decisions.iter().filter(|decision| decision.span != span);
         let control = others.fold(Labels::default(), |all, decision| all.union(decision.labels));
         self.within(program, span, "control", control, place.control);
         self.within(program, span, "history", self.world.history, place.history);
         let Some(variables) = place.variables.as_ref().filter(|_| self.last_span != span) else { return };
-        let locals = if place.is_anywhere { known.locals.last() } else { known.locals.get(self.state as usize) };
+        let locals =
+            if place.is_anywhere { known.locals.last() } else { known.locals.get(self.state as usize) };
         let registers = known.slots.iter().chain(locals.into_iter().flatten());
         for (at, (register, allowed)) in registers.zip(variables).enumerate() {
             let held = self.held(*register);

@@ -2,6 +2,7 @@
 //! What the checker proves, held against what programs really do: generated programs run under labels, with a model
 //! that does what injected text asks for, and against the bounds.
 
+mod bounds;
 mod case;
 mod dice;
 mod generate;
@@ -34,10 +35,14 @@ fn number(name: &str, default: usize) -> usize {
 /// Runs a piece of work for each thread.
 fn spread<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
-        let running: Vec<_> = (0..THREADS).map(|at| scope.spawn({
-            let work = &work;
-            move || work(at)
-        })).collect();
+        let running: Vec<_> = (0..THREADS)
+            .map(|at| {
+                scope.spawn({
+                    let work = &work;
+                    move || work(at)
+                })
+            })
+            .collect();
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     })
 }
@@ -64,7 +69,11 @@ fn programs() -> &'static [(u64, Case)] {
 
 /// The part of a program that a violation speaks of.
 fn quoted<'t>(text: &'t str, violation: &str) -> &'t str {
-    let place: Vec<usize> = violation.split([' ', '.']).map_while(|n| if n.is_empty() { Some(None) } else { n.parse().ok().map(Some) }).flatten().collect();
+    let place: Vec<usize> = violation
+        .split([' ', '.'])
+        .map_while(|n| if n.is_empty() { Some(None) } else { n.parse().ok().map(Some) })
+        .flatten()
+        .collect();
     if let [from, to, ..] = place[..] { text.get(from..to).unwrap_or("") } else { "" }
 }
 
@@ -93,7 +102,9 @@ fn labels_and_calls_of_runs_are_within_what_was_proved() {
             for violation in &player.seen.violations {
                 let part = quoted(&case.flat(), violation).to_string();
                 let what = violation.split_once(": ").map_or("", |(_, what)| what).to_string();
-                wrong.entry(what).or_insert_with(|| format!("seed {seed}: {violation} [{part}]\n{}", case.text));
+                wrong
+                    .entry(what)
+                    .or_insert_with(|| format!("seed {seed}: {violation} [{part}]\n{}", case.text));
             }
             seen.runs += player.seen.runs;
             seen.steps += player.seen.steps;

@@ -8,8 +8,8 @@ use super::graph::{EXIT, Graph, Kind, NodeId, Via, waits};
 use super::values::{Values, VariableId, adds};
 use crate::source::Span;
 use crate::typed::{
-    Expr, Handler, HandlerAction, Label, MemoryScope, Migration, ModelUse, Program, Request, RequestStep, Step,
-    StepKind, Trigger, Variable, Who,
+    Expr, Handler, HandlerAction, Label, MemoryScope, Migration, ModelUse, Program, Request, RequestStep,
+    Step, StepKind, Trigger, Variable, Who,
 };
 
 /// What other agents see of one.
@@ -122,7 +122,8 @@ impl Memory {
 /// Whether a slot of another version may become the one of this name.
 fn comes_over(migration: &Migration, slot: &str) -> bool {
     let is_target = migration.moves.iter().any(|(_, new)| new == slot);
-    let keeps_name = !migration.drops.iter().any(|old| old == slot) && !migration.moves.iter().any(|(old, _)| old == slot);
+    let keeps_name =
+        !migration.drops.iter().any(|old| old == slot) && !migration.moves.iter().any(|(old, _)| old == slot);
     is_target || keeps_name
 }
 
@@ -386,7 +387,10 @@ impl<'p> Artist<'_, 'p> {
                 let before = self.flow.values.read(&self.flow.graph, self.cells, variable, at);
                 self.cells.flow(before, cell, span);
                 // Whether it is full, or complete, is told by what it held.
-                if !matches!(step.kind, StepKind::Request(RequestStep { request: Request::Approve { .. }, .. })) {
+                if !matches!(
+                    step.kind,
+                    StepKind::Request(RequestStep { request: Request::Approve { .. }, .. })
+                ) {
                     self.cells.flow(before, result, span);
                 }
             }

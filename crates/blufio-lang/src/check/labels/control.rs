@@ -77,7 +77,10 @@ pub(super) fn dependences(graph: &Graph<'_>, mut found: impl FnMut(u32, Out, u32
         alone
     } else {
         let ends = post_dominators(graph, true);
-        (0..).zip(alone).map(|(at, alone)| if at == BACK || graph.is_beside(at) { ends[at as usize] } else { alone }).collect()
+        (0..)
+            .zip(alone)
+            .map(|(at, alone)| if at == BACK || graph.is_beside(at) { ends[at as usize] } else { alone })
+            .collect()
     };
     for (at, node) in graph.nodes.iter().enumerate() {
         if !graph.reachable[at] {

@@ -6,12 +6,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use super::super::{closed, monitors};
 use super::super::flow::{blocks, is_failure, may_end};
+use super::super::{closed, monitors};
 use crate::source::Span;
 use crate::typed::{
-    Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind,
-    Timer, Trigger, Variable,
+    Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind, Timer, Trigger,
+    Variable,
 };
 
 /// Index of a node.
@@ -279,12 +279,7 @@ struct Builder<'p> {
 
 impl<'p> Builder<'p> {
     fn new(program: &'p Program, answers: bool) -> Self {
-        let mut builder = Self {
-            program,
-            answers,
-            nodes: Vec::new(),
-            beside: HashMap::new(),
-        };
+        let mut builder = Self { program, answers, nodes: Vec::new(), beside: HashMap::new() };
         let place = Place { state: program.start.0 as usize, is_anywhere: false, each: None, item: None };
         for _ in 0..FIXED {
             builder.push(Kind::Exit, place, Span::default());

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use super::super::routes::Routes;
 use super::arrows::AgentFlow;
-use super::cells::{CellId, Cells};
 pub(crate) use super::cells::Labels;
+use super::cells::{CellId, Cells};
 use super::graph::{Graph, Kind, NodeId};
 use crate::source::Span;
 use crate::typed::{Program, Step, StepKind, Variable};
@@ -54,7 +54,8 @@ pub(crate) fn places(programs: &[&Program], routes: Option<&Routes>) -> Vec<Plac
     }
     analysis.cells.solve();
     let each = analysis.agents.iter().zip(&read).zip(programs);
-    each.map(|((flow, read), program)| of_agent(&analysis.cells, flow, read, super::answers(program))).collect()
+    each.map(|((flow, read), program)| of_agent(&analysis.cells, flow, read, super::answers(program)))
+        .collect()
 }
 
 fn variables(flow: &mut AgentFlow<'_>, cells: &mut Cells, at: NodeId) -> Vec<CellId> {
@@ -73,7 +74,12 @@ fn variables(flow: &mut AgentFlow<'_>, cells: &mut Cells, at: NodeId) -> Vec<Cel
     all.into_iter().map(|variable| flow.values.read(&flow.graph, cells, variable, at)).collect()
 }
 
-fn of_agent(cells: &Cells, flow: &AgentFlow<'_>, read: &HashMap<NodeId, Vec<CellId>>, answers: bool) -> Places {
+fn of_agent(
+    cells: &Cells,
+    flow: &AgentFlow<'_>,
+    read: &HashMap<NodeId, Vec<CellId>>,
+    answers: bool,
+) -> Places {
     let graph = &flow.graph;
     let mut out = Places { answers, ..Places::default() };
     let rest = |at: NodeId| match graph.nodes[at as usize].kind {
@@ -106,7 +112,9 @@ fn of_agent(cells: &Cells, flow: &AgentFlow<'_>, read: &HashMap<NodeId, Vec<Cell
             history: labels(flow.history(at)),
             result: labels(flow.result(at)),
             variables: variables.filter(|_| is_step),
-            arguments: call.map(|c| c.arguments.iter().map(|(_, _, cell)| labels(*cell)).collect()).unwrap_or_default(),
+            arguments: call
+                .map(|c| c.arguments.iter().map(|(_, _, cell)| labels(*cell)).collect())
+                .unwrap_or_default(),
             calls: flow.runs.iter().find(|run| run.node == at).map(|run| labels(run.calls)),
             is_anywhere: node.is_anywhere,
         };
@@ -147,4 +155,3 @@ fn join(known: &mut Place, other: Place) {
         }
     }
 }
-

@@ -168,7 +168,9 @@ impl Values {
                 }
                 let span = graph.nodes[before as usize].span;
                 let definition = self.definition(before, variable);
-                if let Some(cell) = definition.filter(|_| may_have_happened(&graph.nodes[before as usize], via)) {
+                if let Some(cell) =
+                    definition.filter(|_| may_have_happened(&graph.nodes[before as usize], via))
+                {
                     cells.flow(cell, met, span);
                 }
                 if definition.is_none() || is_before(via) {

@@ -87,7 +87,8 @@ fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) ->
         |at: usize| program.states[at].cap.filter(|cap| !cap.per_event).map(|cap| u64::from(cap.visits_max));
     let weight = |at: usize| {
         let state = &flow.states[at];
-        let beside = |edge: &&Edge<'_>| matches!(edge.cause, Cause::Event | Cause::Failure | Cause::HandlerFailure);
+        let beside =
+            |edge: &&Edge<'_>| matches!(edge.cause, Cause::Event | Cause::Failure | Cause::HandlerFailure);
         let edges = flow.from(at).filter(beside).map(|edge| {
             let event = edge.trigger.map_or(0, |trigger| by.take(trigger));
             event.saturating_add(measure(by, edge.steps))

@@ -131,7 +131,8 @@ impl Ways {
         entry.extend(state.cap.map(|cap| self.entry(u32::from(cap.otherwise))));
         let (mut wait, mut pending, mut failing) = (Vec::new(), Vec::new(), vec![Vec::new(); 4]);
         let own = state.handlers.iter();
-        let inherited = program.anywhere.iter().filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger));
+        let inherited =
+            program.anywhere.iter().filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger));
         for handler in own.chain(inherited) {
             let HandlerAction::Run { entry, quick, .. } = handler.action else { continue };
             if is_failure(handler) {
@@ -223,7 +224,8 @@ impl Ways {
 
 /// Whether an instruction can fail in a program that was checked.
 fn fails(instruction: I) -> bool {
-    let never = matches!(instruction, I::CompareValue(..) | I::Unwrap(..) | I::SetTimer(..) | I::UntilTime(..));
+    let never =
+        matches!(instruction, I::CompareValue(..) | I::Unwrap(..) | I::SetTimer(..) | I::UntilTime(..));
     instruction.can_fail() && !never
 }
 

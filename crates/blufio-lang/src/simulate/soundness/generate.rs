@@ -9,11 +9,42 @@ const STATES: usize = 3;
 
 /// What the accepted programs must hold between them.
 pub const CONSTRUCTS: [&str; 36] = [
-    "on message join", "on message drop", "on message hold", "on failed", "on \"/stop\"", "on \"/note\"", "on Alarm",
-    "on wake", "every monday", "after pause", "per session", "approve by owner", "approve by sender", "approve by ben",
-    "editing order", "orders.refund", "ask b(", "ask ben", "each ", "2 at once", "= each", "together", "pick Verdict",
-    "choice = pick", "write ", "fill want", "turn using", "run ", "with memory", "with history", "retry 1", "recall",
-    "remember", "forget history", "forget wakes", "when heard",
+    "on message join",
+    "on message drop",
+    "on message hold",
+    "on failed",
+    "on \"/stop\"",
+    "on \"/note\"",
+    "on Alarm",
+    "on wake",
+    "every monday",
+    "after pause",
+    "per session",
+    "approve by owner",
+    "approve by sender",
+    "approve by ben",
+    "editing order",
+    "orders.refund",
+    "ask b(",
+    "ask ben",
+    "each ",
+    "2 at once",
+    "= each",
+    "together",
+    "pick Verdict",
+    "choice = pick",
+    "write ",
+    "fill want",
+    "turn using",
+    "run ",
+    "with memory",
+    "with history",
+    "retry 1",
+    "recall",
+    "remember",
+    "forget history",
+    "forget wakes",
+    "when heard",
 ];
 
 /// A program that grows.
@@ -83,7 +114,10 @@ impl Author<'_> {
         };
         let failed = match self.dice.below(4) {
             0 => format!("on failed why {{ {} -> idle }}\n  on uncertain -> idle", self.quick()),
-            1 => format!("on failed why {{ seen = why.detail {} -> s1 }}\n  on uncertain -> idle", self.quick()),
+            1 => format!(
+                "on failed why {{ seen = why.detail {} -> s1 }}\n  on uncertain -> idle",
+                self.quick()
+            ),
             2 => format!("on failed or uncertain {{ {} -> idle }}", self.quick()),
             _ => "on failed or uncertain -> idle".to_string(),
         };
@@ -92,7 +126,9 @@ impl Author<'_> {
     }
 
     fn slots() -> Vec<String> {
-        ["order", "seen", "(first all or \"7\")", "(by[\"k\"] or \"7\")", "(want.note or \"\")"].map(String::from).to_vec()
+        ["order", "seen", "(first all or \"7\")", "(by[\"k\"] or \"7\")", "(want.note or \"\")"]
+            .map(String::from)
+            .to_vec()
     }
 
     fn state(&mut self, header: &str, at: usize) -> String {
@@ -330,7 +366,9 @@ impl Author<'_> {
                 let complete = self.arm(&["(want.order or \"\")".into()], depth);
                 let missing = self.arm(std::slice::from_ref(&q), depth);
                 let nothing = self.arm(&[], depth);
-                format!("fill want {model} {{ complete {complete} missing({q}) {missing} nothing {nothing} }}")
+                format!(
+                    "fill want {model} {{ complete {complete} missing({q}) {missing} nothing {nothing} }}"
+                )
             }
             12 => self.turn(depth),
             13 => {
@@ -387,7 +425,8 @@ impl Author<'_> {
     }
 
     fn model(&mut self) -> String {
-        let names: Vec<String> = self.texts.iter().filter(|text| !text.contains(['"', '('])).cloned().collect();
+        let names: Vec<String> =
+            self.texts.iter().filter(|text| !text.contains(['"', '('])).cloned().collect();
         let text = names[self.dice.below(names.len())].clone();
         let with = self.dice.of(&["", "", " with history", " with memory"]);
         let retry = self.dice.of(&["", "", " retry 1"]);
@@ -398,7 +437,12 @@ impl Author<'_> {
         let (t, c, w) = (self.local(), self.local(), self.local());
         let says = self.arm(std::slice::from_ref(&t), depth);
         let refuses = self.arm(&[], depth);
-        let by = self.dice.of(&[" approved by owner within 1h", " approved by owner within 1h", "", " approved by sender within 1h"]);
+        let by = self.dice.of(&[
+            " approved by owner within 1h",
+            " approved by owner within 1h",
+            "",
+            " approved by sender within 1h",
+        ]);
         let to = self.dice.of(&["", " -> idle", " -> s1"]);
         format!(
             "turn using fast with history {{ says({t}) {says} calls({c}) {{ run {c}{by}{to} }} refuses({w}) {refuses} }}"
@@ -461,7 +505,9 @@ impl Author<'_> {
         }
         if self.dice.one_in(3) {
             let (text, kept) = (self.read(), self.read());
-            steps.push_str(&format!("when {text} contains \"x\" {{ yes {{ done \"8\" }} no {{ done {kept} }} }}"));
+            steps.push_str(&format!(
+                "when {text} contains \"x\" {{ yes {{ done \"8\" }} no {{ done {kept} }} }}"
+            ));
         } else {
             let text = self.read();
             steps.push_str(&format!("done {text}"));

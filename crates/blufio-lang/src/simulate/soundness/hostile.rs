@@ -59,7 +59,14 @@ impl Hostile {
     }
 
     /// Turns what happens into what the attacker would have happen.
-    pub fn obey(&self, dice: &mut Dice, program: &Program, machine: &mut Machine, choice: Choice, is_public: bool) -> Choice {
+    pub fn obey(
+        &self,
+        dice: &mut Dice,
+        program: &Program,
+        machine: &mut Machine,
+        choice: Choice,
+        is_public: bool,
+    ) -> Choice {
         let event = match choice.event {
             Event::Message(_) if is_public => {
                 let text = dice.of(&[INJECTED, INJECTED, "/pay EVIL", "/note x EVIL"]);
@@ -75,7 +82,14 @@ impl Hostile {
         Choice { event, ..choice }
     }
 
-    fn answer(&self, dice: &mut Dice, program: &Program, machine: &mut Machine, id: EffectId, outcome: Outcome) -> Outcome {
+    fn answer(
+        &self,
+        dice: &mut Dice,
+        program: &Program,
+        machine: &mut Machine,
+        id: EffectId,
+        outcome: Outcome,
+    ) -> Outcome {
         let Some((_, effect)) = machine.pending(program).into_iter().find(|(known, _)| *known == id) else {
             return outcome;
         };
@@ -87,7 +101,9 @@ impl Hostile {
                 let read = untrusted || said.into_iter().any(|text| text.contains(EVIL));
                 if read { obedient(dice, program, &model.purpose, outcome) } else { outcome }
             }
-            (Effect::Call { .. } | Effect::Recall { .. }, Outcome::Done(value)) => Outcome::Done(inject(&value)),
+            (Effect::Call { .. } | Effect::Recall { .. }, Outcome::Done(value)) => {
+                Outcome::Done(inject(&value))
+            }
             (Effect::AskPerson { whom: Who::Owner, .. }, outcome) => outcome,
             (Effect::AskPerson { .. }, Outcome::Said(_)) => Outcome::Said(INJECTED.into()),
             (Effect::Approve { .. }, Outcome::Yes(Some(_))) => Outcome::Yes(Some("corrected".into())),
@@ -107,7 +123,14 @@ impl Hostile {
     }
 
     /// Looks at what a step asks for.
-    pub fn watch(&mut self, dice: &mut Dice, program: &Program, machine: &mut Machine, awaited: &Awaited, text: &str) {
+    pub fn watch(
+        &mut self,
+        dice: &mut Dice,
+        program: &Program,
+        machine: &mut Machine,
+        awaited: &Awaited,
+        text: &str,
+    ) {
         match &awaited.effect {
             Effect::Call { grant, arguments, .. } => {
                 let Some(tool) = program.tools.get(*grant as usize) else { return };
@@ -115,7 +138,8 @@ impl Hostile {
                     return;
                 }
                 let (labels, control) = machine.labels().asked_with(awaited.id.number);
-                let selectors = tool.parameters.iter().zip(&labels).filter(|(parameter, _)| parameter.selects);
+                let selectors =
+                    tool.parameters.iter().zip(&labels).filter(|(parameter, _)| parameter.selects);
                 let selected = selectors.fold(control, |all, (_, labels)| all.union(*labels)).untrusted();
                 let needs = !selected.is_empty() || arguments.contains(EVIL);
                 self.dangerous += 1;
@@ -125,7 +149,10 @@ impl Hostile {
             }
             Effect::Run { calls, approved_by, .. } => {
                 let dangerous = |call: &&ToolCall| {
-                    program.tools.iter().any(|tool| *tool.tool == *call.tool && tool.danger == Danger::Dangerous)
+                    program
+                        .tools
+                        .iter()
+                        .any(|tool| *tool.tool == *call.tool && tool.danger == Danger::Dangerous)
                 };
                 let (labels, control) = machine.labels().asked_with(awaited.id.number);
                 let selected = labels.first().copied().unwrap_or_default().union(control).untrusted();
@@ -145,7 +172,8 @@ impl Hostile {
                     self.dangerous += 1;
                     if needs {
                         self.needed += 1;
-                        self.unapproved.push(format!("run {call:?} by {approved_by:?}, {selected:?}\n{text}"));
+                        self.unapproved
+                            .push(format!("run {call:?} by {approved_by:?}, {selected:?}\n{text}"));
                     }
                 }
             }
@@ -168,7 +196,8 @@ impl Hostile {
         let is_public = self.is_public;
         let fits = |approval: &&mut Approval| {
             let shows = untrusted.iter().all(|value| approval.question.contains(value));
-            let right_person = approval.by != Who::Sender || !is_public || all.untrusted() == Labels::of(Label::Message);
+            let right_person =
+                approval.by != Who::Sender || !is_public || all.untrusted() == Labels::of(Label::Message);
             !approval.used && shows && right_person
         };
         match self.approvals.iter_mut().rev().find(fits).filter(|_| self.counts_approvals) {
@@ -202,9 +231,12 @@ fn obedient(dice: &mut Dice, program: &Program, purpose: &ModelPurpose, outcome:
         ModelPurpose::Write => Outcome::Wrote(EVIL.into()),
         ModelPurpose::Turn { .. } if matches!(outcome, Outcome::Failed(_)) => outcome,
         ModelPurpose::Turn { .. } => {
-            let Some(tool) = program.tools.iter().find(|tool| tool.danger == Danger::Dangerous) else { return outcome };
+            let Some(tool) = program.tools.iter().find(|tool| tool.danger == Danger::Dangerous) else {
+                return outcome;
+            };
             let arguments = format!("{{\"order\": \"{EVIL}\", \"amount\": \"5 eur\"}}");
-            let call = ToolCall { id: "1".into(), tool: tool.tool.as_str().into(), arguments: arguments.into() };
+            let call =
+                ToolCall { id: "1".into(), tool: tool.tool.as_str().into(), arguments: arguments.into() };
             Outcome::Called([call].into())
         }
     }

@@ -162,7 +162,13 @@ impl<'c> Player<'c> {
         }
     }
 
-    fn follow(&mut self, index: usize, machine: &mut Machine, deadlines: &mut Vec<Deadline>, result: &StepResult) {
+    fn follow(
+        &mut self,
+        index: usize,
+        machine: &mut Machine,
+        deadlines: &mut Vec<Deadline>,
+        result: &StepResult,
+    ) {
         for action in &result.actions {
             match action {
                 Action::SetTimer { visit, timer, due_ms } => {
@@ -199,7 +205,9 @@ impl<'c> Player<'c> {
     /// What an asked agent gives, it must have given itself.
     fn given(&mut self, index: usize, machine: &mut Machine, choice: Choice, depth: usize) -> Option<Choice> {
         machine.labels().given = Labels::default();
-        let Event::Resolved { effect: id, outcome: Outcome::Done(_) } = &choice.event else { return Some(choice) };
+        let Event::Resolved { effect: id, outcome: Outcome::Done(_) } = &choice.event else {
+            return Some(choice);
+        };
         let program = &self.case.agents[index].program;
         let pending = machine.pending(program).into_iter().find(|(known, _)| known == id);
         let Some((_, Effect::AskAgent { grant, arguments, .. })) = pending else { return Some(choice) };
@@ -223,14 +231,16 @@ impl<'c> Player<'c> {
             shadow.world.memory[scope] = shadow.world.memory[scope].union(ended.world.memory[scope]);
         }
         shadow.given = ended.gave;
-        let event = Event::Resolved { effect: *id, outcome: Outcome::Done(ended.value.unwrap_or(Value::None)) };
+        let event =
+            Event::Resolved { effect: *id, outcome: Outcome::Done(ended.value.unwrap_or(Value::None)) };
         Some(Choice { event, ..choice })
     }
 
     /// Labels of what happens.
     fn label(&mut self, index: usize, agent: &Agent, machine: &mut Machine, event: &Event) {
         let sender = self.sender(index);
-        let joins = machine.disposition(&agent.program, &Event::Message(message("more").into())) == Disposition::Join;
+        let joins =
+            machine.disposition(&agent.program, &Event::Message(message("more").into())) == Disposition::Join;
         let joins = joins && self.dice.one_in(4);
         let shadow = machine.labels();
         if joins {
@@ -246,7 +256,8 @@ impl<'c> Player<'c> {
             Event::Wake { wake } => shadow.incoming = shadow.wake(*wake),
             Event::Every(schedule) => {
                 let calls = &agent.program.schedules[*schedule as usize].when_changed;
-                let labels = calls.iter().filter_map(|(grant, _)| agent.program.tools[usize::from(*grant)].label);
+                let labels =
+                    calls.iter().filter_map(|(grant, _)| agent.program.tools[usize::from(*grant)].label);
                 shadow.incoming = labels.fold(Labels::default(), |all, label| all.union(Labels::of(label)));
             }
             Event::Timer { timer, .. } => shadow.incoming = shadow.timer(*timer),

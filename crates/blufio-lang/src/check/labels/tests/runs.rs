@@ -130,10 +130,10 @@ fn wakes_that_were_given_up_tell_why() {
 fn a_failure_handler_that_fails_leads_on_to_the_one_of_anywhere() {
     let text = |detail: &str| {
         looks(&format!(
-            "start state idle {{ on message m -> look  on \"/pay\" -> pay }}\n\
-             state look {{ call web.fetch(query: \"x\") {{ done(p) {{ seen = p }} failed(w) {{}} }} -> note }}\n\
+            "start state idle {{ on Alarm x {{ seen = x.host }}  on message m -> note  on \"/pay\" -> pay }}\n\
              state note {{ x = 1 + 1 -> idle  on failed {{ by[{detail}] = \"x\" -> idle }} }}"
         ))
+        .replacen("keep {", "type Alarm = { host: text }\nkeep {", 1)
         .replace("on failed or uncertain -> idle", "on failed -> pay  on uncertain -> idle")
     };
     assert_eq!(codes(&text("\"k\"")), Vec::<&str>::new(), "{:?}", found(&text("\"k\"")));
@@ -164,7 +164,8 @@ fn what_another_version_has_kept_is_trusted_by_nobody() {
     assert_eq!(codes(&text("", "fresh")), Vec::<&str>::new(), "{:?}", found(&text("", "fresh")));
     let migrate = "migrate from v1 { old -> order }\n";
     assert_eq!(codes(&text(migrate, "fresh")), Vec::<&str>::new(), "{:?}", found(&text(migrate, "fresh")));
-    let unassigned = |migrate| codes(&text(migrate, "pay").replace("state fresh { order = \"7\" -> pay }\n", ""));
+    let unassigned =
+        |migrate| codes(&text(migrate, "pay").replace("state fresh { order = \"7\" -> pay }\n", ""));
     assert_eq!(unassigned(migrate), ["E0601"]);
     assert_eq!(unassigned("migrate from v1 { bill -> seen }\n"), ["E0601"]);
     // A slot that nothing can come into is fresh.
@@ -236,4 +237,25 @@ fn the_first_failure_of_a_state_that_failures_lead_to_counts() {
     };
     // think fails → third fails → think again, which parks when it fails and goes to third when its own handler takes it.
     assert_eq!(codes(&text(30)), ["E0303"]);
+}
+
+#[test]
+fn an_asked_agent_costs_what_its_own_bound_says() {
+    let text = |budget: &str, with: &str| {
+        format!(
+            "{}=== file b.agent\nagent b v1 (q: text) gives text\ngoal \"g\"\nmodels {{ fast = \"anthropic/claude-haiku-5-5\" }}\n\
+             budget {{ message = 3 calls }}\nstart state look {{ write t using fast from q retry 2 \"?\"  done t }}\n\
+             state nothing_found {{ done \"none\" }}\nanywhere {{ on failed -> nothing_found }}\n",
+            owned(&format!(
+                "can ask b{with}\nstart state idle {{ on message m -> ask_it }}\n\
+                 state ask_it {{ ask b(q: order) within 10m {{ done(t) {{ reply t -> idle }} failed or late -> idle }} }}\n"
+            ))
+            .replace("message = 30 calls", budget)
+        )
+    };
+    let clean = text("message = 3 calls", "");
+    assert_eq!(codes(&clean), Vec::<&str>::new(), "{:?}", found(&clean));
+    assert_eq!(codes(&text("message = 2 calls", "")), ["E0401"]);
+    // A larger grant costs no more than the agent does.
+    assert_eq!(codes(&text("message = 3 calls", " max 3 calls")), Vec::<&str>::new());
 }
