@@ -22,6 +22,7 @@ pub(super) mod judged;
 pub(crate) mod places;
 mod trust;
 pub(super) mod values;
+mod versions;
 
 #[cfg(test)]
 pub(crate) mod tests;

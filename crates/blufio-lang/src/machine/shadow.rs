@@ -6,16 +6,16 @@
 //!
 //! Exists in tests only; in a build for use the machine knows nothing of it.
 
+mod compare;
+mod flows;
 pub(crate) mod ways;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Machine;
-use crate::check::labels::places::{Labels, Place, Places};
+use crate::check::labels::places::{Labels, Places};
 use crate::effect::Outcome;
-use crate::program::instruction::Instruction as I;
-use crate::program::operand::Role;
 use crate::program::{Asked as Request, Frame, Loop, Program, Purpose, Register};
 use crate::source::Span;
 use crate::typed::{Label, MemoryScope, Who};
@@ -577,156 +577,6 @@ impl Shadow {
         }
         self.flows(program, instruction, span, wake_next);
         self.last_span = span;
-    }
-
-    fn flows(&mut self, program: &Program, instruction: I, span: Span, wake_next: u64) {
-        let control = self.control();
-        let mut registers = Vec::with_capacity(4);
-        instruction.operands(|role| match role {
-            Role::Scalar(at) => registers.push(Register::Scalar(at)),
-            Role::Value(at) => registers.push(Register::Object(at)),
-            _ => {}
-        });
-        let all = registers.iter().fold(Labels::default(), |all, register| all.union(self.held(*register)));
-        match instruction {
-            I::Join(to, first, count) | I::MakeRecord(to, first, count) | I::MakeList(to, first, count) => {
-                let range = usize::from(first.0)..usize::from(first.0) + usize::from(count.0);
-                let labels = self.objects[range].iter().fold(control, |all, one| all.union(*one));
-                self.objects[usize::from(to.0)] = labels;
-            }
-            I::Append(..) | I::PutEntry(..) | I::MakeVariant(..) => {
-                if let Some(place) = registers.first().and_then(|to| self.register(*to)) {
-                    *place = all.union(control);
-                }
-            }
-            I::Reply(_) => self.enters_history(all),
-            I::Send(..)
-            | I::Show(_)
-            | I::Require(_)
-            | I::CheckLength(..)
-            | I::Each(_)
-            | I::Await(_)
-            | I::Gather() => {}
-            I::Fork(site) => {
-                let labels = self.effect_registers(program, site.0);
-                self.forked.push(labels);
-            }
-            I::Remember(scope, _) => {
-                let held = &mut self.world.memory[scope_index(scope)];
-                *held = held.union(all).union(control);
-            }
-            I::ForgetMemory(scope) => {
-                let held = &mut self.world.memory[scope_index(scope)];
-                *held = held.union(control);
-            }
-            I::ForgetHistory() => self.world.history = control,
-            I::SetWake(..) => {
-                self.wakes.insert(wake_next, all.union(control));
-            }
-            I::ClearWakes() => {
-                self.wakes.clear();
-                self.wakes_cleared = self.wakes_cleared.union(control);
-            }
-            I::Wakes(to) => {
-                let labels = self.wakes.values().fold(self.wakes_cleared, |all, one| all.union(*one));
-                self.objects[usize::from(to.0)] = labels.union(control);
-            }
-            I::SetTimer(timer, _) => {
-                self.timers.insert(u32::from(timer.0), all.union(control));
-            }
-            I::Done(_) | I::DoneEmpty() => self.gave = all.union(control),
-            I::Jump(_) | I::Go(_) | I::End() => {}
-            other if ways::target(other).is_some() => {}
-            _ => {
-                let Some((to, from)) = registers.split_first() else { return };
-                let labels = from.iter().fold(control, |all, one| all.union(self.held(*one)));
-                if let Some(place) = self.register(*to) {
-                    *place = labels;
-                }
-            }
-        }
-        if let (Some(_), false, Some(at)) =
-            (ways::target(instruction), matches!(instruction, I::Jump(_)), self.at)
-        {
-            self.branch_at(at, all, span);
-        }
-        if instruction.can_fail() {
-            self.may_fail = all;
-        }
-    }
-}
-
-impl Shadow {
-    fn place(&self, span: Span) -> Option<Place> {
-        self.known.places.places.get(&(self.state, self.beside, span)).cloned()
-    }
-
-    fn compare(&mut self, program: &Program, pc: usize, instruction: I, span: Span) {
-        if matches!(instruction, I::Jump(_) | I::End()) {
-            return;
-        }
-        self.compared += 1;
-        let known = self.known.clone();
-        let Some(place) = known.places.places.get(&(self.state, self.beside, span)) else {
-            self.unplaced += 1;
-            return self.violate(
-                program,
-                span,
-                &format!("instruction {pc} stands at a place that nothing leads to"),
-            );
-        };
-        let others = self.decisions.iter().filter(|decision| decision.span != span);
-        let control = others.fold(Labels::default(), |all, decision| all.union(decision.labels));
-        self.within(program, span, "control", control, place.control);
-        self.within(program, span, "history", self.world.history, place.history);
-        let Some(variables) = place.variables.as_ref().filter(|_| self.last_span != span) else { return };
-        let locals =
-            if place.is_anywhere { known.locals.last() } else { known.locals.get(self.state as usize) };
-        let registers = known.slots.iter().chain(locals.into_iter().flatten());
-        for (at, (register, allowed)) in registers.zip(variables).enumerate() {
-            let held = self.held(*register);
-            if !held.is_within(*allowed) {
-                self.within(program, span, &format!("variable {at}"), held, *allowed);
-            }
-        }
-    }
-
-    fn compare_asked(&mut self, program: &Program, site: u16, arguments: &[Labels]) {
-        let site = &program.sites[usize::from(site)];
-        let Some(place) = self.place(site.span) else { return };
-        for (held, allowed) in arguments.iter().zip(&place.arguments) {
-            self.within(program, site.span, "argument", held.but(self.own_control()), *allowed);
-        }
-        if let (Some(held), Some(allowed)) = (arguments.first(), place.calls) {
-            self.within(program, site.span, "calls", held.but(self.own_control()), allowed);
-        }
-    }
-
-    /// Arguments carry what decides the step, which the checker keeps apart.
-    fn own_control(&self) -> Labels {
-        self.control()
-    }
-
-    fn compare_result(&mut self, span: Span, labels: Labels) {
-        let Some(place) = self.place(span) else { return };
-        let allowed = place.result.union(place.control);
-        if !labels.is_within(allowed) {
-            self.violations.push(format!("{span:?}: result {labels:?} is not within {allowed:?}"));
-        }
-    }
-
-    fn within(&mut self, program: &Program, span: Span, what: &str, held: Labels, allowed: Labels) {
-        if !held.is_within(allowed) {
-            let words = |labels: Labels| labels.iter().map(Label::word).collect::<Vec<_>>().join(" ");
-            let text = format!("{what} carries `{}`, not within `{}`", words(held), words(allowed));
-            self.violate(program, span, &text);
-        }
-    }
-
-    fn violate(&mut self, program: &Program, span: Span, text: &str) {
-        let state = program.states.get(self.state as usize).map_or("?", |state| state.name.as_str());
-        let beside = if self.beside { ", another step pending" } else { "" };
-        self.violations.push(format!("{}..{} in {state}{beside}: {text}", span.start, span.end));
     }
 }
 

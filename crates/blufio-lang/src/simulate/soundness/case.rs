@@ -78,8 +78,4 @@ impl Case {
         }
         out
     }
-
-    pub fn agent(&self, name: &str) -> Option<&Agent> {
-        self.agents.iter().find(|agent| agent.typed.name == name)
-    }
 }

@@ -504,6 +504,10 @@ impl Author<'_> {
             steps.push_str(&format!("remember {text} for person "));
         }
         if self.dice.one_in(3) {
+            steps.push_str("write t using fast from q retry 1 \"?\" ");
+            self.texts.push("t".into());
+        }
+        if self.dice.one_in(3) {
             let (text, kept) = (self.read(), self.read());
             steps.push_str(&format!(
                 "when {text} contains \"x\" {{ yes {{ done \"8\" }} no {{ done {kept} }} }}"
@@ -513,7 +517,7 @@ impl Author<'_> {
             steps.push_str(&format!("done {text}"));
         }
         format!(
-            "=== file b.agent\nagent b v1 (q: text) gives text\ngoal \"g\"\ncan use web.fetch\nstart state look {{ x0 = 1 + 1 {steps} }}\n\
+            "=== file b.agent\nagent b v1 (q: text) gives text\ngoal \"g\"\nmodels {{ fast = \"anthropic/claude-haiku-5-5\" }}\n             budget {{ message = 9 calls }}\ncan use web.fetch\nstart state look {{ x0 = 1 + 1 {steps} }}\n\
              state nothing_found {{ done \"none\" }}\nanywhere {{ on failed -> nothing_found }}\n"
         )
     }

@@ -24,8 +24,6 @@ pub struct Seen {
     pub steps: u64,
     pub compared: u64,
     pub violations: Vec<String>,
-    /// Most model calls of an event, attempts included.
-    pub calls_most: u32,
     pub finished: u64,
     pub children: u64,
 }
@@ -112,8 +110,7 @@ impl<'c> Player<'c> {
         let mut result = machine.start_with(program, &values, crate::simulate::BEGINNING_MS);
         for _ in 0..steps_max {
             self.seen.steps += 1;
-            calls += spent(&result);
-            self.seen.calls_most = self.seen.calls_most.max(calls);
+            calls += spent(agent, &result);
             if calls > agent.bound {
                 let text = format!("{calls} model calls, at most {} are allowed", agent.bound);
                 machine.labels().violations.push(text);
@@ -266,14 +263,16 @@ impl<'c> Player<'c> {
     }
 }
 
-/// Model calls that a step asked for, every attempt counted.
-pub fn spent(result: &StepResult) -> u32 {
+/// Model calls that a step asked for, every attempt counted, and an asked agent as often as was proved of it.
+fn spent(agent: &Agent, result: &StepResult) -> u32 {
     let Stop::Await(awaited) = &result.stop else { return 0 };
-    let fresh = awaited.iter().filter(|awaited| awaited.fresh);
-    fresh
-        .map(|awaited| match &awaited.effect {
-            Effect::Model(model) => model.retries + 1,
-            _ => 0,
-        })
-        .sum()
+    let of = |effect: &Effect| match effect {
+        Effect::Model(model) => model.retries + 1,
+        Effect::AskAgent { grant, .. } => {
+            let ask = &agent.typed.asks[*grant as usize];
+            ask.calls_max.into_iter().chain(ask.calls_bound).min().unwrap_or(0)
+        }
+        _ => 0,
+    };
+    awaited.iter().filter(|awaited| awaited.fresh).map(|awaited| of(&awaited.effect)).sum()
 }
