@@ -24,10 +24,10 @@ pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
     for (at, state) in program.states.iter().enumerate() {
         let blocks = all_blocks(program, at);
         any_failure |= blocks.iter().any(|steps| raises(steps));
-        if let Some((what, span)) = blocks.iter().find_map(|steps| first_failure(steps)) {
-            if !handles(at, &Trigger::Failed) {
-                diagnostics.push(report::failure_open::report(&what, &state.name, span));
-            }
+        if let Some((what, span)) = blocks.iter().find_map(|steps| first_failure(steps))
+            && !handles(at, &Trigger::Failed)
+        {
+            diagnostics.push(report::failure_open::report(&what, &state.name, span));
         }
         if let Some((what, span)) = blocks.iter().find_map(|steps| first_uncertain(program, steps, runs_once))
         {

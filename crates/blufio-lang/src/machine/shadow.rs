@@ -87,6 +87,14 @@ pub(crate) struct World {
     pub history: Labels,
 }
 
+/// What the labels were before the segment that runs now.
+#[derive(Debug, Clone)]
+struct Before {
+    scalars: Vec<Labels>,
+    objects: Vec<Labels>,
+    world: World,
+}
+
 /// The labels of a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Shadow {
@@ -122,7 +130,7 @@ pub(crate) struct Shadow {
     counters: Vec<Labels>,
     /// Of what `done` gave.
     pub gave: Labels,
-    before: Option<Box<(Vec<Labels>, Vec<Labels>, World)>>,
+    before: Option<Box<Before>>,
     /// What a dangerous call was asked with: arguments, decisions.
     pub asked_last: (Vec<Labels>, Labels),
     /// What the last instruction that can fail has read.
@@ -324,12 +332,16 @@ impl Shadow {
     }
 
     pub fn remembers(&mut self) {
-        self.before = Some(Box::new((self.scalars.clone(), self.objects.clone(), self.world.clone())));
+        self.before = Some(Box::new(Before {
+            scalars: self.scalars.clone(),
+            objects: self.objects.clone(),
+            world: self.world.clone(),
+        }));
     }
 
     pub fn undone(&mut self) {
-        if let Some(before) = &self.before {
-            (self.scalars, self.objects, self.world) = (**before).clone();
+        if let Some(before) = self.before.as_deref().cloned() {
+            (self.scalars, self.objects, self.world) = (before.scalars, before.objects, before.world);
         }
         self.forked.clear();
     }

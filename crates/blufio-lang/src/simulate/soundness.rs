@@ -126,6 +126,21 @@ fn labels_and_calls_of_runs_are_within_what_was_proved() {
     assert!(total(|seen| seen.children) > ran / 1_000 && total(|seen| seen.finished) > 0);
 }
 
+/// The comparison sees what it is there for.
+#[test]
+fn labels_that_the_checker_forgets_are_seen() {
+    let mut seen = 0;
+    for (seed, case) in programs().iter().take(20) {
+        let case = case.trusting();
+        let mut player = Player::new(&case, *seed);
+        for _ in 0..20 {
+            player.run(8);
+        }
+        seen += usize::from(!player.seen.violations.is_empty());
+    }
+    assert!(seen >= 12, "{seen} of 20");
+}
+
 /// Dangerous calls of 1,000 scenarios: how many were made, how many of them needed a yes, and those without one.
 fn attacked(cases: &[(u64, Case)], scenarios: usize, counts_approvals: bool) -> Hostile {
     let mut sum = Hostile::new(counts_approvals);
