@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Machine;
+use super::execute::Context;
 use crate::check::labels::places::{Labels, Places};
 use crate::effect::Outcome;
 use crate::program::{Asked as Request, Frame, Loop, Program, Purpose, Register};
@@ -139,6 +140,13 @@ pub(crate) struct Shadow {
     pub violations: Vec<String>,
     pub compared: u64,
     pub unplaced: u64,
+}
+
+/// Before an instruction of the session that runs.
+pub(super) fn executes(context: &mut Context<'_>, pc: usize) {
+    if let Some(shadow) = &mut context.shadow {
+        shadow.executes(context.program, pc, context.wake_next);
+    }
 }
 
 impl Machine {
@@ -587,7 +595,8 @@ impl Shadow {
             self.arrive(node);
             self.compare(program, pc, instruction, span);
         }
-        self.flows(program, instruction, span, wake_next);
+        let read = self.flows(program, instruction, wake_next);
+        self.may_branch(instruction, read, span);
         self.last_span = span;
     }
 }

@@ -9,7 +9,8 @@ use crate::program::{Program, Register};
 use crate::source::Span;
 
 impl Shadow {
-    pub(super) fn flows(&mut self, program: &Program, instruction: I, span: Span, wake_next: u64) {
+    /// Carries labels; gives those of everything that was read.
+    pub(super) fn flows(&mut self, program: &Program, instruction: I, wake_next: u64) -> Labels {
         let control = self.control();
         let mut registers = Vec::with_capacity(4);
         instruction.operands(|role| match role {
@@ -68,13 +69,18 @@ impl Shadow {
             I::Jump(_) | I::Go(_) | I::End() => {}
             other if ways::target(other).is_some() => {}
             _ => {
-                let Some((to, from)) = registers.split_first() else { return };
+                let Some((to, from)) = registers.split_first() else { return all };
                 let labels = from.iter().fold(control, |all, one| all.union(self.held(*one)));
                 if let Some(place) = self.register(*to) {
                     *place = labels;
                 }
             }
         }
+        all
+    }
+
+    /// What an instruction has read decides where it goes on, and whether it fails.
+    pub(super) fn may_branch(&mut self, instruction: I, all: Labels, span: Span) {
         if let (Some(_), false, Some(at)) =
             (ways::target(instruction), matches!(instruction, I::Jump(_)), self.at)
         {

@@ -180,29 +180,36 @@ impl Author<'_> {
             }
         }
         if !waits || !is_start {
-            match self.dice.below(6) {
-                0 => {
-                    let (local, quick) = (self.local(), self.quick());
-                    out.push_str(&format!("  on \"/note\" {local} {{ {quick} seen = {local}.text }}\n"));
-                }
-                1 => {
-                    let (local, quick, to) = (self.local(), self.quick(), self.target());
-                    out.push_str(&format!(
-                        "  on \"/note\" {local} {{ when {local}.text contains \"x\" {{ yes -> {to} }} {quick} }}\n"
-                    ));
-                }
-                2 => {
-                    let (local, to) = (self.local(), self.target());
-                    out.push_str(&format!("  on failed {local} {{ order = {local}.detail -> {to} }}\n"));
-                }
-                3 => {
-                    let (local, quick) = (self.local(), self.quick());
-                    out.push_str(&format!("  on failed {local} {{ {quick} }}\n  after 9h -> idle\n"));
-                }
-                _ => {}
-            }
+            out.push_str(&self.reaction());
         }
         out.push_str("}\n");
+        out
+    }
+
+    /// A handler that may run while a step is pending, or that takes a failure.
+    fn reaction(&mut self) -> String {
+        let mut out = String::new();
+        match self.dice.below(6) {
+            0 => {
+                let (local, quick) = (self.local(), self.quick());
+                out.push_str(&format!("  on \"/note\" {local} {{ {quick} seen = {local}.text }}\n"));
+            }
+            1 => {
+                let (local, quick, to) = (self.local(), self.quick(), self.target());
+                out.push_str(&format!(
+                        "  on \"/note\" {local} {{ when {local}.text contains \"x\" {{ yes -> {to} }} {quick} }}\n"
+                    ));
+            }
+            2 => {
+                let (local, to) = (self.local(), self.target());
+                out.push_str(&format!("  on failed {local} {{ order = {local}.detail -> {to} }}\n"));
+            }
+            3 => {
+                let (local, quick) = (self.local(), self.quick());
+                out.push_str(&format!("  on failed {local} {{ {quick} }}\n  after 9h -> idle\n"));
+            }
+            _ => {}
+        }
         out
     }
 
@@ -356,6 +363,13 @@ impl Author<'_> {
                     "choice = pick Verdict {model} when choice {{ pay_it {pay} leave_it({w}) {leave} more({o}) {more} }}"
                 )
             }
+            kind => self.asking(kind, depth),
+        }
+    }
+
+    /// A step that asks somebody or something.
+    fn asking(&mut self, kind: usize, depth: usize) -> String {
+        match kind {
             10 => {
                 let (local, model) = (self.local(), self.model());
                 self.texts.push(local.clone());
