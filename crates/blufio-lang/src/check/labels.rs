@@ -12,6 +12,10 @@
 //!   That an earlier step failed, or that an event never came, withholds a step and does not choose it.
 //! * An event decides everything until the session is at rest again, where nothing of it but slots, history and memory
 //!   is left.
+//! * What fails is taken back whole (ruling 6), so whoever takes the failure finds what was there before.
+//! * What a session of another version brings along is trusted by nobody: see `versions`.
+//!
+//! `simulate::soundness` holds all of it against the labels that running sessions really meet.
 
 pub(super) mod arrows;
 pub(super) mod cells;
