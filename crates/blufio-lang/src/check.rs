@@ -16,7 +16,7 @@ mod declared_tests;
 mod expressions;
 mod flow;
 mod folder;
-mod labels;
+pub(crate) mod labels;
 mod mailbox;
 mod model_steps;
 pub(crate) mod monitors;

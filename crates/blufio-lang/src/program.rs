@@ -8,6 +8,7 @@ pub mod bytes;
 pub mod civil;
 mod codec;
 pub mod instruction;
+mod landings;
 pub mod monitor;
 pub mod operand;
 mod print;

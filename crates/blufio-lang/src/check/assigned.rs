@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::closed::{can_raise, parts, step_expressions};
+use super::closed::{self, can_raise, parts, step_expressions};
 use super::flow::{Flow, blocks, is_failure};
 use super::{reach, report};
 use crate::diagnostic::Diagnostics;
@@ -89,8 +89,20 @@ fn visit(
         walk.arrive(cap.otherwise.0 as usize, &entry);
     }
     let mut before_wait = entry.clone();
-    for step in state.body.iter().take_while(|s| !waits(s)) {
+    let first = || state.body.iter().take_while(|s| !waits(s));
+    for step in first() {
         walk.effect_of(step, &mut before_wait);
+    }
+    // Whatever some step of the state empties may be empty when an event comes.
+    let mut emptied = BTreeSet::new();
+    for steps in closed::all_blocks(program, at).into_iter().chain(failure_blocks(program, at)) {
+        walk.emptied_by(steps, &mut emptied);
+    }
+    before_wait.retain(|fact| !emptied.contains(fact));
+    // Ruling 6: steps that fail are taken back whole, and what they assigned with them.
+    let mut when_failed = before_wait.clone();
+    if first().any(fails_somewhere) {
+        when_failed.retain(|fact| entry.contains(fact));
     }
     let mut body = entry;
     walk.steps(&state.body, &mut body);
@@ -109,7 +121,7 @@ fn visit(
         if is_failure(&handler.trigger) && !can_raise(program, at, &handler.trigger) {
             continue;
         }
-        let mut held = before_wait.clone();
+        let mut held = if is_failure(&handler.trigger) { when_failed.clone() } else { before_wait.clone() };
         if from_anywhere {
             held.retain(Fact::is_kept);
             walk.locals = &program.anywhere_locals;
@@ -120,6 +132,23 @@ fn visit(
         walk.steps(steps, &mut held);
     }
     (walk.entries, walk.changed)
+}
+
+/// Steps of the failure handlers of a state.
+fn failure_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
+    let handlers = program.states[state].handlers.iter().chain(&program.anywhere);
+    handlers
+        .filter(|handler| is_failure(&handler.trigger))
+        .filter_map(|handler| match &handler.action {
+            HandlerAction::Run { steps, .. } => Some(steps.as_slice()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether a step, or one inside of it, can fail without waiting.
+fn fails_somewhere(step: &Step) -> bool {
+    closed::fails_at_once(step) || blocks(step).into_iter().flatten().any(fails_somewhere)
 }
 
 /// Whether the session may stop at a step, so that handlers may run before what follows.
@@ -270,20 +299,7 @@ impl Walk<'_> {
     fn effect_of(&mut self, step: &Step, held: &mut Held) {
         match &step.kind {
             StepKind::Assign(variable, value) => {
-                let empties = matches!(value.kind, ExprKind::None)
-                    || (matches!(value.ty, Type::Optional(_))
-                        && !matches!(value.kind, ExprKind::ToOptional(_)));
-                let is_optional = match variable {
-                    Variable::Slot(at) => self
-                        .program
-                        .slots
-                        .get(*at as usize)
-                        .is_some_and(|s| matches!(s.ty, Type::Optional(_))),
-                    Variable::Local(at) => {
-                        self.locals.get(*at as usize).is_some_and(|l| matches!(l.ty, Type::Optional(_)))
-                    }
-                };
-                if is_optional && empties {
+                if self.empties(*variable, value) {
                     held.remove(&key(*variable));
                 } else {
                     held.insert(key(*variable));
@@ -296,6 +312,26 @@ impl Walk<'_> {
             StepKind::Together(branches) => held.extend(branches.iter().filter_map(|b| b.into).map(key)),
             StepKind::Each(each) => held.extend(each.results.map(|(results, _)| key(results))),
             _ => {}
+        }
+    }
+
+    /// Whether an assignment may leave an optional empty.
+    fn empties(&self, variable: Variable, value: &Expr) -> bool {
+        let may_be_empty = matches!(value.kind, ExprKind::None)
+            || (matches!(value.ty, Type::Optional(_)) && !matches!(value.kind, ExprKind::ToOptional(_)));
+        may_be_empty && matches!(self.describe(variable).1, Type::Optional(_))
+    }
+
+    fn emptied_by(&self, steps: &[Step], found: &mut BTreeSet<Fact>) {
+        for step in steps {
+            if let StepKind::Assign(variable, value) = &step.kind
+                && self.empties(*variable, value)
+            {
+                found.insert(key(*variable));
+            }
+            for block in blocks(step) {
+                self.emptied_by(block, found);
+            }
         }
     }
 

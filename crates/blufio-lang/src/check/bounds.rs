@@ -5,12 +5,18 @@
 //! caps" times, and between two such visits it follows the acyclic rest. So a component costs at most the capped
 //! visits plus one longest cap-free segment for each of them. Multiplying counters out exactly would explode.
 
-use super::flow::{Cause, Flow, blocks, failure_targets, is_failure, may_end, targets};
+pub(super) mod callees;
+mod walks;
+
+use super::flow::{Cause, Flow, blocks, is_failure, may_end, targets};
 use super::monitors::{is_wait, waits};
 use super::{Facts, report};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
 use crate::typed::{EachStep, HandlerAction, Program, Request, RequestStep, Step, StepKind, Trigger};
+
+use walks::state_of;
+pub(super) use walks::with_refusals;
 
 /// What is counted along the ways of a program: model calls, money, time, what a rule counts.
 pub(super) trait Measure {
@@ -46,7 +52,9 @@ impl Calls<'_> {
         match &step.request {
             Request::Fill { model, .. } => u64::from(model.retries) + 1,
             Request::AskAgent { grant, .. } => {
-                self.0.asks.get(*grant as usize).and_then(|asked| asked.calls_max).unwrap_or(0).into()
+                let asked = self.0.asks.get(*grant as usize);
+                let caps = asked.map_or([None, None], |asked| [asked.calls_max, asked.calls_bound]);
+                caps.into_iter().flatten().min().unwrap_or(0).into()
             }
             _ => 0,
         }
@@ -116,9 +124,15 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagno
     let (calls, path) = worst_case(program, flow, &Calls(program), &|_| true);
     let calls = u32::try_from(calls).unwrap_or(u32::MAX);
     let names: Vec<String> = path.iter().map(|at| program.states[*at].name.clone()).collect();
+    over_budget(program, calls, &names, diagnostics);
+    Facts { calls_per_event: Some(calls), worst_path: names, ..Facts::default() }
+}
+
+/// Reports a bound beyond the budget, or that there is none.
+fn over_budget(program: &Program, calls: u32, path: &[String], diagnostics: &mut Diagnostics) {
     match program.budget.message.calls {
         Some((allowed, span)) if calls > allowed => {
-            diagnostics.push(report::over_budget::report(calls, allowed, &names.join(" → "), span))
+            diagnostics.push(report::over_budget::report(calls, allowed, &path.join(" → "), span))
         }
         None if calls > 0 => {
             if let Some(span) = first_model_step(program) {
@@ -127,7 +141,6 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagno
         }
         _ => {}
     }
-    Facts { calls_per_event: Some(calls), worst_path: names, ..Facts::default() }
 }
 
 fn first_model_step(program: &Program) -> Option<Span> {
@@ -151,28 +164,27 @@ fn first_model_step(program: &Program) -> Option<Span> {
 
 /// One cycle of uncapped states per component that has one.
 fn unbounded_loops(program: &Program, flow: &Flow<'_>) -> Vec<Vec<usize>> {
-    let capped = |at: usize| program.states[at].cap.is_some();
+    let capped = |at: usize| program.states[state_of(program, at)].cap.is_some();
     let (mut out, mut known) = (Vec::new(), std::collections::HashSet::<usize>::new());
     for with_timers in [false, true] {
-        let successors: Vec<Vec<usize>> = (0..program.states.len())
-            .map(|at| {
-                flow.from(at)
-                    .filter(|e| {
-                        matches!(e.cause, Cause::Body | Cause::Failure)
-                            || (with_timers && e.cause == Cause::Timer)
-                    })
-                    .map(|e| e.to)
-                    .filter(|to| !capped(*to) && !capped(at))
-                    .collect()
-            })
-            .collect();
+        let keeps = |edge: &super::flow::Edge<'_>| {
+            matches!(edge.cause, Cause::Body | Cause::Failure) || (with_timers && edge.cause == Cause::Timer)
+        };
+        let mut successors = walks::successors(program, flow, keeps);
+        for (at, out) in successors.iter_mut().enumerate() {
+            let is_free = !capped(at);
+            out.retain(|to| is_free && !capped(*to));
+        }
         for component in components(&successors) {
             let is_cycle =
                 component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
-            let harmless = with_timers && !component.iter().any(|at| flow.states[*at].has_effect);
-            if is_cycle && !harmless && !component.iter().any(|at| known.contains(at)) {
-                known.extend(&component);
-                out.push(cycle_in(&component, &successors));
+            let harmless =
+                with_timers && !component.iter().any(|at| flow.states[state_of(program, *at)].has_effect);
+            let states = || component.iter().map(|at| state_of(program, *at));
+            if is_cycle && !harmless && !states().any(|at| known.contains(&at)) {
+                known.extend(states());
+                let cycle = cycle_in(&component, &successors);
+                out.push(cycle.into_iter().map(|at| state_of(program, at)).collect());
             }
         }
     }
@@ -259,22 +271,30 @@ pub(super) fn worst_case(
 ) -> (u64, Vec<usize>) {
     let count = program.states.len();
     let weight = weights(program, flow, by);
-    let successors: Vec<Vec<usize>> = (0..count)
-        .map(|at| flow.from(at).filter(|e| e.cause != Cause::Event).map(|e| e.to).collect())
-        .collect();
+    let successors = walks::successors(program, flow, |edge| edge.cause != Cause::Event);
     let components = components(&successors);
-    let mut component_of = vec![0; count];
+    let mut component_of = vec![0; 2 * count];
     for (id, component) in components.iter().enumerate() {
         for at in component {
             component_of[*at] = id;
         }
     }
-    let interruptions: Vec<Option<u64>> = (0..count).map(|at| interruption(flow, by, at)).collect();
-    let mut entered = vec![false; count];
-    entered[program.start.0 as usize] = true;
-    for edge in &flow.edges {
-        let begins = edge.cause == Cause::Event || interruptions[edge.from].is_some();
-        entered[edge.to] |= begins || component_of[edge.from] != component_of[edge.to];
+    let mut entered = vec![false; 2 * count];
+    for at in with_refusals(program, program.start.0 as usize) {
+        entered[at] = true;
+    }
+    let begins = |cause| matches!(cause, Cause::Event | Cause::HandlerFailure);
+    for edge in flow.edges.iter().chain(&flow.parked).filter(|edge| begins(edge.cause)) {
+        for to in with_refusals(program, edge.to) {
+            entered[to] = true;
+        }
+    }
+    let reached = reached(&entered, &successors);
+    for (at, out) in successors.iter().enumerate().filter(|(at, _)| reached[*at]) {
+        let begins = interruption(flow, by, state_of(program, at)).is_some();
+        for to in out {
+            entered[*to] |= begins || component_of[at] != component_of[*to];
+        }
     }
     let (mut cost, mut then): (Vec<u64>, Vec<Option<usize>>) =
         (vec![0; components.len()], vec![None; components.len()]);
@@ -289,34 +309,48 @@ pub(super) fn worst_case(
         cost[id] = own.saturating_add(best.map_or(0, |next| cost[next]));
         then[id] = best;
     }
-    let from = |at: usize| cost[component_of[at]];
+    let from = |at: usize| {
+        with_refusals(program, at).into_iter().map(|to| cost[component_of[to]]).max().unwrap_or(0)
+    };
     let worst = worst_beginning(program, flow, by, counts, &from);
     let mut path = Vec::new();
     let mut at = worst.1.map(|state| component_of[state]);
     while let Some(id) = at {
-        path.extend(components[id].iter().rev().copied());
+        path.extend(components[id].iter().rev().map(|at| state_of(program, *at)));
         at = then[id];
     }
+    path.dedup();
     (worst.0, path)
+}
+
+/// Nodes that some walk comes to.
+fn reached(entered: &[bool], successors: &[Vec<usize>]) -> Vec<bool> {
+    let mut out = vec![false; successors.len()];
+    let mut work: Vec<usize> = (0..entered.len()).filter(|at| entered[*at]).collect();
+    while let Some(at) = work.pop() {
+        if !std::mem::replace(&mut out[at], true) {
+            work.extend(&successors[at]);
+        }
+    }
+    out
 }
 
 /// What each state adds on one visit: its body, and the dearest deadline or failure handler beside it.
 fn weights(program: &Program, flow: &Flow<'_>, by: &dyn Measure) -> Vec<u64> {
-    let parking = failure_targets(program);
-    (0..program.states.len())
+    let of_state = (0..program.states.len())
         .map(|at| {
             let beside = flow
                 .from(at)
+                .chain(flow.parked_from(at))
                 .filter(|e| matches!(e.cause, Cause::Timer | Cause::Failure))
                 .map(|e| measure(by, e.steps))
                 .max()
                 .unwrap_or(0);
             let body = by.enter(at).saturating_add(measure(by, flow.states[at].body));
-            let once = body.saturating_add(beside);
-            // A target of the failure handlers may run once on its own and once more for its own failure.
-            if parking.contains(&at) { once.saturating_mul(2) } else { once }
+            body.saturating_add(beside)
         })
-        .collect()
+        .collect::<Vec<u64>>();
+    [of_state.as_slice(), of_state.as_slice()].concat()
 }
 
 /// The event that costs most together with all that follows, and the state where that begins.
@@ -350,7 +384,11 @@ fn worst_beginning(
             _ => None,
         });
         let interrupted = interrupted(program, flow, by, at, from);
-        let total = event.max().unwrap_or(0).saturating_add(after).max(interrupted);
+        let event = event.max().unwrap_or(0);
+        let failed = flow.from(at).chain(flow.parked_from(at));
+        let failed = failed.filter(|edge| matches!(edge.cause, Cause::Failure | Cause::HandlerFailure));
+        let failed = failed.map(|e| event.saturating_add(measure(by, e.steps)).saturating_add(from(e.to)));
+        let total = event.saturating_add(after).max(interrupted).max(failed.max().unwrap_or(0));
         if total > worst.0 {
             worst = (total, Some(at));
         }
@@ -389,7 +427,8 @@ fn interrupted(
         _ => None,
     });
     let timers = program.states[at].timers.iter().map(|timer| timer.steps.as_slice());
-    let aside = flow.from(at).filter(|edge| matches!(edge.cause, Cause::Timer | Cause::Failure));
+    let is_aside = |cause| matches!(cause, Cause::Timer | Cause::Failure | Cause::HandlerFailure);
+    let aside = flow.from(at).chain(flow.parked_from(at)).filter(|edge| is_aside(edge.cause));
     let beside = aside.clone().map(|edge| measure(by, edge.steps)).max().unwrap_or(0);
     let otherwise = aside.map(|edge| from(edge.to)).max().unwrap_or(0);
     let blocks = handlers.chain(timers).chain([flow.states[at].body]).filter(|steps| waits(steps));
@@ -438,8 +477,14 @@ fn component_cost(
     if !is_cycle {
         return component.first().map_or(0, |at| weight[*at]);
     }
-    let (capped, free): (Vec<usize>, Vec<usize>) =
-        component.iter().partition(|at| program.states[**at].cap.is_some());
+    let (mut capped, free): (Vec<usize>, Vec<usize>) =
+        component.iter().partition(|at| program.states[state_of(program, **at)].cap.is_some());
+    // A cap counts visits of its state, however it is entered.
+    for at in &mut capped {
+        *at = state_of(program, *at);
+    }
+    capped.sort_unstable();
+    capped.dedup();
     let cap = |at: usize| u64::from(by.visits_max(program, at).unwrap_or(1));
     let visits = capped.iter().fold(0u64, |sum, at| sum.saturating_add(cap(*at)));
     let capped_cost =

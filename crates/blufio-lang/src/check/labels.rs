@@ -12,17 +12,24 @@
 //!   That an earlier step failed, or that an event never came, withholds a step and does not choose it.
 //! * An event decides everything until the session is at rest again, where nothing of it but slots, history and memory
 //!   is left.
+//! * What fails is taken back whole (ruling 6), so whoever takes the failure finds what was there before.
+//! * What a session of another version brings along is trusted by nobody: see `versions`.
+//!
+//! `simulate::soundness` holds all of it against the labels that running sessions really meet.
 
 pub(super) mod arrows;
 pub(super) mod cells;
 mod control;
 pub(super) mod graph;
 pub(super) mod judged;
+#[cfg(test)]
+pub(crate) mod places;
 mod trust;
 pub(super) mod values;
+mod versions;
 
 #[cfg(test)]
-pub(in crate::check) mod tests;
+pub(crate) mod tests;
 
 use arrows::{AgentFlow, Artist, Interface, Memory};
 use cells::{Cells, Labels, Role};
@@ -91,6 +98,13 @@ fn answers(program: &Program) -> bool {
 }
 
 fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>) -> Analysis<'p> {
+    let mut analysis = draw(programs, routes);
+    analysis.cells.solve();
+    analysis
+}
+
+/// Cells and arrows, before any label is spread.
+fn draw<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>) -> Analysis<'p> {
     let mut cells = Cells::default();
     let mut agents: Vec<AgentFlow<'p>> =
         programs.iter().map(|program| AgentFlow::new(program, answers(program), &mut cells)).collect();
@@ -131,7 +145,6 @@ fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>)
         };
         artist.draw(answers(program));
     }
-    cells.solve();
     spread_mixed(programs, &mut mixed);
     Analysis { cells, agents, mixed }
 }

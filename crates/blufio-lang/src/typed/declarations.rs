@@ -128,6 +128,8 @@ pub struct AgentGrant {
     pub with: Vec<String>,
     /// Cap on its model calls.
     pub calls_max: Option<u32>,
+    /// Its own bound per event, once the folder is known.
+    pub calls_bound: Option<u32>,
     /// Place of the grant.
     pub span: Span,
 }

@@ -3,6 +3,7 @@
 
 mod asked;
 mod happenings;
+mod runs;
 
 use crate::check::{Checked, Environment, ToolInfo, ToolScope, check};
 use crate::diagnostic::Diagnostics;

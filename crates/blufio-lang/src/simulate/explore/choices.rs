@@ -18,7 +18,7 @@ const HOUR_MS: i64 = 3_600_000;
 
 /// Something that can happen.
 #[derive(Debug, Clone)]
-pub(super) struct Choice {
+pub(in crate::simulate) struct Choice {
     /// As tests write it.
     pub line: String,
     pub event: Event,
@@ -29,7 +29,7 @@ pub(super) struct Choice {
 }
 
 /// What can happen to sessions of a program.
-pub(super) struct Menu<'p> {
+pub(in crate::simulate) struct Menu<'p> {
     program: &'p Program,
     stand_ins: Representatives<'p>,
     /// Events from outside, as tests write them.
