@@ -81,6 +81,14 @@ pub(crate) fn fence(tag: &str, name: Option<&str>, text: &str) -> String {
     format!("<{tag}{name}>\n{inner}\n</{tag}>")
 }
 
+/// A fingerprint of what every prompt of a program begins with. When it changes, providers read nothing from their cache.
+pub(crate) fn static_fingerprint(system: &[String], tools: &[ToolOffer]) -> String {
+    let tools = tools.iter().flat_map(|tool| [&tool.name, &tool.description, &tool.input_schema]);
+    // Each text with its length, so that no two lists have the same bytes.
+    let all: String = tools.chain(system).map(|text| format!("{}:{text}", text.len())).collect();
+    format!("{:016x}", crate::transcript::fingerprint(&all))
+}
+
 /// Whether a text was put into a prompt by the runtime: what is remembered, or what was summarised.
 pub(crate) fn is_aside(text: &str) -> bool {
     [MEMORY, SUMMARY].iter().any(|name| text.starts_with(&format!("<data name=\"{name}\">")))

@@ -15,6 +15,10 @@ pub mod runtime;
 
 mod breaker;
 
+mod estimators;
+
+pub mod inspect;
+
 mod deliver;
 
 pub mod events;

@@ -13,6 +13,7 @@ use blufio_core::tool::ToolHost;
 use tokio::sync::{Notify, watch};
 
 use crate::breaker::Breaker;
+use crate::estimators::Estimators;
 use crate::options::{Limits, Pairing, Price};
 use crate::outbox::Outbox;
 use crate::questions::Questions;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub limits: Limits,
     pub supervisor: Supervisor,
     pub breaker: Breaker,
+    /// How far estimates of tokens are off.
+    pub estimators: Estimators,
     /// Questions to people.
     pub questions: Questions,
     /// Where group chats are, by the setting that holds it.
@@ -75,6 +78,7 @@ impl Shared {
             limits: options.limits,
             supervisor,
             breaker: Breaker::default(),
+            estimators: Estimators::default(),
             questions: Questions::default(),
             rooms: Mutex::default(),
             door: tokio::sync::Mutex::default(),

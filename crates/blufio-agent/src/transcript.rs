@@ -21,11 +21,17 @@ pub(crate) struct Window {
 impl Window {
     /// How many of the oldest turns must go, as whole exchanges, until three quarters of each cap hold, if a cap is
     /// exceeded. The newest exchange stays whatever its size.
-    pub fn excess(&self, messages_max: u32, tokens_max: u32) -> Option<usize> {
+    pub fn excess(
+        &self,
+        messages_max: u32,
+        tokens_max: u32,
+        corrected: impl Fn(i64) -> i64,
+    ) -> Option<usize> {
         let messages_max = messages_max as usize;
         let tokens_max = i64::from(tokens_max);
         let before = self.summary.as_ref().map_or(0, |(_, tokens)| *tokens);
-        let tokens = |turns: &[(Turn, i64)]| before + turns.iter().map(|(_, tokens)| tokens).sum::<i64>();
+        let estimated = |turns: &[(Turn, i64)]| before + turns.iter().map(|(_, tokens)| tokens).sum::<i64>();
+        let tokens = |turns: &[(Turn, i64)]| corrected(estimated(turns));
         if self.turns.len() <= messages_max && tokens(&self.turns) <= tokens_max {
             return None;
         }
@@ -134,7 +140,7 @@ mod tests {
     }
 
     fn cap_at(window: &mut Window, messages_max: u32, tokens_max: u32) {
-        let excess = window.excess(messages_max, tokens_max);
+        let excess = window.excess(messages_max, tokens_max, |tokens| tokens);
         window.drop_oldest(excess.unwrap_or(0));
     }
 

@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, event, explain, explore, fmt, graph, init, outbox, reload, replay, serve, sessions, shell,
-    status, stop, test,
+    check, demo, event, explain, explore, fmt, graph, init, outbox, prompts, reload, replay, serve, sessions,
+    shell, status, stop, test,
 };
 use crate::config::Config;
 use crate::output;
@@ -62,6 +62,10 @@ enum Command {
     Sessions(sessions::Arguments),
     /// Take a session's journal again: with its own program, or with another one.
     Replay(replay::Arguments),
+    /// What a session's next prompt holds, zone by zone, and what it costs.
+    Context(prompts::Arguments),
+    /// The exact request of a session's next turn.
+    Prompt(prompts::PromptArguments),
     /// Hand an event of a declared type to an agent.
     Event(event::Arguments),
     /// List messages on their way out.
@@ -137,6 +141,8 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Status(arguments) => status::run(&context, &arguments),
         Command::Sessions(arguments) => sessions::run(&context, arguments),
         Command::Replay(arguments) => replay::run(&context, &arguments),
+        Command::Context(arguments) => prompts::run(&context, &arguments),
+        Command::Prompt(arguments) => prompts::prompt(&context, &arguments),
         Command::Event(arguments) => event::run(&context, arguments),
         Command::Outbox(arguments) => outbox::run(&context, &arguments),
         Command::Reload(arguments) => reload::run(&context, &arguments),

@@ -2,6 +2,7 @@
 //! One file per subcommand.
 
 pub mod check;
+
 pub mod demo;
 pub mod event;
 pub mod explain;
@@ -10,6 +11,7 @@ pub mod fmt;
 pub mod graph;
 pub mod init;
 pub mod outbox;
+pub mod prompts;
 pub mod reload;
 pub mod replay;
 pub mod serve;

@@ -9,12 +9,13 @@ use blufio_core::model::{
 };
 use blufio_core::retry::next_delay;
 use blufio_core::store::{Attempted, Cap, JournalRecord, LedgerRow, OPEN};
+use blufio_core::tokens;
 use blufio_lang::effect::Outcome;
 use blufio_lang::value::FailureKind;
 
 use super::{Origin, failed};
-use crate::journal;
 use crate::shared::{Shared, lock};
+use crate::{context, journal};
 
 /// Why one model gave no answer.
 enum Missed {
@@ -80,7 +81,9 @@ impl Attempts<'_> {
         let output_tokens_max = request.output_tokens_max;
         loop {
             request.output_tokens_max = output_tokens_max;
-            let row = self.row(name, self.shared.clock.now_ms());
+            let mut row = self.row(name, self.shared.clock.now_ms());
+            row.estimated_tokens = tokens::estimate_request(request);
+            row.static_fingerprint = context::static_fingerprint(&request.system, &request.tools);
             let announced = self.announce(provider, name, request, row).await.map_err(Missed::OverBudget)?;
             *lock(&self.under_way) = Some(announced.clone());
             let result = self.stream(provider, request).await;
@@ -134,8 +137,18 @@ impl Attempts<'_> {
             self.record(earlier).await;
         }
         self.journal.push(journal::attempt(self.origin.id, &begun.row.model_asked, "ok", reply.usage));
+        self.learn(&begun.row, reply.usage.as_ref()).await;
         let ended = self.finished(begun, reply.usage, "ok", &reply.model, false);
         self.ledger.push(ended);
+    }
+
+    async fn learn(&self, row: &LedgerRow, usage: Option<&Usage>) {
+        let Some(usage) = usage else { return };
+        let (shared, model) = (self.shared, &row.model_asked);
+        if let Err(error) = shared.estimators.learn(&*shared.store, model, row.estimated_tokens, usage).await
+        {
+            shared.store_failed(&error);
+        }
     }
 
     /// The row of an attempt that ended with the process that made it.
@@ -152,6 +165,8 @@ impl Attempts<'_> {
             model_asked: name.to_string(),
             model_used: String::new(),
             reason: self.reason.clone(),
+            estimated_tokens: 0,
+            static_fingerprint: String::new(),
             usage: Usage::default(),
             usage_known: false,
             usd_micros: None,

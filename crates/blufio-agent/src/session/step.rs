@@ -280,7 +280,11 @@ impl Driver {
         let messages_max = history.and_then(|h| h.messages_max).unwrap_or(limits.history_messages_max);
         let tokens_max = history.and_then(|h| h.tokens_max).unwrap_or(limits.history_tokens_max);
         let window = session.window.get_or_insert_default();
-        let excess = window.excess(messages_max, tokens_max);
+        // The cap is one of tokens as the model counts them.
+        let model = session.program.program.models.get(effect.model as usize);
+        let model = model.and_then(|model| model.chain.first()).map_or("", String::as_str);
+        let corrected = |tokens: i64| self.shared.estimators.corrected(model, tokens);
+        let excess = window.excess(messages_max, tokens_max, corrected);
         let fold = excess.filter(|_| history.is_some_and(|history| history.summarize.is_some()));
         let turns = window.turns.len();
         let notes = session.notes.entry(id);

@@ -26,6 +26,12 @@ pub struct LedgerRow {
     /// Why this model, where the program leaves the choice to the runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Tokens of the prompt as they were estimated before it was sent.
+    #[serde(default)]
+    pub estimated_tokens: u64,
+    /// Fingerprint of what every prompt of the program begins with: tools and static zone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub static_fingerprint: String,
     /// Tokens.
     pub usage: Usage,
     /// Whether the provider reported them.

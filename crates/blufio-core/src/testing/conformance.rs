@@ -162,6 +162,8 @@ fn attempt(outcome: &str) -> LedgerRow {
         model_asked: "anthropic/claude".into(),
         model_used: "claude-1".into(),
         reason: None,
+        estimated_tokens: 20,
+        static_fingerprint: "ab12".into(),
         usage: Usage { input_tokens: 3, output_tokens: 5, cache_read_tokens: 7, cache_write_tokens: 11 },
         usage_known: true,
         usd_micros: Some(12),
