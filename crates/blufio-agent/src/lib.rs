@@ -15,6 +15,10 @@ pub mod runtime;
 
 mod breaker;
 
+pub mod kill;
+
+pub mod caps;
+
 mod deliver;
 
 mod questions;

@@ -13,6 +13,7 @@ use blufio_core::tool::ToolHost;
 use tokio::sync::{Notify, watch};
 
 use crate::breaker::Breaker;
+use crate::kill::Switch;
 use crate::options::{Limits, Pairing, Price};
 use crate::outbox::Outbox;
 use crate::questions::Questions;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub limits: Limits,
     pub supervisor: Supervisor,
     pub breaker: Breaker,
+    /// The operator's, for model calls.
+    pub switch: Switch,
     /// Questions to people.
     pub questions: Questions,
     /// Where group chats are, by the setting that holds it.
@@ -75,6 +78,7 @@ impl Shared {
             limits: options.limits,
             supervisor,
             breaker: Breaker::default(),
+            switch: Switch::default(),
             questions: Questions::default(),
             rooms: Mutex::default(),
             door: tokio::sync::Mutex::default(),
