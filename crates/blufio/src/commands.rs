@@ -2,12 +2,14 @@
 //! One file per subcommand.
 
 pub mod check;
+pub mod cost;
 pub mod demo;
 pub mod explain;
 pub mod explore;
 pub mod fmt;
 pub mod graph;
 pub mod init;
+pub mod kill;
 pub mod outbox;
 pub mod reload;
 pub mod replay;

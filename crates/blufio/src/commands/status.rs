@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `blufio status`: exit 0 only when a server is ready on the data folder.
 
+use std::path::Path;
+
 use anyhow::Result;
+use blufio_agent::kill::{Killed, stored};
+use blufio_persist::SqliteStore;
 use clap::Args;
 use serde_json::json;
 
+use super::kill;
 use crate::cli::{Context, INPUT_HAS_ERRORS};
 use crate::control::client;
 use crate::control::protocol::{Answer, Ask, StatusReport};
@@ -31,8 +36,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<u8> {
             Ok(0)
         }
         _ => {
+            let killed = client::runtime()?.block_on(killed(&data));
             if arguments.data.is_json() {
-                output::json(&json!({ "running": false }))?;
+                output::json(&json!({ "running": false, "models_killed": killed }))?;
+            }
+            if let Some(killed) = killed {
+                output::talk(&format!("model calls are {}", kill::line(&killed)));
             }
             output::talk(&format!(
                 "no server is ready on {}: start it with `blufio serve --data {0}`",
@@ -41,6 +50,12 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<u8> {
             Ok(INPUT_HAS_ERRORS)
         }
     }
+}
+
+/// Whether model calls are stopped where no server runs. What cannot be read is told by the command that needs it.
+async fn killed(data: &Path) -> Option<Killed> {
+    let store = SqliteStore::open_read_only(data).ok()?;
+    stored(&store).await.ok().flatten()
 }
 
 fn text(report: &StatusReport) -> String {
@@ -52,6 +67,9 @@ fn text(report: &StatusReport) -> String {
     for channel in &status.channels {
         let detail = channel.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
         out.push_str(&format!("channel   {} {}{detail}\n", channel.name, channel.health));
+    }
+    if let Some(killed) = &status.models_killed {
+        out.push_str(&format!("models    {}\n", kill::line(killed)));
     }
     let totals = &status.totals;
     out.push_str(&format!("owner     {}\n", if status.owner_known { "known" } else { "not paired" }));
