@@ -73,7 +73,7 @@ fn notes(report: &CostReport) -> String {
         ));
     }
     if sums.unpriced_calls > 0 {
-        out.push_str(&format!("no price  {} count as nothing\n", calls(sums.unpriced_calls)));
+        out.push_str(&format!("no price  nothing is counted for {}\n", calls(sums.unpriced_calls)));
     }
     if sums.open_calls > 0 {
         out.push_str(&format!(
