@@ -14,7 +14,7 @@ use crate::outbox::Outbox;
 use crate::shared::Shared;
 
 /// The setting that keeps it; empty when it is released.
-const SETTING: &str = "models/killed";
+pub const SETTING: &str = "models/killed";
 
 /// That model calls are stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,14 +39,16 @@ impl Killed {
     }
 }
 
-/// What a store says of the switch. A setting that nobody understands counts as thrown: that costs nothing.
+/// What the setting says of the switch. One that nobody understands counts as thrown: that costs nothing.
+pub fn read(setting: Option<String>) -> Option<Killed> {
+    let setting = setting.filter(|setting| !setting.is_empty())?;
+    let unreadable = |_| Killed { since_ms: 0, reason: Some("the setting cannot be read".to_string()) };
+    Some(serde_json::from_str(&setting).unwrap_or_else(unreadable))
+}
+
+/// What a store says of the switch.
 pub async fn stored(store: &dyn Store) -> Result<Option<Killed>, StoreError> {
-    let setting = store.setting(SETTING).await?.filter(|setting| !setting.is_empty());
-    let read = |setting: String| {
-        let unreadable = |_| Killed { since_ms: 0, reason: Some("the setting cannot be read".to_string()) };
-        serde_json::from_str(&setting).unwrap_or_else(unreadable)
-    };
-    Ok(setting.map(read))
+    Ok(read(store.setting(SETTING).await?))
 }
 
 /// Throws the switch in a store that nothing runs on; the next start tells the owner.

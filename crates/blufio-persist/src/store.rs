@@ -65,6 +65,11 @@ impl SqliteStore {
         Ok(Self { inner: Arc::new(Inner { writer: None, writer_thread: None, readers, path }) })
     }
 
+    /// A setting of a database that nobody runs on. Unlike a store for reading it leaves no log beside a complete file.
+    pub fn setting_at_rest(folder: &Path, key: &str) -> Result<Option<String>, OpenError> {
+        open::setting_at_rest(folder, key)
+    }
+
     /// Whether some process holds a data folder.
     pub fn is_held(folder: &Path) -> bool {
         crate::folder::is_locked(folder)

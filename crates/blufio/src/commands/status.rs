@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use blufio_agent::kill::{Killed, stored};
+use blufio_agent::kill::{Killed, SETTING, read};
 use blufio_persist::SqliteStore;
 use clap::Args;
 use serde_json::json;
@@ -36,7 +36,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<u8> {
             Ok(0)
         }
         _ => {
-            let killed = client::runtime()?.block_on(killed(&data));
+            let killed = killed(&data);
             if arguments.data.is_json() {
                 output::json(&json!({ "running": false, "models_killed": killed }))?;
             }
@@ -53,9 +53,9 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<u8> {
 }
 
 /// Whether model calls are stopped where no server runs. What cannot be read is told by the command that needs it.
-async fn killed(data: &Path) -> Option<Killed> {
-    let store = SqliteStore::open_read_only(data).ok()?;
-    stored(&store).await.ok().flatten()
+fn killed(data: &Path) -> Option<Killed> {
+    let setting = SqliteStore::setting_at_rest(data, SETTING);
+    setting.ok().filter(|_| !SqliteStore::is_held(data)).and_then(read)
 }
 
 fn text(report: &StatusReport) -> String {

@@ -25,8 +25,8 @@ fn names(costs: &Costs) -> Vec<&str> {
     costs.groups.iter().map(|row| row.name.as_str()).collect()
 }
 
-pub(super) async fn costs_are_summed_by_group(store: &dyn Store) {
-    assert_eq!(good(store.costs(by(CostGroup::Agent)).await), Costs::default());
+/// Attempts of two agents: an ordinary one, one without usage, one that nobody bills, one without a price, an open one.
+async fn some_attempts(store: &dyn Store) {
     good(store.record_attempt(attempt("ok").into()).await);
     let silent = LedgerRow {
         usage: Usage::default(),
@@ -52,6 +52,11 @@ pub(super) async fn costs_are_summed_by_group(store: &dyn Store) {
     let row = LedgerRow { usd_micros: Some(70), usage_known: false, ..attempt(OPEN) };
     let announcement = Announcement { row, worst_usd_micros: 70, caps, now_ms: 0 };
     assert!(matches!(good(store.announce_attempt(announcement).await), Announced::Granted { .. }));
+}
+
+pub(super) async fn costs_are_summed_by_group(store: &dyn Store) {
+    assert_eq!(good(store.costs(by(CostGroup::Agent)).await), Costs::default());
+    some_attempts(store).await;
     let desk = CostRow {
         name: "desk".into(),
         calls: 3,
