@@ -108,10 +108,16 @@ impl Shared {
 
     /// Throws the switch.
     pub async fn kill(self: &std::sync::Arc<Self>, reason: Option<String>) -> Result<Killed, StoreError> {
+        let throw = || {
+            let killed = Killed::again(self.switch.killed(), reason.clone(), self.clock.now_ms());
+            self.switch.thrown.send_replace(Some(killed.clone()));
+            killed
+        };
+        // First in memory, before anything is waited for: calls end now, however long the disk takes, and should it
+        // fail, they stay stopped all the same. Again behind a release that was under way.
+        throw();
         let _hand = self.switch.hand.lock().await;
-        let killed = Killed::again(self.switch.killed(), reason, self.clock.now_ms());
-        // First in memory: calls end now, however long the disk takes. Should it fail, they stay stopped all the same.
-        self.switch.thrown.send_replace(Some(killed.clone()));
+        let killed = throw();
         tracing::warn!(reason = killed.reason, "model calls are stopped");
         self.keep(&killed).await?;
         Outbox::rescan(self).await?;

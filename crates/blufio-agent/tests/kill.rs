@@ -14,7 +14,7 @@ use crate::world::{Answer, START_MS, World, say, says};
 const DESK: &str = r#"agent desk v1
 goal "Help."
 models { fast = "fake/small" }
-budget { message = 3 calls  day = 9 usd }
+budget { message = 3 calls  day = 9 usd, 99 calls }
 start state idle { on message m { asked = m -> answering } }
 keep { asked: message? }
 state answering {
@@ -66,6 +66,7 @@ async fn every_call_under_way_ends_and_no_other_begins_though_no_time_passes() {
     }
     world.until("all are asked", |w| hanging(w) == 64).await;
     kill(&handle, "too many").await;
+    world.until("all are cut", |w| hanging(w) == 0).await;
     handle.quiet().await;
     assert_eq!((hanging(&world), world.clock.now_ms()), (0, START_MS));
     for person in 100..164 {
@@ -79,7 +80,8 @@ async fn every_call_under_way_ends_and_no_other_begins_though_no_time_passes() {
     say(&handle, 1, "100", "and now?").await;
     handle.quiet().await;
     assert_eq!((world.texts("100").len(), world.requests().len()), (2, 64));
-    assert_eq!(ledger(&world).await.len(), 64);
+    let calls = world.store.used("desk/calls/day", START_MS).await.unwrap();
+    assert_eq!((ledger(&world).await.len(), calls), (64, 64));
 }
 
 #[tokio::test]
@@ -115,7 +117,7 @@ async fn it_holds_over_a_restart_until_it_is_released_and_the_owner_is_told_once
 
 #[tokio::test]
 async fn thrown_while_nothing_runs_it_ends_what_a_crash_left_under_way() {
-    let text = DESK.replace("  day = 9 usd", "");
+    let text = DESK.replace("  day = 9 usd, 99 calls", "");
     let world = answers(&text, 1);
     let handle = world.start().await;
     say(&handle, 1, "7", "hello").await;
@@ -163,6 +165,7 @@ anywhere { on message hold  on failed -> idle  on over_budget { reply "not now" 
     // The first answer is no document, so that the same step asks again.
     world.until("asked again", |w| hanging(w) == 1).await;
     kill(&handle, "stop").await;
+    world.until("it is cut", |w| hanging(w) == 0).await;
     handle.quiet().await;
     let outcomes: Vec<String> = ledger(&world).await.into_iter().map(|row| row.outcome).collect();
     assert_eq!(outcomes, ["ok", "cancelled"]);
