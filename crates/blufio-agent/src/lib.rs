@@ -18,6 +18,9 @@ mod breaker;
 mod estimators;
 
 pub mod inspect;
+pub mod kill;
+
+pub mod caps;
 
 mod deliver;
 

@@ -190,6 +190,9 @@ impl Performed {
 
 /// Takes what a step needs; how it ends when something is used up.
 async fn over_budget(shared: &Shared, origin: &Origin, allowance: &Allowance) -> Option<Outcome> {
+    if let Some(over) = shared.switch.over() {
+        return Some(over);
+    }
     if allowance.deadline_ms.is_some_and(|deadline_ms| shared.clock.now_ms() >= deadline_ms) {
         return Some(Outcome::OverBudget(None));
     }
@@ -240,13 +243,13 @@ impl Running {
         tokio::spawn(async move {
             let performed = match job {
                 Job::Model { effect, turns, stream, memory, allowance, fold, resumed } => {
+                    // A capped attempt is on record since it was announced.
+                    if resumed && allowance.caps.is_empty() {
+                        model::record_interrupted(&shared, &origin, &effect).await;
+                    }
                     match over_budget(&shared, &origin, &allowance).await {
                         Some(over) => Some(Performed::new(id, over)),
                         None => {
-                            // A capped attempt is on record since it was announced.
-                            if resumed && allowance.caps.is_empty() {
-                                model::record_interrupted(&shared, &origin, &effect).await;
-                            }
                             let asked = model::Asked { effect, turns, stream, memory, allowance, fold };
                             model::perform(&shared, &origin, asked, cancelled).await
                         }

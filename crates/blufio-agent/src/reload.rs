@@ -10,6 +10,7 @@ use blufio_core::store::{Store, StoreError};
 use blufio_lang::program::Program;
 use serde::{Deserialize, Serialize};
 
+use crate::caps::{CURRENT_SETTING, current_setting};
 use crate::context;
 use crate::options::AgentProgram;
 
@@ -39,7 +40,7 @@ struct Surroundings {
 impl Programs {
     /// Makes these the current programs; agents that are not among them start no new sessions.
     pub async fn install(&self, store: &dyn Store, programs: Vec<AgentProgram>) -> Result<(), StoreError> {
-        let mut current = HashMap::new();
+        let mut current: HashMap<String, Arc<Loaded>> = HashMap::new();
         for agent in programs {
             let hash = agent.program.hash();
             let name = agent.program.name.clone();
@@ -54,6 +55,8 @@ impl Programs {
             self.remember(Arc::clone(&loaded));
             current.insert(name, loaded);
         }
+        let installed = current.iter().map(|(name, loaded)| (name.clone(), loaded.hash)).collect();
+        store.set_setting(CURRENT_SETTING, &current_setting(installed)).await?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         Ok(())
     }

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::deliver::{OWNER_SETTING, Sink};
+use crate::kill::Killed;
 use crate::options::{AgentProgram, Options};
 use crate::outbox::Outbox;
 use crate::panics::caught;
@@ -54,6 +55,7 @@ impl Runtime {
             shared.set_owner_id(&id);
         }
         shared.load_rooms().await?;
+        shared.load_switch().await?;
         shared.questions.load(shared.store.questions().await?);
         Outbox::rescan(&shared).await?;
         let announced = timers::overdue(&shared).await?;
@@ -118,6 +120,17 @@ impl Handle {
     /// Snapshot.
     pub async fn status(&self) -> Result<Status, RuntimeError> {
         Ok(status::snapshot(&self.shared).await?)
+    }
+
+    /// Stops every model call, now and until [`Self::release`], also over a restart. Attempts under way are cut short
+    /// and charged as reserved; their steps and new ones end as `over_budget`. The owner is told once.
+    pub async fn kill(&self, reason: Option<String>) -> Result<Killed, RuntimeError> {
+        Ok(self.shared.kill(reason).await?)
+    }
+
+    /// Lets model calls go on; tells what stopped them.
+    pub async fn release(&self) -> Result<Option<Killed>, RuntimeError> {
+        Ok(self.shared.release().await?)
     }
 
     /// Discards a session with its mail and deadlines.

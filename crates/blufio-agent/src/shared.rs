@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::breaker::Breaker;
 use crate::estimators::Estimators;
+use crate::kill::Switch;
 use crate::options::{Limits, Pairing, Price};
 use crate::outbox::Outbox;
 use crate::questions::Questions;
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub breaker: Breaker,
     /// How far estimates of tokens are off.
     pub estimators: Estimators,
+    /// The operator's, for model calls.
+    pub switch: Switch,
     /// Questions to people.
     pub questions: Questions,
     /// Where group chats are, by the setting that holds it.
@@ -79,6 +82,7 @@ impl Shared {
             supervisor,
             breaker: Breaker::default(),
             estimators: Estimators::default(),
+            switch: Switch::default(),
             questions: Questions::default(),
             rooms: Mutex::default(),
             door: tokio::sync::Mutex::default(),

@@ -5,6 +5,7 @@ use blufio_core::channel::ChannelHealth;
 use blufio_core::store::{StoreError, StoreTotals};
 use serde::{Deserialize, Serialize};
 
+use crate::kill::Killed;
 use crate::shared::{Shared, lock};
 
 /// What runs.
@@ -20,6 +21,9 @@ pub struct Status {
     pub owner_known: bool,
     /// Sessions that are being worked on now.
     pub sessions_active: usize,
+    /// That model calls are stopped.
+    #[serde(default)]
+    pub models_killed: Option<Killed>,
     /// Totals of the store.
     pub totals: StoreTotals,
     /// What the operator should know, oldest first.
@@ -73,6 +77,7 @@ pub(crate) async fn snapshot(shared: &Shared) -> Result<Status, StoreError> {
         channels: channels.collect(),
         owner_known: shared.owner().is_some(),
         sessions_active: shared.supervisor.running(),
+        models_killed: shared.switch.killed(),
         totals,
         notices: shared.notices(),
     })

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use blufio_core::BoxFuture;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Announced, Announcement, Attempted, Committed, Epoch, InboxBatch, InboxRow, JournalRow, LedgerRow,
-    NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError,
-    StoreTotals, TimerRow, TranscriptRow,
+    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
+    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store,
+    StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 use tokio::sync::Notify;
 
@@ -143,6 +143,12 @@ impl Store for GatedStore {
     }
     fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
         self.inner.spent(what, now_ms)
+    }
+    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> Answer<'a, i64> {
+        self.inner.used(what, now_ms)
+    }
+    fn costs(&self, query: CostQuery) -> Answer<'_, Costs> {
+        self.inner.costs(query)
     }
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {
         self.inner.ledger(session, limit)

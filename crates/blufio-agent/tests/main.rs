@@ -19,6 +19,7 @@ mod epochs;
 mod gated;
 mod happenings;
 mod history;
+mod kill;
 mod memory;
 mod money;
 mod outbox;

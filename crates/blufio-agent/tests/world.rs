@@ -64,6 +64,8 @@ type Script = Box<dyn Fn(&ModelRequest, usize) -> Answer + Send + Sync>;
 pub struct FakeModel {
     script: Script,
     pub requests: Mutex<Vec<ModelRequest>>,
+    /// Calls that hang now.
+    pub hanging: Arc<()>,
 }
 
 impl ModelProvider for FakeModel {
@@ -102,6 +104,7 @@ impl ModelProvider for FakeModel {
                     request_id: None,
                 }),
                 Answer::Hang(pieces) => {
+                    let _hangs = self.hanging.clone();
                     show(pieces);
                     std::future::pending().await
                 }
@@ -436,7 +439,11 @@ impl World {
         Self {
             store: Arc::new(MemoryStore::default()),
             clock: Arc::new(ManualClock::new(START_MS)),
-            model: Arc::new(FakeModel { script: Box::new(script), requests: Mutex::default() }),
+            model: Arc::new(FakeModel {
+                script: Box::new(script),
+                requests: Mutex::default(),
+                hanging: Arc::default(),
+            }),
             channel: Arc::new(FakeChannel {
                 edits: true,
                 seen: Mutex::default(),

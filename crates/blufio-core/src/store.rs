@@ -9,9 +9,11 @@ use crate::BoxFuture;
 use crate::message::{Address, Inbound, UnixMs};
 use crate::model::Turn;
 
+mod cost;
 mod spend;
 mod world;
 
+pub use cost::{CostGroup, CostQuery, CostRow, Costs};
 pub use spend::{Announced, Announcement, Attempted, Cap, LedgerRow, OPEN, is_near};
 pub use world::{
     AskedRows, Asking, CloseQuestions, Epoch, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer,
@@ -430,6 +432,10 @@ pub trait Store: Send + Sync {
     fn record_attempt(&self, attempt: Attempted) -> BoxFuture<'_, Result<(), StoreError>>;
     /// What is used of a cap, millionths of a US dollar.
     fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>>;
+    /// How many uses of something are taken that count at a time (see [`Store::reserve`]).
+    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>>;
+    /// Sums over the ledger.
+    fn costs(&self, query: CostQuery) -> BoxFuture<'_, Result<Costs, StoreError>>;
     /// Ledger rows, newest first; of one session or of all.
     fn ledger(&self, session: Option<i64>, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerRow>, StoreError>>;
     /// Questions without an answer, oldest first.

@@ -8,9 +8,9 @@ use std::thread::JoinHandle;
 use blufio_core::BoxFuture;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Announced, Announcement, Attempted, Committed, Epoch, InboxBatch, InboxRow, JournalRecord, JournalRow,
-    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store,
-    StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow,
+    JournalRecord, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow,
+    SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use tokio::sync::{mpsc, oneshot};
@@ -63,6 +63,11 @@ impl SqliteStore {
         let path = open::check_read_only(folder)?;
         let readers = Readers::start(&path)?;
         Ok(Self { inner: Arc::new(Inner { writer: None, writer_thread: None, readers, path }) })
+    }
+
+    /// A setting of a database that nobody runs on. Unlike a store for reading it leaves no log beside a complete file.
+    pub fn setting_at_rest(folder: &Path, key: &str) -> Result<Option<String>, OpenError> {
+        open::setting_at_rest(folder, key)
     }
 
     /// Whether some process holds a data folder.
@@ -314,6 +319,18 @@ impl Store for SqliteStore {
     fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
         let what = what.to_string();
         Box::pin(self.inner.readers.query(move |c| crate::spend::spent(c, &what, now_ms)))
+    }
+
+    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+        let sql = "SELECT count(*) FROM uses WHERE what = ?1 AND until_ms > ?2";
+        let what = what.to_string();
+        Box::pin(
+            async move { Ok(self.one(sql, (what, now_ms), |row| row.get(0)).await?.unwrap_or_default()) },
+        )
+    }
+
+    fn costs(&self, query: CostQuery) -> BoxFuture<'_, Result<Costs, StoreError>> {
+        Box::pin(self.inner.readers.query(move |c| crate::cost::costs(c, &query)))
     }
 
     fn ledger(&self, session: Option<i64>, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerRow>, StoreError>> {

@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, event, explain, explore, fmt, graph, init, outbox, prompts, reload, replay, serve, sessions,
-    shell, status, stop, test,
+    check, cost, demo, event, explain, explore, fmt, graph, init, kill, outbox, prompts, reload, replay,
+    serve, sessions, shell, status, stop, test,
 };
 use crate::config::Config;
 use crate::output;
@@ -70,6 +70,10 @@ enum Command {
     Event(event::Arguments),
     /// List messages on their way out.
     Outbox(outbox::Arguments),
+    /// What model calls cost, and what is used of the caps.
+    Cost(cost::Arguments),
+    /// Stop every model call until `kill --release`.
+    Kill(kill::Arguments),
     /// Check the programs again and take them over.
     Reload(reload::Arguments),
     /// Stop the server.
@@ -145,6 +149,8 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Prompt(arguments) => prompts::prompt(&context, &arguments),
         Command::Event(arguments) => event::run(&context, arguments),
         Command::Outbox(arguments) => outbox::run(&context, &arguments),
+        Command::Cost(arguments) => cost::run(&context, arguments),
+        Command::Kill(arguments) => kill::run(&context, arguments),
         Command::Reload(arguments) => reload::run(&context, &arguments),
         Command::Stop(arguments) => stop::run(&context, &arguments),
         Command::Check(_)

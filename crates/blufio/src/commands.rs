@@ -2,7 +2,7 @@
 //! One file per subcommand.
 
 pub mod check;
-
+pub mod cost;
 pub mod demo;
 pub mod event;
 pub mod explain;
@@ -10,6 +10,7 @@ pub mod explore;
 pub mod fmt;
 pub mod graph;
 pub mod init;
+pub mod kill;
 pub mod outbox;
 pub mod prompts;
 pub mod reload;

@@ -8,6 +8,7 @@ mod world;
 mod command_line;
 mod commands;
 mod configuration;
+mod costs;
 mod demo;
 mod formatting;
 mod kill_loop;

@@ -25,6 +25,15 @@ enum Missed {
     Failed(ModelError),
 }
 
+/// The attempts of a step that are not in the ledger yet.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    /// The one under way.
+    pub attempt: Option<Attempted>,
+    /// Those that were answered: they land with the step's result.
+    pub answered: Vec<Attempted>,
+}
+
 /// Everything that attempts of one step share.
 pub(super) struct Attempts<'a> {
     pub shared: &'a Arc<Shared>,
@@ -35,10 +44,9 @@ pub(super) struct Attempts<'a> {
     pub reason: Option<String>,
     /// Caps on the money of every attempt.
     pub caps: &'a [Cap],
-    /// The attempt under way, for when it is cancelled.
-    pub under_way: Arc<Mutex<Option<Attempted>>>,
+    /// What is on record even if the step is cut short.
+    pub under_way: Arc<Mutex<UnderWay>>,
     /// What lands with the step's result.
-    pub ledger: Vec<Attempted>,
     pub journal: Vec<JournalRecord>,
 }
 
@@ -85,10 +93,10 @@ impl Attempts<'_> {
             row.estimated_tokens = tokens::estimate_request(request);
             row.static_fingerprint = context::static_fingerprint(&request.system, &request.tools);
             let announced = self.announce(provider, name, request, row).await.map_err(Missed::OverBudget)?;
-            *lock(&self.under_way) = Some(announced.clone());
+            lock(&self.under_way).attempt = Some(announced.clone());
             let result = self.stream(provider, request).await;
             request.output_tokens_max = output_tokens_max;
-            let begun = lock(&self.under_way).take().unwrap_or(announced);
+            let begun = lock(&self.under_way).attempt.take().unwrap_or(announced);
             match result {
                 Ok(reply) => {
                     self.shared.provider_answers(provider_of(name));
@@ -133,13 +141,18 @@ impl Attempts<'_> {
 
     /// The last answer's row lands with the result; earlier ones of the same step are recorded when the next comes.
     async fn succeeded(&mut self, begun: Attempted, reply: &ModelReply) {
-        for earlier in std::mem::take(&mut self.ledger) {
+        for earlier in self.take_answered() {
             self.record(earlier).await;
         }
         self.journal.push(journal::attempt(self.origin.id, &begun.row.model_asked, "ok", reply.usage));
         self.learn(&begun.row, reply.usage.as_ref()).await;
         let ended = self.finished(begun, reply.usage, "ok", &reply.model, false);
-        self.ledger.push(ended);
+        lock(&self.under_way).answered.push(ended);
+    }
+
+    /// What was answered since this was asked last.
+    pub(super) fn take_answered(&self) -> Vec<Attempted> {
+        std::mem::take(&mut lock(&self.under_way).answered)
     }
 
     async fn learn(&self, row: &LedgerRow, usage: Option<&Usage>) {
@@ -189,7 +202,7 @@ impl Attempts<'_> {
         let Attempted { row, announced } = begun;
         let now_ms = self.shared.clock.now_ms();
         let price = |usage: &Usage| self.price(&row.model_asked, model, usage);
-        let reserved = if unbilled { row.usd_micros.map(|_| 0) } else { row.usd_micros };
+        let reserved = if unbilled { Some(0) } else { row.usd_micros };
         let row = LedgerRow {
             model_used: model.to_string(),
             usage: usage.unwrap_or_default(),

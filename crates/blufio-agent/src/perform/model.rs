@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A model step: the request, the reading of the answer by purpose, and asking again when a `pick` does not fit.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blufio_core::model::{Block, ModelReply, ModelRequest, Role, StopReason, Turn};
@@ -10,7 +10,7 @@ use blufio_lang::effect::{ModelEffect, ModelPurpose, Outcome};
 use blufio_lang::value::{FailureKind, ToolCall};
 use tokio::sync::watch;
 
-use super::attempt::Attempts;
+use super::attempt::{Attempts, UnderWay};
 use super::{Allowance, Fold, MemoryRead, Origin, Performed, call, choose, failed};
 use crate::shared::{Shared, lock};
 use crate::transcript::text_turn;
@@ -57,7 +57,6 @@ fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, purpose: &'static s
         reason: None,
         caps: &[],
         under_way: Arc::default(),
-        ledger: Vec::new(),
         journal: Vec::new(),
     }
 }
@@ -69,7 +68,7 @@ pub(super) async fn perform(
     asked: Asked,
     mut cancelled: watch::Receiver<bool>,
 ) -> Option<Performed> {
-    let under_way = Arc::default();
+    let under_way: Arc<Mutex<UnderWay>> = Arc::default();
     let (caps, deadline_ms) = (asked.allowance.caps.clone(), asked.allowance.deadline_ms);
     let attempts = |purpose| Attempts {
         caps: &caps,
@@ -79,18 +78,24 @@ pub(super) async fn perform(
     let timeout = shared.clock.sleep(Duration::from_millis(shared.limits.model_timeout_ms));
     let over = over_time(shared, deadline_ms);
     let performed = tokio::select! {
+        // INVARIANT: whoever runs after the switch was thrown sees it before it can send anything.
+        biased;
+        () = shared.switch.thrown() => Some(Performed::new(origin.id, Outcome::OverBudget(None))),
+        _ = cancelled.wait_for(|cancelled| *cancelled) => None,
         performed = step(attempts, asked) => return Some(performed),
         () = typing(shared, origin) => None,
-        _ = cancelled.wait_for(|cancelled| *cancelled) => None,
         () = over => Some(Performed::new(origin.id, Outcome::OverBudget(None))),
         () = timeout => Some(Performed::new(origin.id, failed(FailureKind::Timeout, "the model did not answer in time", None))),
     };
     // A stop is on record when the step is resumed, like a crash.
-    let cut: Option<Attempted> = lock(&under_way).take().filter(|_| !shared.is_stopping());
-    if let Some(cut) = cut
-        && let Err(error) = shared.store.record_attempt(cancelled_attempt(cut)).await
-    {
-        shared.store_failed(&error);
+    if shared.is_stopping() {
+        return performed;
+    }
+    let UnderWay { attempt, answered } = std::mem::take(&mut *lock(&under_way));
+    for ended in answered.into_iter().chain(attempt.map(cancelled_attempt)) {
+        if let Err(error) = shared.store.record_attempt(ended).await {
+            shared.store_failed(&error);
+        }
     }
     performed
 }
@@ -179,7 +184,7 @@ impl Step<'_> {
         let mut performed = Performed::new(self.attempts.origin.id, outcome);
         performed.picked = picked;
         performed.turns = if keeps { turns } else { Vec::new() };
-        performed.ledger = self.attempts.ledger;
+        performed.ledger = self.attempts.take_answered();
         performed.attempts = self.attempts.journal;
         performed
     }

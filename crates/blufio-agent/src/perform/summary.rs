@@ -72,7 +72,7 @@ impl Attempts<'_> {
         };
         let answered = self.ask(&chain, &mut 0, &mut request).await;
         // It is paid whatever becomes of the step that it was made for.
-        for attempt in std::mem::take(&mut self.ledger) {
+        for attempt in self.take_answered() {
             self.record(attempt).await;
         }
         let reply = answered.ok().filter(|reply| reply.stop == StopReason::EndTurn)?;

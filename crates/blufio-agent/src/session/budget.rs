@@ -4,10 +4,10 @@
 
 use blufio_core::store::Cap;
 use blufio_lang::effect::Outcome;
-use blufio_lang::program::civil::{date_from_days, days_from_date};
 use blufio_lang::program::{Limits, RatePeriod, Tool};
 
 use super::Session;
+use crate::caps::{Period, calls_name, money_name};
 use crate::perform::{Allowance, Reservation};
 
 const DAY_MS: i64 = 86_400_000;
@@ -55,12 +55,12 @@ impl Session {
     /// What a model step takes of the agent's budgets of calls by day and month.
     fn reservations(&self, now_ms: i64) -> Vec<Reservation> {
         let program = &self.program.program;
-        let of = |limits: &Limits, period: &str, until_ms: i64| {
+        let of = |limits: &Limits, period: Period| {
             let (most, _) = limits.calls?;
-            Some(Reservation { what: format!("{}/calls/{period}", program.name), most, until_ms })
+            Some(Reservation { what: calls_name(&program.name, period), most, until_ms: period.end(now_ms) })
         };
-        let day = of(&program.budget.day, "day", day_end(now_ms));
-        day.into_iter().chain(of(&program.budget.month, "month", month_end(now_ms))).collect()
+        let day = of(&program.budget.day, Period::Day);
+        day.into_iter().chain(of(&program.budget.month, Period::Month)).collect()
     }
 
     /// The caps on money that a model step counts against, those of who asked this agent included.
@@ -71,8 +71,8 @@ impl Session {
             let (most_usd_micros, ..) = limits.money?;
             Some(Cap { what, most_usd_micros, until_ms, warns: is_shared, frees_up: is_shared })
         };
-        let shared = |limits: &Limits, period: &str, until_ms: i64| {
-            let mut cap = cap(limits, format!("{}/usd/{period}", program.name), until_ms, true)?;
+        let shared = |limits: &Limits, period: Period| {
+            let mut cap = cap(limits, money_name(&program.name, period), period.end(now_ms), true)?;
             if notes.heartbeat {
                 cap.most_usd_micros = cap.most_usd_micros / 100 * HEARTBEAT_HUNDREDTHS;
                 cap.warns = false;
@@ -83,20 +83,9 @@ impl Session {
         let mut caps: Vec<Cap> = cap(self.event_limits(), event, now_ms.saturating_add(EVENT_KEPT_MS), false)
             .into_iter()
             .collect();
-        caps.extend(shared(&program.budget.day, "day", day_end(now_ms)));
-        caps.extend(shared(&program.budget.month, "month", month_end(now_ms)));
+        caps.extend(shared(&program.budget.day, Period::Day));
+        caps.extend(shared(&program.budget.month, Period::Month));
         caps.extend(notes.parent.iter().flat_map(|parent| parent.caps.iter().cloned()));
         caps
     }
-}
-
-fn day_end(now_ms: i64) -> i64 {
-    (now_ms.div_euclid(DAY_MS) + 1) * DAY_MS
-}
-
-fn month_end(now_ms: i64) -> i64 {
-    let days = now_ms.div_euclid(DAY_MS);
-    let (year, month, _) = date_from_days(days);
-    let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-    days_from_date(year, month, 1).map_or(days + 31, i64::from) * DAY_MS
 }

@@ -8,6 +8,7 @@ use crate::store::{
     StepExtra, Store, StoreError,
 };
 
+mod cost;
 mod mail;
 mod outbox;
 mod sessions;
@@ -49,6 +50,10 @@ pub async fn store_conformance(make_store: MakeStore<'_>) {
     spend::caps_hold_and_are_all_or_nothing(&*make_store()).await;
     spend::settling_late_charges_no_later_period(&*make_store()).await;
     spend::a_step_settles_what_was_announced(&*make_store()).await;
+    cost::costs_are_summed_by_group(&*make_store()).await;
+    cost::costs_saturate(&*make_store()).await;
+    cost::the_sum_over_groups_is_the_total(&*make_store()).await;
+    cost::uses_can_be_counted(&*make_store()).await;
     world::the_progress_line_is_one_message(&*make_store()).await;
     world::timers_have_kinds(&*make_store()).await;
     outbox::closed_refuses(&*make_store()).await;

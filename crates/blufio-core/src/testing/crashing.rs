@@ -8,9 +8,9 @@ use std::task::{Poll, Waker};
 use crate::BoxFuture;
 use crate::message::UnixMs;
 use crate::store::{
-    Announced, Announcement, Attempted, Committed, Epoch, InboxBatch, InboxRow, JournalRow, LedgerRow,
-    NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError,
-    StoreTotals, TimerRow, TranscriptRow,
+    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
+    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store,
+    StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 
 /// What the call at which the store dies leaves behind.
@@ -230,6 +230,12 @@ impl<S: Store> Store for CrashingStore<S> {
     }
     fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
         self.read(move |s| s.spent(what, now_ms))
+    }
+    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> Answer<'a, i64> {
+        self.read(move |s| s.used(what, now_ms))
+    }
+    fn costs(&self, query: CostQuery) -> Answer<'_, Costs> {
+        self.read(move |s| s.costs(query))
     }
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {
         self.read(move |s| s.ledger(session, limit))

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::BoxFuture;
 use crate::message::{Inbound, UnixMs};
 use crate::store::{
-    Announced, Announcement, Attempted, Committed, Epoch, InboxBatch, InboxRow, JournalRow, LedgerRow,
-    NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, SessionStatus, StepCommit,
-    Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
+    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, SessionStatus,
+    StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 
 mod change;
+mod cost;
 mod world;
 
 /// A record that was put aside.
@@ -309,6 +310,14 @@ impl Store for MemoryStore {
 
     fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
         self.with(move |t| Ok(t.world.spent(what, now_ms)))
+    }
+
+    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> Answer<'a, i64> {
+        self.with(move |t| Ok(t.world.used(what, now_ms)))
+    }
+
+    fn costs(&self, query: CostQuery) -> Answer<'_, Costs> {
+        self.with(move |t| Ok(t.costs(&query)))
     }
 
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What goes over the socket.
 
+use blufio_agent::caps::CapUse;
 use blufio_agent::events::EventError;
+use blufio_agent::kill::Killed;
 use blufio_agent::status::Status;
-use blufio_core::store::{OutboxRow, OutboxState, SessionRow, SessionStatus};
+use blufio_core::store::{CostGroup, CostRow, OutboxRow, OutboxState, SessionRow, SessionStatus};
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol; both sides must speak the same.
@@ -46,6 +48,22 @@ pub enum Ask {
     },
     /// Hand an event of a declared type over.
     Event(EventPost),
+    /// What model calls cost.
+    Costs {
+        /// Groups.
+        by: CostGroup,
+        /// From when on, Unix milliseconds.
+        since_ms: Option<i64>,
+        /// Only calls of this agent.
+        agent: Option<String>,
+    },
+    /// Stop every model call.
+    Kill {
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Let model calls go on.
+    Release,
     /// Check the programs and take them over.
     Reload,
     /// Stop.
@@ -72,6 +90,12 @@ pub enum Answer {
     Event(EventLine),
     /// To `event`: it is not.
     EventRefused(EventRefusal),
+    /// To `costs`.
+    Costs(Box<CostReport>),
+    /// To `kill`: what holds now.
+    Killed(Killed),
+    /// To `release`: what held, if anything did.
+    Released(Option<Killed>),
     /// To `reload`, `stop`, `chat`: words.
     Done(String),
     /// It did not work, and why.
@@ -207,6 +231,44 @@ pub struct JournalLine {
     pub kind: String,
     /// What happened.
     pub body: serde_json::Value,
+}
+
+/// Most groups of a [`CostReport`].
+pub const GROUPS_MAX: u32 = 10_000;
+
+/// What model calls cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CostReport {
+    /// Groups.
+    pub by: CostGroup,
+    /// From when on, Unix milliseconds.
+    pub since_ms: Option<i64>,
+    /// Only calls of this agent.
+    pub agent: Option<String>,
+    /// All together.
+    pub total: CostLine,
+    /// The dearest first; days in their order.
+    pub groups: Vec<CostLine>,
+    /// Caps of the current programs.
+    pub caps: Vec<CapUse>,
+}
+
+/// A group of model calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CostLine {
+    /// Sums.
+    #[serde(flatten)]
+    pub sums: CostRow,
+    /// Share of the prompts' tokens that was read from the cache.
+    pub cache_read_share: Option<f64>,
+    /// Share of the calls whose tokens the provider did not report.
+    pub unknown_share: Option<f64>,
+}
+
+impl From<CostRow> for CostLine {
+    fn from(sums: CostRow) -> Self {
+        Self { cache_read_share: sums.cache_read_share(), unknown_share: sums.unknown_share(), sums }
+    }
 }
 
 /// A message on its way out.

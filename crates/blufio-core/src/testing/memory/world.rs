@@ -4,7 +4,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Mail, Tables};
+use super::{Mail, Tables, count};
 use crate::message::{Address, UnixMs};
 use crate::store::{
     Announced, Announcement, AskedRows, Attempted, Cap, Epoch, INTERNAL_CHANNEL, MemoryChange, NewOutbox,
@@ -61,6 +61,10 @@ impl World {
         }
         self.uses.insert(key, until_ms);
         true
+    }
+
+    pub fn used(&self, what: &str, now_ms: UnixMs) -> i64 {
+        count(self.uses.iter().filter(|((known, _), until)| known == what && **until > now_ms))
     }
 
     pub fn spent(&self, what: &str, now_ms: UnixMs) -> i64 {
