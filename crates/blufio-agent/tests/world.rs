@@ -17,7 +17,7 @@ use blufio_core::model::{
 use blufio_core::store::{JournalRow, Store};
 use blufio_core::testing::{ManualClock, MemoryStore};
 use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
-use blufio_lang::check::{Environment, ToolInfo, ToolScope, check};
+use blufio_lang::check::{Environment, Prices, ToolInfo, ToolScope, check};
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::render;
 use blufio_lang::machine::Machine;
@@ -378,7 +378,7 @@ fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |_| true,
         performs: |_| true,
-        prices: Environment::any_price,
+        prices: Prices::any(),
     };
     let mut sources = SourceMap::default();
     // People that programs name stand in the routes.
