@@ -15,6 +15,8 @@ pub mod runtime;
 
 mod breaker;
 
+mod outages;
+
 mod deliver;
 
 pub mod events;

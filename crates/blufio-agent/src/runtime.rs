@@ -54,6 +54,7 @@ impl Runtime {
             shared.set_owner_id(&id);
         }
         shared.load_rooms().await?;
+        shared.restore_outages().await?;
         shared.questions.load(shared.store.questions().await?);
         Outbox::rescan(&shared).await?;
         let announced = timers::overdue(&shared).await?;

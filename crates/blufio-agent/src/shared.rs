@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What all tasks of a runtime share.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use blufio_core::channel::{Channel, ChannelHealth};
@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::breaker::Breaker;
 use crate::options::{Limits, Pairing, Price};
+use crate::outages::{self, News, Outages};
 use crate::outbox::Outbox;
 use crate::questions::Questions;
 use crate::reload::Programs;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub limits: Limits,
     pub supervisor: Supervisor,
     pub breaker: Breaker,
+    /// What providers are asked for nothing at the moment.
+    pub outages: Outages,
     /// Questions to people.
     pub questions: Questions,
     /// Where group chats are, by the setting that holds it.
@@ -51,8 +54,6 @@ pub(crate) struct Shared {
     pub timer_armed: Notify,
     pub health: Mutex<BTreeMap<String, ChannelHealth>>,
     notices: Mutex<Vec<String>>,
-    /// Providers that refuse the key or the account.
-    refusing: Mutex<HashSet<String>>,
     stop: watch::Sender<bool>,
     fatal: watch::Sender<Option<StoreError>>,
 }
@@ -75,6 +76,7 @@ impl Shared {
             limits: options.limits,
             supervisor,
             breaker: Breaker::default(),
+            outages: Outages::default(),
             questions: Questions::default(),
             rooms: Mutex::default(),
             door: tokio::sync::Mutex::default(),
@@ -82,7 +84,6 @@ impl Shared {
             timer_armed: Notify::new(),
             health: Mutex::default(),
             notices: Mutex::default(),
-            refusing: Mutex::default(),
             stop: watch::Sender::new(false),
             fatal: watch::Sender::new(None),
         }
@@ -120,6 +121,11 @@ impl Shared {
     /// Tells the owner something outside of any session. The rows are only queued, so a lane may call this.
     pub async fn tell_owner(self: &Arc<Self>, text: &str) -> Result<(), StoreError> {
         self.note(text);
+        self.post_to_owner(text).await
+    }
+
+    /// The same, for what `status` need not show.
+    pub async fn post_to_owner(self: &Arc<Self>, text: &str) -> Result<(), StoreError> {
         let Some(address) = self.owner() else { return Ok(()) };
         let messages: Vec<NewOutbox> = self
             .split(&address, text)
@@ -145,18 +151,40 @@ impl Shared {
         notices.push(text.to_string());
     }
 
-    /// A provider refuses everybody; whether that is news.
-    pub fn provider_refuses(&self, provider: &str) -> bool {
-        lock(&self.refusing).insert(provider.to_string())
+    /// Tells the owner what became of a provider, and keeps it for the next start.
+    pub async fn provider_news(self: &Arc<Self>, provider: &str, news: News) {
+        let told = match news {
+            News::Begins(text) => self.tell_owner(&text).await,
+            News::Over(before, now) => {
+                tracing::info!(provider, "answers again");
+                // What was said of its outage holds no more.
+                lock(&self.notices).retain(|notice| *notice != before);
+                self.post_to_owner(&now).await
+            }
+        };
+        if let Err(error) = told {
+            self.store_failed(&error);
+        }
+        self.keep_outage(provider).await;
     }
 
-    /// A provider answers (again).
-    pub fn provider_answers(&self, provider: &str) {
-        if lock(&self.refusing).remove(provider) {
-            tracing::info!(provider, "answers again");
-            // What was said of its refusal holds no more.
-            lock(&self.notices).retain(|notice| !notice.starts_with(&format!("{provider} refuses")));
+    /// Keeps what is known of a provider for the next start.
+    pub async fn keep_outage(&self, provider: &str) {
+        let kept = self.outages.kept(provider);
+        if let Err(error) = self.store.set_setting(&outages::setting(provider), &kept).await {
+            self.store_failed(&error);
         }
+    }
+
+    /// What an earlier life knew of the providers.
+    pub async fn restore_outages(&self) -> Result<(), StoreError> {
+        for provider in self.providers.keys() {
+            let Some(kept) = self.store.setting(&outages::setting(provider)).await? else { continue };
+            if let Some(text) = self.outages.restore(provider, &kept, self.clock.now_ms()) {
+                self.note(&text);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a notice is already kept.

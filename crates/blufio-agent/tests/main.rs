@@ -21,6 +21,7 @@ mod happenings;
 mod history;
 mod memory;
 mod money;
+mod outages;
 mod outbox;
 mod requests;
 mod time;

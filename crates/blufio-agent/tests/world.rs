@@ -11,8 +11,8 @@ use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
 use blufio_core::message::{Address, Attachment, ChatKind, Inbound, InboundKind, Sender};
 use blufio_core::model::{
-    Block, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, RawContent, Role,
-    StopReason, Turn, Usage,
+    Block, Capabilities, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest,
+    RawContent, Role, StopReason, Support, Turn, Usage,
 };
 use blufio_core::store::{JournalRow, Store};
 use blufio_core::testing::{ManualClock, MemoryStore};
@@ -62,13 +62,28 @@ type Script = Box<dyn Fn(&ModelRequest, usize) -> Answer + Send + Sync>;
 
 /// The model.
 pub struct FakeModel {
+    name: &'static str,
     script: Script,
     pub requests: Mutex<Vec<ModelRequest>>,
 }
 
+impl FakeModel {
+    pub fn new(
+        name: &'static str,
+        script: impl Fn(&ModelRequest, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, script: Box::new(script), requests: Mutex::default() }
+    }
+}
+
 impl ModelProvider for FakeModel {
-    fn name(&self) -> &'static str {
-        "fake"
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let images = if self.name == "blind" { Support::Missing } else { Support::Native };
+        Capabilities { images, ..Capabilities::full() }
     }
 
     fn stream<'a>(
@@ -374,7 +389,7 @@ fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -
     };
     let environment = Environment {
         tools: tools.iter().map(tool).collect(),
-        providers: vec!["fake".into()],
+        providers: ["fake", "spare", "blind"].map(Into::into).to_vec(),
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |_| true,
         performs: |_| true,
@@ -433,7 +448,7 @@ impl World {
         Self {
             store: Arc::new(MemoryStore::default()),
             clock: Arc::new(ManualClock::new(START_MS)),
-            model: Arc::new(FakeModel { script: Box::new(script), requests: Mutex::default() }),
+            model: Arc::new(FakeModel::new("fake", script)),
             channel: Arc::new(FakeChannel {
                 edits: true,
                 seen: Mutex::default(),

@@ -12,6 +12,7 @@ mod demo;
 mod formatting;
 mod kill_loop;
 mod posting;
+mod providers;
 mod replaying;
 mod repository;
 mod running;
