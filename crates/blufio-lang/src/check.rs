@@ -92,7 +92,9 @@ pub enum Feature {
 
 /// What models cost and hold, by `provider/model` and the longest prompt that is sent; `None` where that is not known.
 #[derive(Clone)]
-pub struct Prices(Arc<dyn Fn(&str, u64) -> Option<ModelPrice> + Send + Sync>);
+pub struct Prices(Arc<PriceList>);
+
+type PriceList = dyn Fn(&str, u64) -> Option<ModelPrice> + Send + Sync;
 
 impl Prices {
     /// Prices from a list.

@@ -117,8 +117,14 @@ fn a_model_without_a_price_and_a_provider_that_lacks_something_are_refused() {
     let world = world(LOCAL);
     let unpriced = world.run_alone(&["check"]);
     assert_eq!(code(&unpriced), 1);
-    let words = stderr(&unpriced);
+    let words = stdout(&unpriced);
     assert!(words.contains("`ollama/qwen3:4b` has no price") && words.contains("free = true"), "{words}");
+    let path = world.path().join("agents/assistant.agent");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace(LOCAL, "\"elsewhere/x\"")).unwrap();
+    let unknown = stdout(&world.run_alone(&["check"]));
+    assert!(unknown.contains("E0105") && unknown.contains("[models.elsewhere]"), "{unknown}");
+    std::fs::write(&path, text).unwrap();
     let serve = world.run(&["serve"]);
     assert_eq!(code(&serve), 1);
     assert!(stderr(&serve).contains("has no price"), "{}", stderr(&serve));
@@ -127,10 +133,10 @@ fn a_model_without_a_price_and_a_provider_that_lacks_something_are_refused() {
         std::fs::write(&file, format!("prices_file = \"prices.toml\"\n{text}")).unwrap();
         world.run_alone(&["check", "--config", file.to_str().unwrap()])
     };
-    assert_eq!(code(&with("")), 0, "{}", stderr(&with("")));
+    assert_eq!(code(&with("")), 0, "{}", stdout(&with("")));
     let toolless = with("[models.ollama]\ntools = false\n");
     assert_eq!(code(&toolless), 1);
-    assert!(stderr(&toolless).contains("E0512"), "{}", stderr(&toolless));
+    assert!(stdout(&toolless).contains("E0512"), "{}", stdout(&toolless));
     std::fs::write(world.path().join("prices.toml"), "[models.\"ollama/qwen3:4b\"]\ninput = \"free\"\n")
         .unwrap();
     let broken = with("");

@@ -90,3 +90,20 @@ fn a_local_server_needs_no_key_and_a_remote_one_names_its_variable() {
     assert!(models(LOCAL, None).unwrap().open("local").is_ok());
     assert!(models("", None).unwrap().open("elsewhere").is_err());
 }
+
+#[test]
+fn the_examples_of_the_manual_are_read() {
+    let manual = include_str!("../../../../docs/operations.md");
+    let block = |first: &str| {
+        let lines = manual.lines().skip_while(|line| line.trim() != first);
+        let indented = lines.take_while(|line| line.starts_with("    ") || line.is_empty());
+        indented.map(|line| line.trim()).collect::<Vec<_>>().join("\n")
+    };
+    let local = models(&block("[models.my-box]"), None).unwrap();
+    assert_eq!(local.providers["my-box"].kind, ProviderKind::OpenAi);
+    let prices = block("# prices.toml");
+    let with = models("prices_file = \"prices.toml\"\n", Some(&prices)).unwrap();
+    for model in ["ollama/qwen3:4b", "openrouter/some/model"] {
+        assert!(price_of(&with, model, 1_000).is_some(), "{model} of {prices}");
+    }
+}

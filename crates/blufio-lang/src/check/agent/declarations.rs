@@ -114,10 +114,8 @@ impl Checker<'_> {
         };
         if self.environment.provider(provider).is_none() {
             let known = self.environment.providers.iter().map(|known| known.name.as_str());
-            match report::nearest(provider, known) {
-                Some(near) => self.push(report::unknown_model::report(&name, text.span, Some(near))),
-                None => self.later(format!("provider `{provider}`"), text.span),
-            }
+            let near = report::nearest(provider, known);
+            self.push(report::unknown_model::provider(provider, text.span, near));
         }
         Some(name)
     }
