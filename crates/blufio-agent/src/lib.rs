@@ -21,6 +21,7 @@ pub mod inspect;
 pub mod kill;
 
 pub mod caps;
+mod outages;
 
 mod deliver;
 

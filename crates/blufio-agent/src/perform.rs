@@ -4,6 +4,7 @@
 mod attempt;
 mod call;
 mod choose;
+mod images;
 mod model;
 mod spend;
 mod summary;

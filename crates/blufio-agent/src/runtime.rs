@@ -56,6 +56,7 @@ impl Runtime {
         }
         shared.load_rooms().await?;
         shared.load_switch().await?;
+        shared.restore_outages().await?;
         shared.questions.load(shared.store.questions().await?);
         Outbox::rescan(&shared).await?;
         let announced = timers::overdue(&shared).await?;

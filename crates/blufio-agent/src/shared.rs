@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What all tasks of a runtime share.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use blufio_core::channel::{Channel, ChannelHealth};
@@ -16,6 +16,7 @@ use crate::breaker::Breaker;
 use crate::estimators::Estimators;
 use crate::kill::Switch;
 use crate::options::{Limits, Pairing, Price};
+use crate::outages::{self, News, Outages};
 use crate::outbox::Outbox;
 use crate::questions::Questions;
 use crate::reload::Programs;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     pub estimators: Estimators,
     /// The operator's, for model calls.
     pub switch: Switch,
+    /// What providers are asked for nothing at the moment.
+    pub outages: Outages,
     /// Questions to people.
     pub questions: Questions,
     /// Where group chats are, by the setting that holds it.
@@ -57,8 +60,6 @@ pub(crate) struct Shared {
     pub timer_armed: Notify,
     pub health: Mutex<BTreeMap<String, ChannelHealth>>,
     notices: Mutex<Vec<String>>,
-    /// Providers that refuse the key or the account.
-    refusing: Mutex<HashSet<String>>,
     stop: watch::Sender<bool>,
     fatal: watch::Sender<Option<StoreError>>,
 }
@@ -83,6 +84,7 @@ impl Shared {
             breaker: Breaker::default(),
             estimators: Estimators::default(),
             switch: Switch::default(),
+            outages: Outages::default(),
             questions: Questions::default(),
             rooms: Mutex::default(),
             door: tokio::sync::Mutex::default(),
@@ -90,7 +92,6 @@ impl Shared {
             timer_armed: Notify::new(),
             health: Mutex::default(),
             notices: Mutex::default(),
-            refusing: Mutex::default(),
             stop: watch::Sender::new(false),
             fatal: watch::Sender::new(None),
         }
@@ -128,6 +129,11 @@ impl Shared {
     /// Tells the owner something outside of any session. The rows are only queued, so a lane may call this.
     pub async fn tell_owner(self: &Arc<Self>, text: &str) -> Result<(), StoreError> {
         self.note(text);
+        self.post_to_owner(text).await
+    }
+
+    /// The same, for what `status` need not show.
+    pub async fn post_to_owner(self: &Arc<Self>, text: &str) -> Result<(), StoreError> {
         let Some(address) = self.owner() else { return Ok(()) };
         let messages: Vec<NewOutbox> = self
             .split(&address, text)
@@ -153,18 +159,40 @@ impl Shared {
         notices.push(text.to_string());
     }
 
-    /// A provider refuses everybody; whether that is news.
-    pub fn provider_refuses(&self, provider: &str) -> bool {
-        lock(&self.refusing).insert(provider.to_string())
+    /// Tells the owner what became of a provider, and keeps it for the next start.
+    pub async fn provider_news(self: &Arc<Self>, provider: &str, news: News) {
+        let told = match news {
+            News::Begins(text) => self.tell_owner(&text).await,
+            News::Over(before, now) => {
+                tracing::info!(provider, "answers again");
+                // What was said of its outage holds no more.
+                lock(&self.notices).retain(|notice| *notice != before);
+                self.post_to_owner(&now).await
+            }
+        };
+        if let Err(error) = told {
+            self.store_failed(&error);
+        }
+        self.keep_outage(provider).await;
     }
 
-    /// A provider answers (again).
-    pub fn provider_answers(&self, provider: &str) {
-        if lock(&self.refusing).remove(provider) {
-            tracing::info!(provider, "answers again");
-            // What was said of its refusal holds no more.
-            lock(&self.notices).retain(|notice| !notice.starts_with(&format!("{provider} refuses")));
+    /// Keeps what is known of a provider for the next start.
+    pub async fn keep_outage(&self, provider: &str) {
+        let kept = self.outages.kept(provider);
+        if let Err(error) = self.store.set_setting(&outages::setting(provider), &kept).await {
+            self.store_failed(&error);
         }
+    }
+
+    /// What an earlier life knew of the providers.
+    pub async fn restore_outages(&self) -> Result<(), StoreError> {
+        for provider in self.providers.keys() {
+            let Some(kept) = self.store.setting(&outages::setting(provider)).await? else { continue };
+            if let Some(text) = self.outages.restore(provider, &kept, self.clock.now_ms()) {
+                self.note(&text);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a notice is already kept.

@@ -17,6 +17,9 @@ pub struct Status {
     pub programs: Vec<ProgramStatus>,
     /// Channels with their health.
     pub channels: Vec<ChannelStatus>,
+    /// Providers of models with their health.
+    #[serde(default)]
+    pub providers: Vec<ProviderStatus>,
     /// Whether the owner is paired.
     pub owner_known: bool,
     /// Sessions that are being worked on now.
@@ -52,6 +55,17 @@ pub struct ChannelStatus {
     pub detail: Option<String>,
 }
 
+/// A provider of models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderStatus {
+    /// Name.
+    pub name: String,
+    /// `healthy`, `degraded` (it asked for a pause), `failed` (it is left out for a while).
+    pub health: String,
+    /// Words for the operator.
+    pub detail: Option<String>,
+}
+
 pub(crate) async fn snapshot(shared: &Shared) -> Result<Status, StoreError> {
     let totals = shared.store.totals().await?;
     let programs = shared.programs.list().into_iter().map(|(agent, version, hash)| ProgramStatus {
@@ -71,10 +85,17 @@ pub(crate) async fn snapshot(shared: &Shared) -> Result<Status, StoreError> {
         };
         ChannelStatus { name: name.to_string(), health: word.to_string(), detail }
     });
+    let mut names: Vec<&String> = shared.providers.keys().collect();
+    names.sort_unstable();
+    let providers = names.into_iter().map(|name| {
+        let (health, detail) = shared.outages.health(name, shared.clock.now_ms());
+        ProviderStatus { name: name.clone(), health: health.to_string(), detail }
+    });
     Ok(Status {
         running: !shared.is_stopping(),
         programs: programs.collect(),
         channels: channels.collect(),
+        providers: providers.collect(),
         owner_known: shared.owner().is_some(),
         sessions_active: shared.supervisor.running(),
         models_killed: shared.switch.killed(),

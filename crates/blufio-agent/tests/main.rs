@@ -22,6 +22,7 @@ mod history;
 mod kill;
 mod memory;
 mod money;
+mod outages;
 mod outbox;
 mod present;
 mod requests;

@@ -11,13 +11,13 @@ use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
 use blufio_core::message::{Address, Attachment, ChatKind, Inbound, InboundKind, Sender};
 use blufio_core::model::{
-    Block, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, RawContent, Role,
-    StopReason, Turn, Usage,
+    Block, Capabilities, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest,
+    RawContent, Role, StopReason, Support, Turn, Usage,
 };
 use blufio_core::store::{JournalRow, Store};
 use blufio_core::testing::{ManualClock, MemoryStore};
 use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
-use blufio_lang::check::{Environment, ToolInfo, ToolScope, check};
+use blufio_lang::check::{Environment, Prices, ToolInfo, ToolScope, check};
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::render;
 use blufio_lang::machine::Machine;
@@ -62,15 +62,30 @@ type Script = Box<dyn Fn(&ModelRequest, usize) -> Answer + Send + Sync>;
 
 /// The model.
 pub struct FakeModel {
+    name: &'static str,
     script: Script,
     pub requests: Mutex<Vec<ModelRequest>>,
     /// Calls that hang now.
     pub hanging: Arc<()>,
 }
 
+impl FakeModel {
+    pub fn new(
+        name: &'static str,
+        script: impl Fn(&ModelRequest, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, script: Box::new(script), requests: Mutex::default(), hanging: Arc::default() }
+    }
+}
+
 impl ModelProvider for FakeModel {
-    fn name(&self) -> &'static str {
-        "fake"
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let images = if self.name == "blind" { Support::Missing } else { Support::Native };
+        Capabilities { images, ..Capabilities::full() }
     }
 
     fn stream<'a>(
@@ -378,11 +393,11 @@ fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -
     };
     let environment = Environment {
         tools: tools.iter().map(tool).collect(),
-        providers: vec!["fake".into()],
+        providers: ["fake", "spare", "blind"].map(Into::into).to_vec(),
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |_| true,
         performs: |_| true,
-        prices: Environment::any_price,
+        prices: Prices::any(),
     };
     let mut sources = SourceMap::default();
     // People that programs name stand in the routes.
@@ -439,11 +454,7 @@ impl World {
         Self {
             store: Arc::new(MemoryStore::default()),
             clock: Arc::new(ManualClock::new(START_MS)),
-            model: Arc::new(FakeModel {
-                script: Box::new(script),
-                requests: Mutex::default(),
-                hanging: Arc::default(),
-            }),
+            model: Arc::new(FakeModel::new("fake", script)),
             channel: Arc::new(FakeChannel {
                 edits: true,
                 seen: Mutex::default(),

@@ -33,6 +33,9 @@ mod unused;
 
 pub use types::BUILT_IN as BUILT_IN_TYPES;
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::ast;
 use crate::diagnostic::Diagnostics;
 use crate::parse::parse;
@@ -44,27 +47,82 @@ use crate::typed::{self, Danger, EffectClass, Label};
 pub struct Environment {
     /// Tools that can run, with their effect class as far as proofs need it.
     pub tools: Vec<ToolInfo>,
-    /// Providers that can be used (`anthropic`).
-    pub providers: Vec<String>,
+    /// Providers that can be used (`anthropic`), and what they cannot do.
+    pub providers: Vec<Provider>,
     /// Channels that messages come from (`telegram`, `shell`).
     pub channels: Vec<String>,
     /// Whether a time zone of this name exists.
     pub zone_exists: fn(&str) -> bool,
     /// Whether what runs the program can perform a construct; it is refused otherwise, never accepted and ignored.
     pub performs: fn(Construct) -> bool,
-    /// What a model costs and holds, by `provider/model`; `None` where that is not known.
-    pub prices: fn(&str) -> Option<ModelPrice>,
+    /// What models cost and hold.
+    pub prices: Prices,
 }
 
 impl Environment {
+    pub(crate) fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+}
+
+/// A provider of models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// The part before the slash of a model's name.
+    pub name: String,
+    /// What no model of it can do; a step that needs it is refused.
+    pub lacks: Vec<Feature>,
+}
+
+impl From<&str> for Provider {
+    /// One that can do everything.
+    fn from(name: &str) -> Self {
+        Self { name: name.to_string(), lacks: Vec::new() }
+    }
+}
+
+/// What a step needs of its model besides text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feature {
+    /// Calling tools: `turn` of an agent with tools.
+    Tools,
+    /// Answers that fit a schema: `pick`, `fill`.
+    StructuredOutput,
+}
+
+/// What models cost and hold, by `provider/model` and the longest prompt that is sent; `None` where that is not known.
+#[derive(Clone)]
+pub struct Prices(Arc<PriceList>);
+
+type PriceList = dyn Fn(&str, u64) -> Option<ModelPrice> + Send + Sync;
+
+impl Prices {
+    /// Prices from a list.
+    pub fn new(of: impl Fn(&str, u64) -> Option<ModelPrice> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(of))
+    }
+
     /// One small price for every model, for checks without a price list.
-    pub fn any_price(_model: &str) -> Option<ModelPrice> {
-        Some(ModelPrice {
-            input_micro_usd_per_million: 100_000,
-            output_micro_usd_per_million: 500_000,
-            window_tokens: 200_000,
-            output_tokens_max: 8_000,
+    pub fn any() -> Self {
+        Self::new(|_, _| {
+            Some(ModelPrice {
+                input_micro_usd_per_million: 100_000,
+                output_micro_usd_per_million: 500_000,
+                window_tokens: 200_000,
+                output_tokens_max: 8_000,
+            })
         })
+    }
+
+    /// What a model costs at the most with prompts up to so many tokens.
+    pub fn of(&self, model: &str, prompt_tokens_max: u64) -> Option<ModelPrice> {
+        (self.0)(model, prompt_tokens_max)
+    }
+}
+
+impl fmt::Debug for Prices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prices")
     }
 }
 

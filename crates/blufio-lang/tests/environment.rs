@@ -78,10 +78,16 @@ pub fn environment() -> Environment {
             }
         })
         .collect(),
-        providers: vec!["anthropic".into()],
+        providers: vec![
+            "anthropic".into(),
+            Provider { lacks: vec![Feature::Tools], ..Provider::from("toolless") },
+            Provider { lacks: vec![Feature::StructuredOutput], ..Provider::from("formless") },
+        ],
         channels: vec!["telegram".into(), "shell".into(), "gateway".into()],
         zone_exists: |zone| ["UTC", "Europe/Berlin"].contains(&zone),
         performs: |_| true,
-        prices: |model| if model.ends_with("/unpriced") { None } else { Environment::any_price(model) },
+        prices: Prices::new(|model, prompt_tokens_max| {
+            Prices::any().of(model, prompt_tokens_max).filter(|_| !model.ends_with("/unpriced"))
+        }),
     }
 }

@@ -72,6 +72,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// What such a server can do.
+    pub fn capabilities(&self) -> Capabilities {
+        let supported = |yes: bool| if yes { Support::Native } else { Support::Missing };
+        Capabilities {
+            tools: supported(self.tools),
+            structured_output: Support::Native,
+            images: supported(self.images),
+            token_counts: Support::Emulated,
+            embeddings: Support::Native,
+        }
+    }
+
     /// `num_ctx` of a model.
     fn context(&self, model: &str) -> Option<u32> {
         self.context_tokens_of.get(model).copied().or(self.context_tokens)
@@ -165,14 +177,7 @@ impl ModelProvider for Ollama {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let supported = |yes: bool| if yes { Support::Native } else { Support::Missing };
-        Capabilities {
-            tools: supported(self.settings.tools),
-            structured_output: Support::Native,
-            images: supported(self.settings.images),
-            token_counts: Support::Emulated,
-            embeddings: Support::Native,
-        }
+        self.settings.capabilities()
     }
 
     fn stream<'a>(

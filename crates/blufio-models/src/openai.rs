@@ -14,7 +14,7 @@ mod usage;
 
 use blufio_core::BoxFuture;
 use blufio_core::model::{
-    Capabilities, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, Support,
+    Capabilities, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest,
 };
 use serde_json::{Value, json};
 
@@ -89,18 +89,7 @@ impl ModelProvider for OpenAi {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let supported = |yes: bool| if yes { Support::Native } else { Support::Missing };
-        Capabilities {
-            tools: supported(self.dialect.tools),
-            structured_output: match self.dialect.structured_output {
-                StructuredOutput::JsonSchema => Support::Native,
-                StructuredOutput::JsonObject | StructuredOutput::Instruction => Support::Emulated,
-                StructuredOutput::Refused => Support::Missing,
-            },
-            images: supported(self.dialect.images),
-            token_counts: Support::Emulated,
-            embeddings: supported(self.dialect.embeddings),
-        }
+        self.dialect.capabilities()
     }
 
     fn stream<'a>(

@@ -105,6 +105,19 @@ pub enum PriceError {
     Name(String),
 }
 
+impl PriceError {
+    /// The model that it is about.
+    pub fn model(&self) -> Option<&str> {
+        match self {
+            Self::Form(_) => None,
+            Self::UnknownKey { model, .. } | Self::Missing { model, .. } | Self::Value { model, .. } => {
+                Some(model)
+            }
+            Self::Name(model) => Some(model),
+        }
+    }
+}
+
 /// Prices and windows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prices {

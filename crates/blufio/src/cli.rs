@@ -127,11 +127,11 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<u8> {
     unused(&cli)?;
     match cli.command {
-        Command::Check(arguments) => return check::run(&arguments),
+        Command::Check(arguments) => return check::run(&arguments, cli.config.as_deref()),
         Command::Fmt(arguments) => return fmt::run(&arguments),
         Command::Graph(arguments) => return graph::run(&arguments, cli.config.as_deref(), cli.data),
-        Command::Test(arguments) => return test::run(&arguments),
-        Command::Explore(arguments) => return explore::run(&arguments),
+        Command::Test(arguments) => return test::run(&arguments, cli.config.as_deref()),
+        Command::Explore(arguments) => return explore::run(&arguments, cli.config.as_deref()),
         Command::Explain(arguments) => return explain::run(&arguments),
         Command::Init(arguments) => return init::run(&arguments),
         Command::Demo(arguments) => return demo::run(&arguments),
@@ -166,17 +166,17 @@ fn dispatch(cli: Cli) -> Result<u8> {
 
 /// An option that a command would not look at is an error, so that nobody believes that it did.
 fn unused(cli: &Cli) -> Result<()> {
-    let word = match cli.command {
-        Command::Check(_) => "check",
-        Command::Fmt(_) => "fmt",
-        Command::Test(_) => "test",
-        Command::Explore(_) => "explore",
-        Command::Explain(_) => "explain",
-        Command::Init(_) => "init",
-        Command::Demo(_) => "demo",
+    let (word, reads_config) = match cli.command {
+        Command::Check(_) => ("check", true),
+        Command::Fmt(_) => ("fmt", false),
+        Command::Test(_) => ("test", true),
+        Command::Explore(_) => ("explore", true),
+        Command::Explain(_) => ("explain", false),
+        Command::Init(_) => ("init", false),
+        Command::Demo(_) => ("demo", false),
         _ => return Ok(()),
     };
-    let given = [("--config", cli.config.is_some()), ("--data", cli.data.is_some())];
+    let given = [("--config", cli.config.is_some() && !reads_config), ("--data", cli.data.is_some())];
     match given.into_iter().find(|(_, is_given)| *is_given) {
         Some((option, _)) => bail!("`blufio {word}` has no use for {option}: leave it out"),
         None => Ok(()),

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::shell_channel::ShellChannel;
+use crate::models::Models;
 use crate::pairing::PairingDesk;
 use crate::programs::{self, ProgramSet};
 use crate::tools::Tools;
@@ -41,13 +42,15 @@ pub struct Daemon {
     posts: Option<Posts>,
     /// Which doors are open, or were left closed on purpose; others need another start.
     settled: Doors,
+    /// Providers and prices as they were at the start.
+    models: Models,
     places: Places,
     stop: watch::Sender<bool>,
 }
 
 /// Programs that can run: an error prints what the checker found.
-pub fn checked(places: &Places) -> Result<ProgramSet> {
-    let set = programs::load(&places.agents)?;
+pub fn checked(places: &Places, models: &Models) -> Result<ProgramSet> {
+    let set = programs::load(&places.agents, models)?;
     if set.diagnostics.has_errors() {
         let found = render(&set.diagnostics, &set.sources.map, false);
         return Err(anyhow!(
@@ -61,7 +64,13 @@ pub fn checked(places: &Places) -> Result<ProgramSet> {
 
 impl Daemon {
     /// Locks the data folder, opens the store, starts the runtime.
-    pub async fn start(config: &Config, places: Places, doors: Doors, set: &ProgramSet) -> Result<Self> {
+    pub async fn start(
+        config: &Config,
+        places: Places,
+        doors: Doors,
+        models: Models,
+        set: &ProgramSet,
+    ) -> Result<Self> {
         // An address that is taken is told before anything begins to work.
         let listener = if doors.webhooks { Some(webhooks::bind(config).await?) } else { None };
         std::fs::create_dir_all(&places.data).with_context(|| places.data.display().to_string())?;
@@ -75,25 +84,25 @@ impl Daemon {
             Arc::clone(&store),
             Arc::clone(&shell),
             Arc::clone(&tools),
-            doors,
+            (&doors, &models),
             set,
             &desk,
         )?;
         let settled = Doors {
             telegram: doors.telegram || set.uses_channel("telegram"),
-            anthropic: doors.anthropic || set.uses_provider("anthropic"),
+            providers: doors.providers.union(&set.providers()).cloned().collect(),
             webhooks: doors.webhooks || !set.webhooks().is_empty(),
         };
         let handle = Runtime::start(options).await?;
         let posts = listener.map(|listener| Posts::start(listener, handle.events()));
         let stop = watch::Sender::new(false);
-        Ok(Self { handle, store, shell, desk, tools, posts, settled, places, stop })
+        Ok(Self { handle, store, shell, desk, tools, posts, settled, models, places, stop })
     }
 
     /// Checks the folder again and takes the programs over. On any error nothing changed and the error says why.
     pub async fn reload(&self) -> Result<String> {
-        let set =
-            checked(&self.places).map_err(|error| anyhow!("the old programs keep running: {error:#}"))?;
+        let set = checked(&self.places, &self.models)
+            .map_err(|error| anyhow!("the old programs keep running: {error:#}"))?;
         let names: Vec<String> = set
             .programs
             .iter()
@@ -113,24 +122,19 @@ impl Daemon {
 
     /// What these programs need that was not opened at the start.
     fn closed_door(&self, set: &ProgramSet) -> Option<String> {
-        let closed = [
-            (
-                self.settled.telegram,
-                set.uses_channel("telegram"),
-                "the routes name telegram",
-                wiring::TOKEN_VARIABLE,
-            ),
-            (
-                self.settled.anthropic,
-                set.uses_provider("anthropic"),
-                "a model of anthropic is named",
-                wiring::KEY_VARIABLE,
-            ),
-        ];
-        if let Some((_, _, what, variable)) =
-            closed.into_iter().find(|(is_open, is_needed, ..)| *is_needed && !is_open)
-        {
-            return Some(format!("{what}, which this start did not open: set {variable} and start again"));
+        if set.uses_channel("telegram") && !self.settled.telegram {
+            let variable = wiring::TOKEN_VARIABLE;
+            return Some(format!(
+                "the routes name telegram, which this start did not open: set {variable} and start again"
+            ));
+        }
+        if let Some(provider) = set.providers().difference(&self.settled.providers).next() {
+            let set_key =
+                self.models.missing_key(provider).map(|missing| format!("set {} and ", missing.variable));
+            return Some(format!(
+                "a model of {provider} is named, which this start did not open: {}start again",
+                set_key.unwrap_or_default()
+            ));
         }
         let webhooks = set.webhooks();
         if !webhooks.is_empty() && !self.settled.webhooks {

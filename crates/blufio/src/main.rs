@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod daemon;
 mod logging;
+mod models;
 mod output;
 mod pairing;
 mod programs;

@@ -2,31 +2,25 @@
 //! A folder from its files to what the runtime takes: checked, compiled, with its static files and its routes. Used by
 //! every command that looks at programs, so that all of them see the same.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use blufio_agent::routes::{From, Group, KeyPer, Person, Routes, Rule, Target, Webhook};
-use blufio_agent::{AgentProgram, Limits, SKILLS};
-use blufio_core::model::Usage;
+use blufio_agent::{AgentProgram, SKILLS};
 use blufio_lang::check::routes::{
     From as CheckedFrom, Per, Person as CheckedPerson, Routes as CheckedRoutes, Rule as CheckedRule, To,
 };
-use blufio_lang::check::{
-    Checked, CheckedAgent, Environment, ModelPrice, ToolInfo, ToolScope, check, report,
-};
+use blufio_lang::check::{Checked, CheckedAgent, Environment, ToolInfo, ToolScope, check, report};
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::Diagnostics;
 use blufio_lang::manifest::Manifest;
 use blufio_lang::source::{SourceMap, Span};
 use blufio_lang::typed::Label;
-use blufio_models::prices::usd_micros;
 
+use crate::models::Models;
 use crate::skills;
 use crate::sources::{self, SourceError, Sources};
 
-/// Providers that programs can name.
-pub const PROVIDERS: &[&str] = &["anthropic"];
-/// What every known model holds at the least, prompt and answer together.
-const WINDOW_TOKENS: u32 = 200_000;
 /// Channel on which the owner is paired.
 const PAIRING_CHANNEL: &str = "telegram";
 /// Channels that routes can name.
@@ -44,8 +38,8 @@ pub struct ProgramSet {
     pub programs: Vec<AgentProgram>,
 }
 
-/// What the checker must know of this build and of the manifests beside a program.
-pub fn environment(manifests: &[Manifest]) -> Environment {
+/// What the checker must know of this build, of the models of this machine, and of the manifests beside a program.
+pub fn environment(manifests: &[Manifest], models: &Models) -> Environment {
     let read = |name: &str| ToolInfo::new(name, "text");
     let builtin = [
         read("time.now").with("zone", "text?"),
@@ -57,35 +51,19 @@ pub fn environment(manifests: &[Manifest]) -> Environment {
     ];
     Environment {
         tools: builtin.into_iter().chain(manifests.iter().map(|manifest| manifest.info.clone())).collect(),
-        providers: PROVIDERS.iter().map(|name| name.to_string()).collect(),
+        providers: models.for_checker(),
         channels: CHANNELS.iter().map(|name| name.to_string()).collect(),
         zone_exists: blufio_skills::zone_exists,
         // The runtime of this build performs every construct.
         performs: |_| true,
-        prices,
+        prices: models.prices_for_checker(),
     }
 }
 
-/// Price and size of a model. A bound takes the dearest way: a prompt that is written to the cache.
-fn prices(model: &str) -> Option<ModelPrice> {
-    const MILLION: u64 = 1_000_000;
-    // Asked for in parts that are priced as ordinary prompts.
-    let part = MILLION / 10;
-    let input = Usage { cache_write_tokens: part, ..Usage::default() };
-    let output = Usage { output_tokens: part, ..Usage::default() };
-    let price = |usage: &Usage| u64::try_from(usd_micros(model, usage)?).ok()?.checked_mul(MILLION / part);
-    Some(ModelPrice {
-        input_micro_usd_per_million: price(&input)?,
-        output_micro_usd_per_million: price(&output)?,
-        window_tokens: WINDOW_TOKENS,
-        output_tokens_max: Limits::default().turn_tokens_max,
-    })
-}
-
 /// Reads, checks and compiles a folder (or one file).
-pub fn load(path: &Path) -> Result<ProgramSet, SourceError> {
+pub fn load(path: &Path, models: &Models) -> Result<ProgramSet, SourceError> {
     let sources = sources::load(path)?;
-    let (checked, mut diagnostics) = check(&sources.map, &environment(&sources.manifests));
+    let (checked, mut diagnostics) = check(&sources.map, &environment(&sources.manifests, models));
     let mut programs = Vec::new();
     for agent in &checked.agents {
         let (mut files, found) = static_files(agent, &sources);
@@ -167,10 +145,11 @@ impl ProgramSet {
         self.checked.routes.as_ref().map(webhooks).unwrap_or_default()
     }
 
-    /// Whether any agent names a model of a provider.
-    pub fn uses_provider(&self, provider: &str) -> bool {
-        let of = |model: &String| model.split('/').next() == Some(provider);
-        self.programs.iter().flat_map(|agent| &agent.program.models).any(|model| model.chain.iter().any(of))
+    /// Providers whose models the agents name.
+    pub fn providers(&self) -> BTreeSet<String> {
+        let models = self.programs.iter().flat_map(|agent| &agent.program.models);
+        let names = models.flat_map(|model| &model.chain).filter_map(|name| name.split_once('/'));
+        names.map(|(provider, _)| provider.to_string()).collect()
     }
 }
 

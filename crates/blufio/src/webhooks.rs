@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::wiring::secret;
+use crate::models::secret;
 
 /// Requests that are under way when the server stops get this long; whoever hears nothing posts again.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);

@@ -14,6 +14,7 @@ mod formatting;
 mod kill_loop;
 mod posting;
 mod prompting;
+mod providers;
 mod replaying;
 mod repository;
 mod running;

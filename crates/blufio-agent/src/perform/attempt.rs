@@ -3,6 +3,7 @@
 //! row in the ledger, also one that failed or was cancelled: it may have cost money.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use blufio_core::model::{
     ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, Usage,
@@ -13,9 +14,13 @@ use blufio_core::tokens;
 use blufio_lang::effect::Outcome;
 use blufio_lang::value::FailureKind;
 
-use super::{Origin, failed};
+use super::{Origin, failed, images};
+use crate::outages::{Admission, News, Ticket};
 use crate::shared::{Shared, lock};
 use crate::{context, journal};
+
+/// Over how long those come back who waited for a provider.
+const SPREAD: Duration = Duration::from_secs(1);
 
 /// Why one model gave no answer.
 enum Missed {
@@ -23,6 +28,8 @@ enum Missed {
     OverBudget(Outcome),
     /// Its last attempt failed.
     Failed(ModelError),
+    /// Its provider is asked for nothing at the moment.
+    Closed(Outcome),
 }
 
 /// The attempts of a step that are not in the ledger yet.
@@ -67,11 +74,16 @@ impl Attempts<'_> {
                     last =
                         failed(FailureKind::Denied, &format!("no provider `{provider}` is configured"), None)
                 }
-                Some(provider) => match self.at_one_model(&**provider, name, request).await {
-                    Ok(reply) => return Ok(reply),
-                    Err(Missed::OverBudget(outcome)) => return Err(outcome),
-                    Err(Missed::Failed(error)) => last = self.outcome(&error),
-                },
+                Some(provider) => {
+                    let mut plain = images::left_out(&**provider, request);
+                    let request = plain.as_mut().unwrap_or(&mut *request);
+                    match self.at_one_model(&**provider, name, request).await {
+                        Ok(reply) => return Ok(reply),
+                        Err(Missed::OverBudget(outcome)) => return Err(outcome),
+                        Err(Missed::Failed(error)) => last = self.outcome(&error),
+                        Err(Missed::Closed(outcome)) => last = outcome,
+                    }
+                }
             }
             *chain_at += 1;
         }
@@ -87,8 +99,11 @@ impl Attempts<'_> {
         let mut attempt = 1;
         // A cap may have made the answer of an earlier attempt shorter.
         let output_tokens_max = request.output_tokens_max;
+        let shared = self.shared;
+        let provider_name = provider_of(name);
         loop {
             request.output_tokens_max = output_tokens_max;
+            let ticket = self.admitted(provider_name).await.map_err(Missed::Closed)?;
             let mut row = self.row(name, self.shared.clock.now_ms());
             row.estimated_tokens = tokens::estimate_request(request);
             row.static_fingerprint = context::static_fingerprint(&request.system, &request.tools);
@@ -99,17 +114,27 @@ impl Attempts<'_> {
             let begun = lock(&self.under_way).attempt.take().unwrap_or(announced);
             match result {
                 Ok(reply) => {
-                    self.shared.provider_answers(provider_of(name));
+                    if let Some(news) = ticket.answered() {
+                        shared.provider_news(provider_name, news).await;
+                    }
                     self.succeeded(begun, &reply).await;
                     return Ok(reply);
                 }
                 Err(error) => {
                     let kind = format!("{:?}", error.kind);
-                    self.note_refusal(name, &error).await;
+                    let news = ticket.failed(&error, shared.clock.now_ms());
+                    let is_closed = matches!(news, Some(News::Begins(_)));
+                    match news {
+                        Some(news) => shared.provider_news(provider_name, news).await,
+                        None if error.retry_after_ms.is_some() => shared.keep_outage(provider_name).await,
+                        None => {}
+                    }
                     self.journal.push(journal::attempt(self.origin.id, name, &kind, error.usage));
                     let unbilled = error.kind != ModelErrorKind::Incomplete;
                     self.record(self.finished(begun, error.usage, &kind, name, unbilled)).await;
-                    let Some(wait) = next_delay(&error, attempt, self.jitter(attempt)) else {
+                    let wait = next_delay(&error, attempt, self.jitter(attempt));
+                    // Nothing is gained by waiting for what comes after the step's own end.
+                    let Some(wait) = wait.filter(|wait| !is_closed && self.is_worth(*wait)) else {
                         return Err(Missed::Failed(error));
                     };
                     self.shared.clock.sleep(wait).await;
@@ -117,6 +142,37 @@ impl Attempts<'_> {
                 }
             }
         }
+    }
+
+    /// Waits for the time that a provider asked everybody to wait; fails when it is left out.
+    async fn admitted(&self, provider: &str) -> Result<Ticket<'_>, Outcome> {
+        let shared = self.shared;
+        loop {
+            let now_ms = shared.clock.now_ms();
+            match shared.outages.admit(provider, now_ms) {
+                Admission::Go(ticket) => return Ok(ticket),
+                Admission::Closed { text, refuses: true, .. } => {
+                    return Err(failed(FailureKind::Denied, &text, None));
+                }
+                Admission::Closed { until_ms, text, .. } => {
+                    return Err(failed(FailureKind::Limited, &text, Some(until_ms)));
+                }
+                Admission::Wait { until_ms } => {
+                    let left = Duration::from_millis(until_ms.saturating_sub(now_ms).max(0).unsigned_abs());
+                    if !self.is_worth(left) {
+                        let words = format!("{provider} asked to be left alone");
+                        return Err(failed(FailureKind::Limited, &words, Some(until_ms)));
+                    }
+                    // Not all who wait come at once.
+                    shared.clock.sleep(left + SPREAD.mul_f64(self.jitter(0))).await;
+                }
+            }
+        }
+    }
+
+    /// Whether a wait ends before the step does.
+    fn is_worth(&self, wait: Duration) -> bool {
+        wait.as_millis() <= u128::from(self.shared.limits.model_timeout_ms)
     }
 
     async fn stream(
@@ -214,26 +270,6 @@ impl Attempts<'_> {
             ..row
         };
         Attempted { row, announced }
-    }
-
-    /// A refused key or an empty account stops every step of every agent: the owner hears of it once (M-1).
-    async fn note_refusal(&self, name: &str, error: &ModelError) {
-        let what = match error.kind {
-            ModelErrorKind::Authentication => "refuses the key",
-            ModelErrorKind::Billing => "refuses to go on without payment",
-            _ => return,
-        };
-        let provider = provider_of(name);
-        if !self.shared.provider_refuses(provider) {
-            return;
-        }
-        let text = format!(
-            "{provider} {what}: no agent can use its models until that is put right. It said: {}",
-            error.message
-        );
-        if let Err(error) = self.shared.tell_owner(&text).await {
-            self.shared.store_failed(&error);
-        }
     }
 
     pub(super) async fn record(&self, attempt: Attempted) {

@@ -9,6 +9,7 @@
 //! A budget is kept at run time in any case: a step beyond it is `over_budget`. So a worst case above the budget is an
 //! error only where nothing takes `over_budget`, and is a fact for people otherwise.
 
+mod models;
 mod prompt;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,7 @@ pub(super) fn check(agents: &mut [CheckedAgent], environment: &Environment, diag
             pricing.check(message, heartbeat, diagnostics);
             heartbeat_calls(program, &flow, diagnostics);
             prompt::check(program, environment, diagnostics);
+            models::check(program, agent.span, environment, diagnostics);
             timers::check(program, &flow, &pricing, diagnostics);
             let beats = (!program.schedules.is_empty()).then_some(heartbeat);
             agent.facts.money_per_event_micro_usd = message.money;
@@ -136,7 +138,7 @@ impl Pricing<'_> {
     fn call(&self, model: u32, prompt: u64, is_worst: bool) -> Option<u64> {
         let prices: Option<Vec<u64>> = prompt::names(self.program, model)
             .iter()
-            .map(|name| Some(call_price((self.environment.prices)(name)?, prompt)))
+            .map(|name| Some(call_price(self.environment.prices.of(name, prompt)?, prompt)))
             .collect();
         let prices = prices?;
         if is_worst { prices.into_iter().max() } else { prices.first().copied() }
@@ -177,13 +179,16 @@ impl Pricing<'_> {
         money: Option<Bound>,
         diagnostics: &mut Diagnostics,
     ) {
-        let unpriced = prompt::used_models(self.program)
+        let prices = &self.environment.prices;
+        let is_unpriced = prompt::used_models(self.program)
             .into_iter()
             .flat_map(|model| prompt::names(self.program, model))
-            .find(|name| (self.environment.prices)(name).is_none());
-        if let Some(name) = unpriced {
-            diagnostics.push(report::unpriced::report(&format!("`{name}` has no price"), span));
-        } else if currency.code() != "usd" {
+            .any(|name| prices.of(name, 0).is_none());
+        if is_unpriced {
+            // Reported where the model is asked.
+            return;
+        }
+        if currency.code() != "usd" {
             let why = format!("prices are in usd, the budget is in {}", currency.code());
             diagnostics.push(report::unpriced::report(&why, span));
         } else if !self.takes_over_budget()

@@ -21,6 +21,7 @@ pub mod infinite_type;
 pub mod label_reaches;
 pub mod message_lost;
 pub mod missing_part;
+pub mod model_lacks;
 pub mod no_budget;
 pub mod no_field;
 pub mod no_routes;
@@ -126,6 +127,7 @@ pub const PAGES: &[Page] = &[
     zero_time::PAGE,
     period_too_short::PAGE,
     within_too_short::PAGE,
+    model_lacks::PAGE,
     untrusted_selector::PAGE,
     untrusted_control::PAGE,
     approval_hides::PAGE,

@@ -2,6 +2,7 @@
 //! What endpoints that speak Chat Completions do differently, as data. A new endpoint needs at most a row here, and an
 //! operator can set every field.
 
+use blufio_core::model::{Capabilities, Support};
 use url::Url;
 
 /// How an endpoint is made to answer in JSON that fits a schema. The caller validates in every case.
@@ -108,6 +109,22 @@ impl Dialect {
             reasoning_history: ReasoningHistory::ReasoningContent,
             embeddings: false,
             ..Self::common()
+        }
+    }
+
+    /// What such an endpoint can do.
+    pub fn capabilities(&self) -> Capabilities {
+        let supported = |yes: bool| if yes { Support::Native } else { Support::Missing };
+        Capabilities {
+            tools: supported(self.tools),
+            structured_output: match self.structured_output {
+                StructuredOutput::JsonSchema => Support::Native,
+                StructuredOutput::JsonObject | StructuredOutput::Instruction => Support::Emulated,
+                StructuredOutput::Refused => Support::Missing,
+            },
+            images: supported(self.images),
+            token_counts: Support::Emulated,
+            embeddings: supported(self.embeddings),
         }
     }
 

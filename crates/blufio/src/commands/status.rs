@@ -68,6 +68,10 @@ fn text(report: &StatusReport) -> String {
         let detail = channel.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
         out.push_str(&format!("channel   {} {}{detail}\n", channel.name, channel.health));
     }
+    for provider in &status.providers {
+        let detail = provider.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+        out.push_str(&format!("provider  {} {}{detail}\n", provider.name, provider.health));
+    }
     if let Some(address) = &report.webhooks {
         out.push_str(&format!("webhooks  {address}\n"));
     }

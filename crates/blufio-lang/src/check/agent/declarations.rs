@@ -112,11 +112,10 @@ impl Checker<'_> {
             ));
             return None;
         };
-        if !self.environment.providers.iter().any(|p| p == provider) {
-            match report::nearest(provider, self.environment.providers.iter().map(String::as_str)) {
-                Some(near) => self.push(report::unknown_model::report(&name, text.span, Some(near))),
-                None => self.later(format!("provider `{provider}`"), text.span),
-            }
+        if self.environment.provider(provider).is_none() {
+            let known = self.environment.providers.iter().map(|known| known.name.as_str());
+            let near = report::nearest(provider, known);
+            self.push(report::unknown_model::provider(provider, text.span, near));
         }
         Some(name)
     }

@@ -78,17 +78,38 @@ pub(super) fn names(program: &Program, model: u32) -> Vec<&str> {
     out
 }
 
-/// Every model step: what it uses, whether it is a `turn`, and its place.
-fn model_steps(program: &Program) -> Vec<(&ModelUse, bool, Span)> {
+/// What a step wants of its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A text: `write`.
+    Text,
+    /// A value of a type: `pick`, `fill`.
+    Structure,
+    /// The next turn of the conversation.
+    Turn,
+}
+
+/// A model step.
+pub(super) struct ModelStep<'p> {
+    pub model: &'p ModelUse,
+    pub asked: Asked,
+    pub span: Span,
+}
+
+/// Every model step.
+pub(super) fn model_steps(program: &Program) -> Vec<ModelStep<'_>> {
     let mut out = Vec::new();
     for step in super::every_step(program) {
         match &step.kind {
-            StepKind::PickArms { model, .. }
-            | StepKind::PickValue { model, .. }
-            | StepKind::Write { model, .. } => {
-                out.push((model, false, step.span));
+            StepKind::PickArms { model, .. } | StepKind::PickValue { model, .. } => {
+                out.push(ModelStep { model, asked: Asked::Structure, span: step.span });
             }
-            StepKind::Turn { model, .. } => out.push((model, true, step.span)),
+            StepKind::Write { model, .. } => {
+                out.push(ModelStep { model, asked: Asked::Text, span: step.span });
+            }
+            StepKind::Turn { model, .. } => {
+                out.push(ModelStep { model, asked: Asked::Turn, span: step.span });
+            }
             StepKind::Request(request) => out.extend(fill(request, step)),
             StepKind::Together(branches) => {
                 out.extend(branches.iter().filter_map(|branch| fill(branch, step)))
@@ -99,16 +120,16 @@ fn model_steps(program: &Program) -> Vec<(&ModelUse, bool, Span)> {
     out
 }
 
-fn fill<'p>(request: &'p RequestStep, step: &Step) -> Option<(&'p ModelUse, bool, Span)> {
+fn fill<'p>(request: &'p RequestStep, step: &Step) -> Option<ModelStep<'p>> {
     match &request.request {
-        Request::Fill { model, .. } => Some((model, false, step.span)),
+        Request::Fill { model, .. } => Some(ModelStep { model, asked: Asked::Structure, span: step.span }),
         _ => None,
     }
 }
 
 /// Models that some step uses, the one that summarises included.
 pub(super) fn used_models(program: &Program) -> Vec<u32> {
-    let mut out: Vec<u32> = model_steps(program).into_iter().map(|(model, ..)| model.model.0).collect();
+    let mut out: Vec<u32> = model_steps(program).into_iter().map(|step| step.model.model.0).collect();
     out.extend(program.context.history.and_then(|history| history.summarize));
     out.sort_unstable();
     out.dedup();
@@ -117,10 +138,10 @@ pub(super) fn used_models(program: &Program) -> Vec<u32> {
 
 /// Reports prompts that do not fit the window of a model that may be asked.
 pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &mut Diagnostics) {
-    for (model, is_turn, span) in model_steps(program) {
-        let prompt = tokens(program, model, is_turn);
+    for ModelStep { model, asked, span } in model_steps(program) {
+        let prompt = tokens(program, model, asked == Asked::Turn);
         let tight = names(program, model.model.0).into_iter().find_map(|name| {
-            let price = (environment.prices)(name)?;
+            let price = environment.prices.of(name, prompt)?;
             let room = u64::from(price.window_tokens).saturating_sub(u64::from(price.output_tokens_max));
             (prompt > room).then_some((name, price))
         });

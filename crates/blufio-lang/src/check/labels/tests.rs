@@ -5,7 +5,7 @@ mod asked;
 mod happenings;
 mod runs;
 
-use crate::check::{Checked, Environment, ToolInfo, ToolScope, check};
+use crate::check::{Checked, Environment, Feature, Prices, Provider, ToolInfo, ToolScope, check};
 use crate::diagnostic::Diagnostics;
 use crate::source::SourceMap;
 use crate::typed::{Danger, EffectClass, Label};
