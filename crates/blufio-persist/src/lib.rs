@@ -6,6 +6,7 @@
 //! file: closing a foreign descriptor would drop SQLite's locks.
 
 mod apply;
+mod files;
 mod folder;
 mod open;
 mod reader;

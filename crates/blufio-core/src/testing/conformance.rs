@@ -8,6 +8,7 @@ use crate::store::{
     StepExtra, Store, StoreError,
 };
 
+mod files;
 mod mail;
 mod outbox;
 mod sessions;
@@ -51,6 +52,8 @@ pub async fn store_conformance(make_store: MakeStore<'_>) {
     spend::a_step_settles_what_was_announced(&*make_store()).await;
     world::the_progress_line_is_one_message(&*make_store()).await;
     world::timers_have_kinds(&*make_store()).await;
+    files::versions_are_kept_once_per_change(&*make_store()).await;
+    files::the_oldest_versions_are_forgotten(&*make_store()).await;
     outbox::closed_refuses(&*make_store()).await;
 }
 
