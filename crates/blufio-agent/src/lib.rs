@@ -25,6 +25,8 @@ mod shared;
 
 mod reload;
 
+mod statics;
+
 mod panics;
 
 mod supervise;
@@ -49,10 +51,13 @@ mod outcome;
 
 mod schedules;
 
+mod heartbeats;
+
 pub mod replay;
 
 pub mod status;
 
+pub use context::static_tokens_max;
 pub use options::{AgentProgram, Limits, Options, Price, SKILLS};
 pub use runtime::{Handle, Runtime, RuntimeError};
 pub use session::envelope::{Envelope, EnvelopeError};

@@ -14,6 +14,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use crate::heartbeats::{self, Hindrance, Which};
 use crate::internal::Internal;
 use crate::reload::Loaded;
 use crate::shared::Shared;
@@ -30,12 +31,12 @@ const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 const DAYS_MAX: i32 = 9;
 
 /// A schedule of a program.
-type Which = ([u8; 32], usize);
+type Planned = ([u8; 32], usize);
 
 /// Runs until the runtime stops.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut stop = shared.stopping();
-    let mut plan: HashMap<Which, i64> = HashMap::new();
+    let mut plan: HashMap<Planned, i64> = HashMap::new();
     loop {
         let now_ms = shared.clock.now_ms();
         let wait_ms = look(&shared, &mut plan, now_ms);
@@ -48,7 +49,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// Fires what is due; milliseconds until the next look.
-fn look(shared: &Arc<Shared>, plan: &mut HashMap<Which, i64>, now_ms: i64) -> i64 {
+fn look(shared: &Arc<Shared>, plan: &mut HashMap<Planned, i64>, now_ms: i64) -> i64 {
     let mut wait_ms = LOOK_AT_LEAST_MS;
     let mut current = Vec::new();
     for loaded in shared.programs.all() {
@@ -124,40 +125,58 @@ fn moment(zone: &TimeZone, date: Date, minutes: u32) -> Option<i64> {
     Some(zoned.timestamp().as_millisecond())
 }
 
-/// Puts the event of a slot into the mailbox of the agent's own session, unless nothing changed.
+/// Puts the event of a slot into the mailbox of the agent's own session, unless nothing changed or it cannot run.
 async fn fire(shared: Arc<Shared>, loaded: Arc<Loaded>, at: usize, slot_ms: i64) {
-    let Some(schedule) = loaded.program.schedules.get(at) else { return };
-    let name = &loaded.program.name;
-    let mut settings = Vec::new();
-    if !schedule.when_changed.is_empty() {
-        let setting = format!("schedule/{name}/{at}/fingerprint");
-        match look_at(&shared, &loaded, schedule, slot_ms).await {
-            Err(why) => return shared.note(&format!("a schedule of {name} did not fire: {why}")),
-            Ok(seen) => match shared.store.setting(&setting).await {
-                Ok(Some(known)) if known == seen => return,
-                Ok(_) => settings.push((setting, seen)),
-                Err(error) => return shared.store_failed(&error),
-            },
-        }
-    }
-    if let Err(error) = deliver(&shared, &loaded, at, slot_ms, settings).await {
+    let which = Which { program: &loaded.program, at };
+    if let Err(error) = try_fire(&shared, &loaded, which, slot_ms).await {
         shared.store_failed(&error);
     }
 }
 
-async fn deliver(
+async fn try_fire(
     shared: &Arc<Shared>,
     loaded: &Loaded,
-    at: usize,
+    which: Which<'_>,
+    slot_ms: i64,
+) -> Result<(), StoreError> {
+    let Some(schedule) = which.program.schedules.get(which.at) else { return Ok(()) };
+    match heartbeats::hindrance(shared, which, loaded).await? {
+        Some(Hindrance::NotHere) => return Ok(()),
+        Some(Hindrance::Missed(why)) => return heartbeats::missed(shared, which, why).await,
+        None => {}
+    }
+    let mut settings = Vec::new();
+    if !schedule.when_changed.is_empty() {
+        let setting = which.fingerprint_setting();
+        match look_at(shared, loaded, schedule, slot_ms).await {
+            Err(why) => {
+                shared.note(&format!("a schedule of {} did not fire: {why}", which.program.name));
+                return heartbeats::missed(shared, which, &why).await;
+            }
+            Ok(seen) if shared.store.setting(&setting).await?.as_ref() == Some(&seen) => {
+                return heartbeats::alive(shared, which).await;
+            }
+            Ok(seen) => settings.push((setting, seen)),
+        }
+    }
+    settings.push(heartbeats::queued(shared, which).await?);
+    deliver(shared, which, slot_ms, settings).await
+}
+
+async fn deliver(
+    shared: &Arc<Shared>,
+    which: Which<'_>,
     slot_ms: i64,
     settings: Vec<(String, String)>,
 ) -> Result<(), StoreError> {
-    let (name, version) = (&loaded.program.name, loaded.program.version);
+    let Which { program, at } = which;
+    let (name, version) = (&program.name, program.version);
     let every = Internal::Every { schedule: u32::try_from(at).unwrap_or(u32::MAX), version };
+    // The moment tells the two 02:30 of a night apart, which the local time does not.
     let message = every.to_inbound(format!("every/{name}/v{version}/{at}/{slot_ms}"), slot_ms);
     let batch = InboxBatch {
         channel: INTERNAL_CHANNEL.to_string(),
-        messages: vec![NewInbox { message, key: Some(format!("{name}/own")), answers: Vec::new() }],
+        messages: vec![NewInbox { message, key: Some(which.session()), answers: Vec::new() }],
         cursor: None,
         settings,
         questions: Vec::new(),
@@ -179,11 +198,13 @@ async fn look_at(
     let mut seen = String::new();
     for (call, (grant, arguments)) in schedule.when_changed.iter().enumerate() {
         let grant = loaded.program.tools.get(usize::from(*grant)).ok_or("no such grant")?;
+        let effect = shared.tools.manifest(&grant.tool).map(|manifest| manifest.effect);
+        let folder = loaded.granted_folder(grant, effect).map_err(|error| error.to_string())?;
         let request = ToolRequest {
             tool: grant.tool.clone(),
             arguments: arguments.clone(),
             idempotency_key: format!("{}/every/{slot_ms}.{call}", loaded.program.name),
-            folder: grant.folder.as_ref().map(|folder| loaded.folder.join(folder)),
+            folder,
             hosts: grant.to.clone(),
             commands: grant.only.clone(),
             now_ms: shared.clock.now_ms(),

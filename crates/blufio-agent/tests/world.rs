@@ -9,6 +9,7 @@ use blufio_agent::routes::{From, Group, KeyPer, Person, Room, Routes, Rule, Targ
 use blufio_agent::{AgentProgram, Handle, Limits, Options, Price, Runtime};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
+use blufio_core::files::Files;
 use blufio_core::message::{Address, Attachment, ChatKind, Inbound, InboundKind, Sender};
 use blufio_core::model::{
     Block, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, RawContent, Role,
@@ -426,6 +427,7 @@ pub struct World {
     pub groups: Vec<Group>,
     pub rooms: Vec<Room>,
     pub price: Price,
+    pub files: Option<Arc<dyn Files>>,
 }
 
 impl World {
@@ -457,6 +459,7 @@ impl World {
             groups: Vec::new(),
             rooms: Vec::new(),
             price: Arc::new(|_, usage| Some(usage.input_tokens as i64)),
+            files: None,
         }
     }
 
@@ -486,6 +489,7 @@ impl World {
             channels: vec![self.channel.clone()],
             providers: vec![self.model.clone()],
             tools: self.tools.clone(),
+            files: self.files.clone(),
             programs: self.programs.clone(),
             routes: self.routes(),
             owner_telegram: Some("1".into()),

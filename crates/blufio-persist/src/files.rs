@@ -17,7 +17,8 @@ pub(crate) fn keep(connection: &Connection, version: &FileVersion) -> Result<boo
     let folder = folder.to_str().ok_or_else(|| {
         StoreError::Refused(format!("the path {} is not UTF-8: rename the folder", folder.display()))
     })?;
-    let sql = "SELECT hash = ?3 AND folder = ?4 FROM files WHERE agent = ?1 AND name = ?2 ORDER BY id DESC LIMIT 1";
+    let sql =
+        "SELECT hash = ?3 AND folder = ?4 FROM files WHERE agent = ?1 AND name = ?2 ORDER BY id DESC LIMIT 1";
     let newest = connection
         .prepare_cached(sql)
         .and_then(|mut s| {

@@ -53,8 +53,8 @@ fn whole(
     if bytes.len() as u64 != before || after().map_err(unreadable)? != before {
         return Err(FileProblem::Changing);
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|error| FileProblem::NotText(error.utf8_error().valid_up_to()))?;
+    let text =
+        String::from_utf8(bytes).map_err(|error| FileProblem::NotText(error.utf8_error().valid_up_to()))?;
     if text.trim().is_empty() { Err(FileProblem::Empty) } else { Ok(text) }
 }
 
