@@ -217,7 +217,7 @@ async fn a_heartbeat_over_its_budget_is_told_and_its_change_is_seen_to_when_ther
         Some((usage.input_tokens + usage.cache_write_tokens + usage.output_tokens) as i64)
     });
     // A day has money for one of them: 90 hundredths of it are for heartbeats.
-    let text = WATCH.replace("heartbeat = 1 calls, 0.1 usd  month = 10 usd", "day = 0.012 usd");
+    let text = WATCH.replace("heartbeat = 1 calls, 0.1 usd  month = 10 usd", "day = 0.0115 usd");
     world.programs = vec![crate::world::agent(&text)];
     orders(&world, "paid");
     let handle = begun(&world).await;
