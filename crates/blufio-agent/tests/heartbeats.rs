@@ -145,10 +145,10 @@ async fn a_heartbeat_whose_session_is_busy_is_told_once_until_it_runs_again() {
         "  told = write using fast with history \"The orders changed. Say what matters.\"\n  send owner told -> idle",
         "  ask owner \"May I?\" within 40m { says(t) { send owner \"Good: {t}\" -> idle }  late { send owner \"late\" -> idle } }",
     );
-    let world =
-        World::new(&text.replace("budget { message = 1 calls  heartbeat = 1 calls, 0.1 usd  month = 10 usd }\n", ""), |_, _| {
-            says("?")
-        });
+    let world = World::new(
+        &text.replace("budget { message = 1 calls  heartbeat = 1 calls, 0.1 usd  month = 10 usd }\n", ""),
+        |_, _| says("?"),
+    );
     orders(&world, "paid");
     let handle = begun(&world).await;
     slot(&world, &handle).await;
@@ -189,9 +189,13 @@ async fn a_heartbeat_of_a_parked_session_is_told_and_its_mail_does_not_pile_up()
             "anywhere {",
             "state fails {\n  x = write using fast \"Go.\"\n  send owner x -> idle\n}\nanywhere {",
         );
-    let world = World::new(&text.replace("message = 1 calls  heartbeat = 1 calls, 0.1 usd", "message = 4 calls  heartbeat = 4 calls"), |_, _| {
-        Answer::Fail(blufio_core::model::ModelErrorKind::InvalidRequest, None)
-    });
+    let world = World::new(
+        &text.replace(
+            "message = 1 calls  heartbeat = 1 calls, 0.1 usd",
+            "message = 4 calls  heartbeat = 4 calls",
+        ),
+        |_, _| Answer::Fail(blufio_core::model::ModelErrorKind::InvalidRequest, None),
+    );
     orders(&world, "paid");
     let handle = begun(&world).await;
     slot(&world, &handle).await;

@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, explain, explore, fmt, graph, init, outbox, reload, replay, serve, sessions, shell, status,
-    stop, test,
+    check, demo, explain, explore, fmt, graph, history, init, outbox, reload, replay, serve, sessions, shell,
+    status, stop, test,
 };
 use crate::config::Config;
 use crate::output;
@@ -64,6 +64,8 @@ enum Command {
     Replay(replay::Arguments),
     /// List messages on their way out.
     Outbox(outbox::Arguments),
+    /// Versions of the files that programs name (persona.md): list, compare, bring one back.
+    History(history::Arguments),
     /// Check the programs again and take them over.
     Reload(reload::Arguments),
     /// Stop the server.
@@ -136,6 +138,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Sessions(arguments) => sessions::run(&context, arguments),
         Command::Replay(arguments) => replay::run(&context, &arguments),
         Command::Outbox(arguments) => outbox::run(&context, &arguments),
+        Command::History(arguments) => history::run(&context, &arguments),
         Command::Reload(arguments) => reload::run(&context, &arguments),
         Command::Stop(arguments) => stop::run(&context, &arguments),
         Command::Check(_)

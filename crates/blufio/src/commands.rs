@@ -7,6 +7,7 @@ pub mod explain;
 pub mod explore;
 pub mod fmt;
 pub mod graph;
+pub mod history;
 pub mod init;
 pub mod outbox;
 pub mod reload;

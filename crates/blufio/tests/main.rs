@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 mod demo;
 mod formatting;
+mod history;
 mod kill_loop;
 mod replaying;
 mod repository;

@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use super::check::{count, default_path};
 use crate::cli::INPUT_HAS_ERRORS;
-use crate::output::{self, DataArguments};
 use crate::diff;
+use crate::output::{self, DataArguments};
 use crate::rewrite::replace;
 use crate::sources::{self, SourceError};
 

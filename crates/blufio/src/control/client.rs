@@ -62,7 +62,7 @@ pub async fn ask_or_read(data: &Path, wanted: Ask) -> Result<Answer> {
     if let Some(answer) = ask(data, wanted.clone()).await? {
         return Ok(answer);
     }
-    let store = if matches!(wanted, Ask::DropSession { .. }) {
+    let store = if matches!(wanted, Ask::DropSession { .. } | Ask::KeepFile(_)) {
         SqliteStore::open(data, &blufio_persist::Options::default())?
     } else {
         SqliteStore::open_read_only(data)?

@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::protocol::{Answer, Ask, Heard, JournalLine, Request, Say, StatusReport, VERSION};
 use super::shell_channel::{self, ShellChannel};
-use super::{LINE_BYTES_MAX, socket_path};
+use super::{LINE_BYTES_MAX, socket_path, versions};
 use crate::clock::SystemClock;
 use crate::daemon::Daemon;
 
@@ -161,6 +161,11 @@ pub async fn read(store: &dyn Store, ask: Ask) -> Result<Answer> {
             Answer::Journal(store.journal(id, 0, ROWS_MAX).await?.into_iter().map(line).collect())
         }
         Ask::DropSession { key } => Answer::Dropped(store.drop_session(&key, SystemClock.now_ms()).await?),
+        Ask::History { agent, file } => Answer::History(versions::list(store, agent, file).await?),
+        Ask::FileVersion { agent, file, hash } => {
+            Answer::FileVersion(Box::new(versions::one(store, &agent, &file, &hash).await?))
+        }
+        Ask::KeepFile(text) => Answer::Kept(versions::keep(store, *text, SystemClock.now_ms()).await?),
         _ => Answer::Failed("no server runs on this data folder".to_string()),
     })
 }

@@ -38,8 +38,7 @@ pub fn report(path: &str, span: Span, why: &str) -> Diagnostic {
 /// A file that cannot stand in a prompt.
 pub fn file(name: &str, span: Span, why: &str, hint: String) -> Diagnostic {
     let title = format!("`{name}` cannot be used: {why}");
-    let mut diagnostic =
-        Diagnostic::error(PAGE.code, span, title, "a file beside the program".to_string());
+    let mut diagnostic = Diagnostic::error(PAGE.code, span, title, "a file beside the program".to_string());
     diagnostic.hint = Some(hint);
     diagnostic
 }
