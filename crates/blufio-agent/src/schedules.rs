@@ -86,7 +86,8 @@ fn next_slot(program: &Program, schedule: &Schedule, after_ms: i64) -> Option<i6
         let date = today.checked_add(days.days()).ok()?;
         slot_of_day(&zone, schedule.when, date, after_ms)
     });
-    slots.min()
+    // A day's slots lie before those of the day after the next, however clocks change in between.
+    slots.take(2).min()
 }
 
 /// The first slot of a day after a moment.
@@ -263,5 +264,108 @@ mod tests {
             .map(|slot| slot.parse::<Timestamp>().unwrap().as_millisecond() / DAY_MS)
             .collect();
         assert_eq!(days[1] - days[0], 2);
+    }
+
+    /// Twelve zones with other changes of clocks: an hour, half an hour, two hours, at midnight, in the other half of the
+    /// year, by Ramadan, not at all.
+    const ZONES: [&str; 12] = [
+        "Europe/Berlin",
+        "Europe/Dublin",
+        "America/New_York",
+        "America/St_Johns",
+        "America/Santiago",
+        "America/Asuncion",
+        "Africa/Casablanca",
+        "Africa/Cairo",
+        "Asia/Beirut",
+        "Australia/Lord_Howe",
+        "Pacific/Chatham",
+        "Antarctica/Troll",
+    ];
+    const DAYS: i32 = 400;
+
+    /// All slots of a schedule from the first of March 2024 on, each found from the one before it.
+    fn all_slots(when: ScheduleWhen, zone: &TimeZone, days: i32) -> Vec<i64> {
+        let name = zone.iana_name().map(str::to_string);
+        let schedule = Schedule { when, zone: name, when_changed: Vec::new(), state: None };
+        let first = Date::constant(2024, 3, 1);
+        let begin = moment(zone, first, 0).unwrap() - 1;
+        let end = moment(zone, first.checked_add(days.days()).unwrap(), 0).unwrap();
+        let next = |at: &i64| next_slot(&Program::default(), &schedule, *at);
+        std::iter::successors(next(&begin), next).take_while(|slot| *slot < end).collect()
+    }
+
+    #[test]
+    fn in_twelve_zones_over_400_days_each_local_time_occurs_exactly_once_a_day() {
+        let (mut gaps, mut folds) = (0, 0);
+        for zone in ZONES.map(|zone| TimeZone::get(zone).unwrap()) {
+            for minutes in [0, 15, 30, 60, 90, 119, 120, 150, 179, 180, 720, 1_439] {
+                let slots = all_slots(ScheduleWhen::At { days: Days::All, minutes }, &zone, DAYS);
+                assert_eq!(slots.len(), DAYS as usize, "{zone:?} {minutes}");
+                for (day, slot) in slots.iter().enumerate() {
+                    let date = Date::constant(2024, 3, 1).checked_add((day as i64).days()).unwrap();
+                    let wanted = date.at((minutes / 60) as i8, (minutes % 60) as i8, 0, 0);
+                    let zoned = Timestamp::from_millisecond(*slot).unwrap().to_zoned(zone.clone());
+                    let ambiguous = zone.to_ambiguous_zoned(wanted).is_ambiguous();
+                    if zoned.datetime() == wanted {
+                        let before = zone.to_ambiguous_zoned(wanted).earlier().unwrap();
+                        assert!(!ambiguous || before == zoned, "the first of two: {zoned}");
+                        folds += usize::from(ambiguous);
+                    } else {
+                        assert!(ambiguous && zoned.datetime() > wanted, "{zoned} for {wanted}");
+                        assert_eq!(zoned.date(), date, "behind the gap, on the same day");
+                        gaps += 1;
+                    }
+                }
+            }
+        }
+        assert!(gaps >= 20 && folds >= 20, "the clocks changed: {gaps} gaps, {folds} folds");
+    }
+
+    #[test]
+    fn in_twelve_zones_over_400_days_periods_neither_repeat_nor_skip() {
+        for zone in ZONES.map(|zone| TimeZone::get(zone).unwrap()) {
+            let every = |period_ms, window| ScheduleWhen::Period { period_ms, window };
+            // Without a window the period goes on through every change of clocks: a day has a whole number of half
+            // hours wherever they change.
+            let all = all_slots(every(30 * MINUTE_MS, None), &zone, DAYS);
+            assert!(all.windows(2).all(|two| two[1] - two[0] == 30 * MINUTE_MS), "{zone:?}");
+            // With one it begins anew each day, and no slot lies outside of it.
+            let working = all_slots(every(60 * MINUTE_MS, Some((8 * 60, 20 * 60))), &zone, DAYS);
+            assert_eq!(working.len(), DAYS as usize * 12, "{zone:?}");
+            let night = all_slots(every(30 * MINUTE_MS, Some((22 * 60, 6 * 60))), &zone, DAYS);
+            assert!(night.windows(2).all(|two| two[1] > two[0]), "{zone:?}");
+            let usual = DAYS as usize * 16;
+            assert!(night.len().abs_diff(usual) <= 24, "{zone:?} {}", night.len());
+            for slot in night {
+                let hour = Timestamp::from_millisecond(slot).unwrap().to_zoned(zone.clone()).hour();
+                assert!(
+                    !(6..22).contains(&hour) || zone.iana_name() == Some("Antarctica/Troll"),
+                    "{zone:?} {hour}"
+                );
+            }
+        }
+    }
+
+    /// A restart at any moment plans the same slots: none is skipped and none comes again.
+    #[test]
+    fn wherever_the_planning_begins_the_next_slot_is_the_same() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        for when in [
+            ScheduleWhen::At { days: Days::All, minutes: 150 },
+            ScheduleWhen::At { days: Days::Weekdays, minutes: 90 },
+            ScheduleWhen::Period { period_ms: 35 * MINUTE_MS, window: Some((60, 240)) },
+        ] {
+            let slots = all_slots(when, &zone, 280);
+            let name = zone.iana_name().map(str::to_string);
+            let schedule = Schedule { when, zone: name, when_changed: Vec::new(), state: None };
+            let mut after = slots[0];
+            // A step that shares no factor with a day visits every minute of it.
+            while after < slots[slots.len() - 1] {
+                let at = slots.partition_point(|slot| *slot <= after);
+                assert_eq!(next_slot(&Program::default(), &schedule, after), slots.get(at).copied());
+                after += 97 * MINUTE_MS + 1;
+            }
+        }
     }
 }

@@ -155,3 +155,35 @@ async fn a_file_without_a_cap_takes_two_thousand_tokens_of_a_prompt() {
     let kept = world.store.file_versions(None, None, 1).await.unwrap();
     assert_eq!(kept[0].text.len(), 250_000, "the version is whole");
 }
+
+#[tokio::test]
+async fn an_agent_cannot_write_what_its_prompts_begin_with() {
+    let text = |folder: &str| {
+        format!(
+            r#"agent scribe v1
+goal "Write."
+models {{ fast = "fake/small" }}
+budget {{ message = 1 calls }}
+can use files.write in "{folder}"
+context {{ static "house/persona.md" max 2000 tokens }}
+start state idle {{
+  on message m {{
+    call files.write(path: "persona.md") {{ done(x) {{ reply x -> idle }}  failed(w) {{ reply "{{w.kind}}: {{w.detail}}" -> idle }} }}
+  }}
+}}
+anywhere {{ on failed -> idle }}
+"#
+        )
+    };
+    for (folder, answer) in [
+        ("house/", "not allowed: `files.write` may not write in `house/`: house/persona.md lies there"),
+        ("notes/", "written"),
+    ] {
+        let world = World::new(&text(folder), |_, _| says("?"));
+        let handle = world.start().await;
+        say(&handle, 1, "7", "go").await;
+        handle.quiet().await;
+        assert!(world.texts("7")[0].contains(answer), "{:?}", world.texts("7"));
+        assert_eq!(world.tools.calls.lock().unwrap().len(), usize::from(folder == "notes/"));
+    }
+}

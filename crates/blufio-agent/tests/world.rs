@@ -292,6 +292,7 @@ impl ToolHost for FakeTools {
             "files.read" => (path, EffectClass::Read),
             "post.send" => (text, EffectClass::Once),
             "orders.find" => (order, EffectClass::Read),
+            "files.write" => (path, EffectClass::Idempotent),
             _ => return None,
         };
         Some(ToolManifest {
@@ -313,6 +314,7 @@ impl ToolHost for FakeTools {
                 "time.now" if *self.panic.lock().unwrap() => panic!("the tool panics"),
                 "time.now" => Ok("12:00".into()),
                 "post.send" => Ok("posted".into()),
+                "files.write" => Ok("written".into()),
                 "orders.find" => self.orders.lock().unwrap().pop_front().unwrap_or_else(|| {
                     let order: serde_json::Value = serde_json::from_str(&request.arguments).unwrap();
                     Ok(format!(r#"{{"id":{},"status":"paid"}}"#, order["order"]))
@@ -358,7 +360,7 @@ pub fn agents(texts: &[&str]) -> Vec<AgentProgram> {
 }
 
 fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -> Vec<Program> {
-    let tools = ["time.now", "files.read", "post.send", "orders.find"];
+    let tools = ["time.now", "files.read", "post.send", "orders.find", "files.write"];
     let tool = |name: &&str| {
         let info = ToolInfo::new(name, "text");
         match *name {
@@ -366,6 +368,10 @@ fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -
                 ToolInfo { effect: EffectKind::Once, danger: Danger::Dangerous, ..info.with("text", "text") }
             }
             "files.read" => ToolInfo { scope: ToolScope::Folder, ..info.with("path", "text") },
+            "files.write" => {
+                let effect = EffectKind::Idempotent;
+                ToolInfo { scope: ToolScope::Folder, effect, ..info.with("path", "text") }
+            }
             "orders.find" => ToolInfo {
                 types: "type Status = paid | refunded".into(),
                 ..ToolInfo::new(name, "{ id: text, status: Status }").with("order", "text")
