@@ -171,10 +171,18 @@ pub(crate) async fn forget(shared: &Shared, which: Which<'_>) -> Result<(), Stor
 }
 
 async fn tell(shared: &Arc<Shared>, which: Which<'_>, beat: Beat, why: &str) -> Result<(), StoreError> {
-    if beat.missed < MISSED_MAX || beat.told {
+    if beat.missed < MISSED_MAX {
         return Ok(());
     }
-    shared.tell_owner(&format!("{}{why}", which.subject())).await?;
+    let subject = which.subject();
+    let text = format!("{subject}{why}");
+    // `status` says it as long as it holds, also after a restart; the owner hears it once.
+    shared.forget_notices(|known| known.starts_with(&subject) && known != text);
+    if beat.told {
+        shared.note(&text);
+        return Ok(());
+    }
+    shared.tell_owner(&text).await?;
     change(shared, which, |beat| beat.told = true).await.map(|_| ())
 }
 

@@ -167,6 +167,7 @@ async fn a_heartbeat_whose_session_is_busy_is_told_once_until_it_runs_again() {
     handle.stop().await;
     let handle = begun(&world).await;
     blind_slot(&world, &handle).await;
+    assert_eq!(told(&world).len(), 1, "{:?}", world.texts("1"));
     for _ in 0..3 {
         slot(&world, &handle).await;
     }
