@@ -20,10 +20,20 @@ pub(crate) const SUMMARY: &str = "conversation so far";
 /// Mark of a cut text.
 pub(crate) const CUT: &str = " […]";
 
+/// Cap of a file of the static zone where the zone has none, tokens (ruling 14).
+const FILE_TOKENS_MAX: usize = 2_000;
+
+/// Most tokens that the files of a program's static zone take of a prompt, skills included; the rest is cut.
+pub fn static_tokens_max(program: &Program) -> usize {
+    let context = &program.context;
+    let files = context.static_files.len() + usize::from(context.skills);
+    context.static_tokens_max.map_or(files * FILE_TOKENS_MAX, |max| max as usize)
+}
+
 /// The static zone. Deterministic: goal, fixed rules, files in the program's order; nothing that varies.
 pub(crate) fn system(program: &Program, static_files: &[(String, String)]) -> Vec<String> {
     let mut blocks = vec![format!("{}\n\n{HOUSE_RULES}", program.goal).trim().to_string()];
-    let mut left = program.context.static_tokens_max.map_or(usize::MAX, |max| max as usize);
+    let mut left = static_tokens_max(program);
     let skills = program.context.skills.then(|| SKILLS.to_string());
     for name in program.context.static_files.iter().chain(&skills) {
         let Some((_, text)) = static_files.iter().find(|(file, _)| file == name) else { continue };

@@ -35,6 +35,8 @@ mod shared;
 
 mod reload;
 
+mod statics;
+
 mod panics;
 
 mod supervise;
@@ -59,10 +61,13 @@ mod outcome;
 
 mod schedules;
 
+mod heartbeats;
+
 pub mod replay;
 
 pub mod status;
 
+pub use context::static_tokens_max;
 pub use options::{AgentProgram, Limits, Options, Price, SKILLS};
 pub use runtime::{Handle, Runtime, RuntimeError};
 pub use session::envelope::{Envelope, EnvelopeError};

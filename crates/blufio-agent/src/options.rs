@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use blufio_core::channel::Channel;
 use blufio_core::clock::Clock;
+use blufio_core::files::Files;
 use blufio_core::message::Address;
 use blufio_core::model::{ModelProvider, Usage};
 use blufio_core::store::Store;
@@ -49,6 +50,8 @@ pub struct Options {
     pub providers: Vec<Arc<dyn ModelProvider>>,
     /// Tools.
     pub tools: Arc<dyn ToolHost>,
+    /// Where the files of static zones are looked at while they are in use; without it nobody looks.
+    pub files: Option<Arc<dyn Files>>,
     /// Programs that new sessions start on.
     pub programs: Vec<AgentProgram>,
     /// Who reaches which agent.

@@ -11,8 +11,8 @@ use blufio_lang::program::Program;
 use serde::{Deserialize, Serialize};
 
 use crate::caps::{CURRENT_SETTING, current_setting};
-use crate::context;
-use crate::options::AgentProgram;
+use crate::options::{AgentProgram, SKILLS};
+use crate::{context, statics};
 
 /// A program ready to run.
 pub(crate) struct Loaded {
@@ -21,6 +21,8 @@ pub(crate) struct Loaded {
     /// The static zone of its prompts, block by block.
     pub system: Vec<String>,
     pub folder: PathBuf,
+    /// Files of its static zone as they were loaded: name and hash.
+    pub statics: Vec<(String, [u8; 32])>,
 }
 
 /// Known programs.
@@ -39,7 +41,12 @@ struct Surroundings {
 
 impl Programs {
     /// Makes these the current programs; agents that are not among them start no new sessions.
-    pub async fn install(&self, store: &dyn Store, programs: Vec<AgentProgram>) -> Result<(), StoreError> {
+    pub async fn install(
+        &self,
+        store: &dyn Store,
+        programs: Vec<AgentProgram>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
         let mut current: HashMap<String, Arc<Loaded>> = HashMap::new();
         for agent in programs {
             let hash = agent.program.hash();
@@ -47,6 +54,7 @@ impl Programs {
             store
                 .put_program(hash, &name, agent.program.version, agent.program.to_bytes(), &agent.source)
                 .await?;
+            statics::keep(store, &name, &agent.folder, &agent.static_files, now_ms).await?;
             let surroundings = Surroundings { static_files: agent.static_files, folder: agent.folder };
             let stored =
                 serde_json::to_string(&surroundings).map_err(|e| StoreError::Refused(e.to_string()))?;
@@ -131,7 +139,15 @@ impl Programs {
 impl Loaded {
     fn new(program: Program, hash: [u8; 32], surroundings: Surroundings) -> Self {
         let system = context::system(&program, &surroundings.static_files);
-        Self { program, hash, system, folder: surroundings.folder }
+        let files = surroundings.static_files.iter().filter(|(name, _)| name != SKILLS);
+        let statics = files.map(|(name, text)| (name.clone(), statics::hash(text))).collect();
+        Self { program, hash, system, folder: surroundings.folder, statics }
+    }
+
+    /// A program without files, for tests.
+    #[cfg(test)]
+    pub fn of(program: Program, folder: PathBuf) -> Self {
+        Self::new(program, [0; 32], Surroundings { static_files: Vec::new(), folder })
     }
 
     /// Name of a state.

@@ -20,7 +20,7 @@ use crate::routes::Routes;
 use crate::shared::Shared;
 use crate::status::{self, Status};
 use crate::supervise::{Reason, Supervisor};
-use crate::timers;
+use crate::{statics, timers};
 
 /// Why a runtime did not start, or stopped by itself.
 #[derive(Debug, Clone, Error)]
@@ -48,7 +48,7 @@ impl Runtime {
         let programs = std::mem::take(&mut options.programs);
         known_agents(&options.routes, &programs)?;
         let shared = Arc::new(Shared::new(options));
-        shared.programs.install(&*shared.store, programs).await?;
+        shared.programs.install(&*shared.store, programs, shared.clock.now_ms()).await?;
         if shared.owner_id().is_none()
             && let Some(id) = shared.store.setting(OWNER_SETTING).await?
         {
@@ -66,6 +66,7 @@ impl Runtime {
         let mut tasks = JoinSet::new();
         tasks.spawn(timers::run(Arc::clone(&shared), announced));
         tasks.spawn(crate::schedules::run(Arc::clone(&shared)));
+        tasks.spawn(statics::run(Arc::clone(&shared)));
         for channel in shared.channels.values() {
             tasks.spawn(receive(Arc::clone(&shared), Arc::clone(channel)));
         }
@@ -107,7 +108,8 @@ impl Handle {
     /// nothing changed.
     pub async fn reload(&self, programs: Vec<AgentProgram>, routes: Routes) -> Result<(), RuntimeError> {
         known_agents(&routes, &programs)?;
-        self.shared.programs.install(&*self.shared.store, programs).await?;
+        let now_ms = self.shared.clock.now_ms();
+        self.shared.programs.install(&*self.shared.store, programs, now_ms).await?;
         *self.shared.routes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routes);
         self.shared.load_rooms().await?;
         self.shared.supervisor.uncache_all();
@@ -120,6 +122,7 @@ impl Handle {
 
     /// Snapshot.
     pub async fn status(&self) -> Result<Status, RuntimeError> {
+        statics::look(&self.shared).await;
         Ok(status::snapshot(&self.shared).await?)
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use blufio_core::channel::{Channel, ChannelHealth};
 use blufio_core::clock::Clock;
+use blufio_core::files::Files;
 use blufio_core::message::Address;
 use blufio_core::model::ModelProvider;
 use blufio_core::store::{NewOutbox, Store, StoreError};
@@ -33,6 +34,9 @@ pub(crate) struct Shared {
     pub channels: HashMap<&'static str, Arc<dyn Channel>>,
     pub providers: HashMap<String, Arc<dyn ModelProvider>>,
     pub tools: Arc<dyn ToolHost>,
+    pub files: Option<Arc<dyn Files>>,
+    /// When they were looked at last.
+    pub files_looked_ms: Mutex<Option<i64>>,
     pub programs: Programs,
     pub routes: RwLock<Arc<Routes>>,
     /// The owner's id on Telegram.
@@ -53,6 +57,8 @@ pub(crate) struct Shared {
     pub questions: Questions,
     /// Where group chats are, by the setting that holds it.
     pub rooms: Mutex<HashMap<String, Address>>,
+    /// What is known of a heartbeat changes one by one.
+    pub beats: tokio::sync::Mutex<()>,
     /// The front door decides about one batch at a time.
     pub door: tokio::sync::Mutex<()>,
     pub outbox: Outbox,
@@ -73,6 +79,8 @@ impl Shared {
             channels: options.channels.into_iter().map(|c| (c.name(), c)).collect(),
             providers: options.providers.into_iter().map(|p| (p.name().to_string(), p)).collect(),
             tools: options.tools,
+            files: options.files,
+            files_looked_ms: Mutex::default(),
             programs: Programs::default(),
             routes: RwLock::new(Arc::new(options.routes)),
             owner_telegram: RwLock::new(options.owner_telegram),
@@ -87,6 +95,7 @@ impl Shared {
             outages: Outages::default(),
             questions: Questions::default(),
             rooms: Mutex::default(),
+            beats: tokio::sync::Mutex::default(),
             door: tokio::sync::Mutex::default(),
             outbox: Outbox::default(),
             timer_armed: Notify::new(),
@@ -193,6 +202,11 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Forgets notices that hold no more.
+    pub fn forget_notices(&self, is_over: impl Fn(&str) -> bool) {
+        lock(&self.notices).retain(|notice| !is_over(notice));
     }
 
     /// Whether a notice is already kept.

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use blufio_core::BoxFuture;
+use blufio_core::files::FileVersion;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
     Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
@@ -115,6 +116,17 @@ impl Store for GatedStore {
     }
     fn program(&self, hash: [u8; 32]) -> Answer<'_, Option<Vec<u8>>> {
         self.inner.program(hash)
+    }
+    fn keep_file(&self, version: FileVersion) -> Answer<'_, bool> {
+        self.inner.keep_file(version)
+    }
+    fn file_versions<'a>(
+        &'a self,
+        agent: Option<&'a str>,
+        name: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Vec<FileVersion>> {
+        self.inner.file_versions(agent, name, limit)
     }
     fn setting<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
         self.inner.setting(key)

@@ -9,6 +9,7 @@ use blufio_agent::routes::{From, Group, KeyPer, Person, Room, Routes, Rule, Targ
 use blufio_agent::{AgentProgram, Handle, Limits, Options, Price, Runtime};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
+use blufio_core::files::Files;
 use blufio_core::message::{Address, Attachment, ChatKind, Inbound, InboundKind, Sender};
 use blufio_core::model::{
     Block, Capabilities, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest,
@@ -309,6 +310,7 @@ impl ToolHost for FakeTools {
             "files.read" => (path, EffectClass::Read),
             "post.send" => (text, EffectClass::Once),
             "orders.find" => (order, EffectClass::Read),
+            "files.write" => (path, EffectClass::Idempotent),
             _ => return None,
         };
         Some(ToolManifest {
@@ -331,6 +333,7 @@ impl ToolHost for FakeTools {
                 "time.now" => Ok("12:00".into()),
                 "rota.current" => self.orders.lock().unwrap().pop_front().unwrap_or(Ok("ben".into())),
                 "post.send" => Ok("posted".into()),
+                "files.write" => Ok("written".into()),
                 "orders.find" => self.orders.lock().unwrap().pop_front().unwrap_or_else(|| {
                     let order: serde_json::Value = serde_json::from_str(&request.arguments).unwrap();
                     Ok(format!(r#"{{"id":{},"status":"paid"}}"#, order["order"]))
@@ -376,7 +379,7 @@ pub fn agents(texts: &[&str]) -> Vec<AgentProgram> {
 }
 
 fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -> Vec<Program> {
-    let tools = ["time.now", "files.read", "post.send", "orders.find", "rota.current"];
+    let tools = ["time.now", "files.read", "post.send", "orders.find", "rota.current", "files.write"];
     let tool = |name: &&str| {
         let info = ToolInfo::new(name, "text");
         match *name {
@@ -384,6 +387,10 @@ fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -
                 ToolInfo { effect: EffectKind::Once, danger: Danger::Dangerous, ..info.with("text", "text") }
             }
             "files.read" => ToolInfo { scope: ToolScope::Folder, ..info.with("path", "text") },
+            "files.write" => {
+                let effect = EffectKind::Idempotent;
+                ToolInfo { scope: ToolScope::Folder, effect, ..info.with("path", "text") }
+            }
             "orders.find" => ToolInfo {
                 types: "type Status = paid | refunded".into(),
                 ..ToolInfo::new(name, "{ id: text, status: Status }").with("order", "text")
@@ -447,6 +454,7 @@ pub struct World {
     pub groups: Vec<Group>,
     pub rooms: Vec<Room>,
     pub price: Price,
+    pub files: Option<Arc<dyn Files>>,
 }
 
 impl World {
@@ -478,6 +486,7 @@ impl World {
             groups: Vec::new(),
             rooms: Vec::new(),
             price: Arc::new(|_, _, usage| Some(usage.input_tokens as i64)),
+            files: None,
         }
     }
 
@@ -508,6 +517,7 @@ impl World {
             channels: vec![self.channel.clone()],
             providers: vec![self.model.clone()],
             tools: self.tools.clone(),
+            files: self.files.clone(),
             programs: self.programs.clone(),
             routes: self.routes(),
             owner_telegram: Some("1".into()),

@@ -4,6 +4,7 @@
 
 pub mod channel;
 pub mod clock;
+pub mod files;
 pub mod message;
 pub mod model;
 pub mod pairing;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::BoxFuture;
+use crate::files::FileVersion;
 use crate::message::{Address, Inbound, UnixMs};
 use crate::model::Turn;
 
@@ -413,6 +414,16 @@ pub trait Store: Send + Sync {
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// A compiled program.
     fn program(&self, hash: [u8; 32]) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
+    /// Keeps a version of a file that a program names, unless it is the newest one known; whether it was kept. Of each
+    /// file the newest [`FILE_VERSIONS_MAX`](crate::files::FILE_VERSIONS_MAX) versions stay.
+    fn keep_file(&self, version: FileVersion) -> BoxFuture<'_, Result<bool, StoreError>>;
+    /// Kept versions, newest first: of one agent or all, of one file or all.
+    fn file_versions<'a>(
+        &'a self,
+        agent: Option<&'a str>,
+        name: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<FileVersion>, StoreError>>;
     /// A setting (`telegram/cursor`, `owner/telegram`).
     fn setting<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
     /// Writes a setting.

@@ -367,6 +367,9 @@ pub struct Facts {
     pub time_per_event_ms: Option<costs::Bound>,
     /// As of a message, of the dearest heartbeat; `None` without schedules.
     pub money_per_heartbeat_micro_usd: Option<costs::Bound>,
+    /// What all heartbeats of a month cost at the most, millionths of a US dollar; `None` without schedules, a bound and a
+    /// budget.
+    pub money_heartbeats_month_micro_usd: Option<u64>,
     /// As of a message, of the slowest heartbeat; `None` without schedules.
     pub time_per_heartbeat_ms: Option<costs::Bound>,
     /// From where each slot may hold something: its name and the words of its labels.

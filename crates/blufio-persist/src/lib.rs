@@ -7,6 +7,7 @@
 
 mod apply;
 mod cost;
+mod files;
 mod folder;
 mod open;
 mod reader;

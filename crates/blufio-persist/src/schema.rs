@@ -4,7 +4,7 @@
 /// `PRAGMA application_id`: "Bluf".
 pub(crate) const APPLICATION_ID: i32 = 0x426C_7566;
 /// `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i32 = 3;
+pub(crate) const SCHEMA_VERSION: i32 = 4;
 /// Oldest SQLite that is trusted: earlier ones have a WAL-reset race that can corrupt the file.
 pub(crate) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
@@ -19,6 +19,11 @@ CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOU
 CREATE TABLE programs (
   hash BLOB PRIMARY KEY, agent TEXT NOT NULL, version INTEGER NOT NULL, bytes BLOB NOT NULL, source TEXT NOT NULL
 ) STRICT;
+CREATE TABLE files (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, agent TEXT NOT NULL, name TEXT NOT NULL, folder TEXT NOT NULL, hash BLOB NOT NULL,
+  text TEXT NOT NULL, at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX files_name ON files (agent, name, id);
 CREATE TABLE sessions (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL, agent TEXT NOT NULL, program BLOB NOT NULL, step INTEGER NOT NULL,
   state BLOB NOT NULL, state_name TEXT NOT NULL, status INTEGER NOT NULL, pending INTEGER NOT NULL, address TEXT,

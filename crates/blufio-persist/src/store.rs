@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use blufio_core::BoxFuture;
+use blufio_core::files::FileVersion;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
     Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow,
@@ -277,6 +278,20 @@ impl Store for SqliteStore {
 
     fn program(&self, hash: [u8; 32]) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
         Box::pin(self.one("SELECT bytes FROM programs WHERE hash = ?1", (hash,), |row| row.get(0)))
+    }
+
+    fn keep_file(&self, version: FileVersion) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.write(move |c| crate::files::keep(c, &version)))
+    }
+
+    fn file_versions<'a>(
+        &'a self,
+        agent: Option<&'a str>,
+        name: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<FileVersion>, StoreError>> {
+        let wanted = (agent.map(str::to_string), name.map(str::to_string), limit);
+        Box::pin(self.many(crate::files::SELECT.to_string(), wanted, crate::files::version))
     }
 
     fn setting<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {

@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, cost, demo, event, explain, explore, fmt, graph, init, kill, outbox, prompts, reload, replay,
-    serve, sessions, shell, status, stop, test,
+    check, cost, demo, event, explain, explore, fmt, graph, history, init, kill, outbox, prompts, reload,
+    replay, serve, sessions, shell, status, stop, test,
 };
 use crate::config::Config;
 use crate::output;
@@ -74,6 +74,8 @@ enum Command {
     Cost(cost::Arguments),
     /// Stop every model call until `kill --release`.
     Kill(kill::Arguments),
+    /// Versions of the files that programs name (persona.md): list, compare, bring one back.
+    History(history::Arguments),
     /// Check the programs again and take them over.
     Reload(reload::Arguments),
     /// Stop the server.
@@ -151,6 +153,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Outbox(arguments) => outbox::run(&context, &arguments),
         Command::Cost(arguments) => cost::run(&context, arguments),
         Command::Kill(arguments) => kill::run(&context, arguments),
+        Command::History(arguments) => history::run(&context, &arguments),
         Command::Reload(arguments) => reload::run(&context, &arguments),
         Command::Stop(arguments) => stop::run(&context, &arguments),
         Command::Check(_)

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod explore;
 pub mod fmt;
 pub mod graph;
+pub mod history;
 pub mod init;
 pub mod kill;
 pub mod outbox;

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use blufio_agent::routes::{From, Group, KeyPer, Person, Routes, Rule, Target, Webhook};
 use blufio_agent::{AgentProgram, SKILLS};
+use blufio_core::files::FileProblem;
+use blufio_core::tokens;
 use blufio_lang::check::routes::{
     From as CheckedFrom, Per, Person as CheckedPerson, Routes as CheckedRoutes, Rule as CheckedRule, To,
 };
@@ -14,6 +16,7 @@ use blufio_lang::check::{Checked, CheckedAgent, Environment, ToolInfo, ToolScope
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::Diagnostics;
 use blufio_lang::manifest::Manifest;
+use blufio_lang::program::Program;
 use blufio_lang::source::{SourceMap, Span};
 use blufio_lang::typed::Label;
 
@@ -78,6 +81,7 @@ pub fn load(path: &Path, models: &Models) -> Result<ProgramSet, SourceError> {
         }
         let (program, found) = compile(&agent.program);
         diagnostics.extend(found);
+        diagnostics.extend(cut_files(agent, &program, &files, &sources.map));
         let source =
             sources.map.source_of(agent.span).map(|source| source.text.to_string()).unwrap_or_default();
         programs.push(AgentProgram { program, source, static_files: files, folder: sources.folder.clone() });
@@ -93,18 +97,46 @@ fn static_files(agent: &CheckedAgent, sources: &Sources) -> (Vec<(String, String
     let mut files = Vec::new();
     let mut diagnostics = Diagnostics::default();
     for name in &agent.program.context.static_files {
-        match blufio_skills::read_text_below(&sources.folder, name) {
+        match blufio_skills::read_static(&sources.folder, name) {
             Ok(text) => files.push((name.clone(), text)),
-            Err(error) => {
+            Err(problem) => {
                 let span = place_of(&sources.map, agent.span, name);
-                let mut diagnostic = report::bad_path::report(name, span, &error.to_string());
-                diagnostic.label.message = "a file beside the program".to_string();
-                diagnostic.hint = Some(format!("write the file {}", sources.folder.join(name).display()));
-                diagnostics.push(diagnostic);
+                let hint = match problem {
+                    FileProblem::Missing | FileProblem::Empty => {
+                        format!("write the file {}", sources.folder.join(name).display())
+                    }
+                    FileProblem::NotText(_) => "save it as UTF-8".to_string(),
+                    FileProblem::TooLarge => {
+                        "what belongs into every prompt is short; the rest is for `files.read`".to_string()
+                    }
+                    _ => "it must be a plain file that this user can read".to_string(),
+                };
+                diagnostics.push(report::bad_path::file(name, span, &problem.to_string(), hint));
             }
         }
     }
     (files, diagnostics)
+}
+
+/// A warning for every file of which the static zone holds a part only.
+fn cut_files(
+    agent: &CheckedAgent,
+    program: &Program,
+    files: &[(String, String)],
+    map: &SourceMap,
+) -> Diagnostics {
+    let mut diagnostics = Diagnostics::default();
+    let zone = blufio_agent::static_tokens_max(program);
+    let mut left = zone;
+    for (name, text) in files {
+        let tokens = usize::try_from(tokens::estimate_text(text.trim())).unwrap_or(usize::MAX);
+        if tokens > left {
+            let span = place_of(map, agent.span, name);
+            diagnostics.push(report::bad_path::cut(name, span, tokens, left, zone));
+        }
+        left = left.saturating_sub(tokens);
+    }
+    diagnostics
 }
 
 /// Where an agent's file writes a quoted text.

@@ -59,6 +59,7 @@ pub fn options(
         channels,
         providers,
         tools,
+        files: Some(Arc::new(blufio_skills::Disk)),
         programs: set.programs.clone(),
         routes: set.routes(),
         owner_telegram: config.telegram_owner.clone(),

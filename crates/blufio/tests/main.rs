@@ -11,6 +11,7 @@ mod configuration;
 mod costs;
 mod demo;
 mod formatting;
+mod history;
 mod kill_loop;
 mod posting;
 mod prompting;

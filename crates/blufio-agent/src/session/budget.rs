@@ -18,14 +18,14 @@ const HEARTBEAT_HUNDREDTHS: i64 = 90;
 
 impl Session {
     /// An event of the world is taken. Events are counted, and their time noted, only where something asks for it.
-    pub(super) fn begin_event(&mut self, heartbeat: bool, now_ms: i64) {
+    pub(super) fn begin_event(&mut self, schedule: Option<u32>, now_ms: i64) {
         let program = &self.program.program;
         let by_event = |tool: &Tool| tool.rate.is_some_and(|(_, period)| period == RatePeriod::Event);
         let limits = [&program.budget.message, &program.budget.heartbeat];
         let counted =
             program.tools.iter().any(by_event) || limits.iter().any(|limits| limits.money.is_some());
         self.notes.events += i64::from(counted);
-        self.notes.heartbeat = heartbeat;
+        (self.notes.heartbeat, self.notes.schedule) = (schedule.is_some(), schedule);
         self.notes.event_ms = limits.iter().any(|limits| limits.time_ms.is_some()).then_some(now_ms);
     }
 

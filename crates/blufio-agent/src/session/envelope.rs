@@ -67,6 +67,9 @@ pub(crate) struct Notes {
     /// The last event was a schedule.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub heartbeat: bool,
+    /// Which schedule it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<u32>,
 }
 
 fn is_zero(number: &i64) -> bool {

@@ -53,7 +53,7 @@ impl Driver {
                 Disposition::Take => {
                     self.timers.remove(at);
                     if row.kind == TimerKind::Wake {
-                        session.begin_event(false, self.shared.clock.now_ms());
+                        session.begin_event(None, self.shared.clock.now_ms());
                     }
                     self.load_window().await?;
                     self.draft.timers_fired.push(row.id);
@@ -137,7 +137,7 @@ impl Driver {
         self.draft.journal.push(journal::message(row.id, "taken", &row.message));
         if let Some(session) = &mut self.session {
             session.address = Some(place(&row.message, session.address.take()));
-            session.begin_event(false, self.shared.clock.now_ms());
+            session.begin_event(None, self.shared.clock.now_ms());
             session.notes.sender = Some(SenderNote::of(&self.shared, &row.message));
             if std::mem::take(&mut session.notes.shown) {
                 self.draft.extra.progress.push(Progress::End);
@@ -208,6 +208,10 @@ impl Driver {
             self.draft.journal.push(journal::late("result", id.visit, id.number));
             return Ok(());
         }
+        if let Outcome::OverBudget(until_ms) = outcome {
+            self.ran_out(until_ms.is_some()).await?;
+        }
+        let Some(session) = &mut self.session else { return Ok(()) };
         let calls = serde_json::to_value(&results).ok().filter(|_| !results.is_empty());
         let program = &session.program.program;
         let pending = session.machine.pending(program);

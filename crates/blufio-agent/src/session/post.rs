@@ -11,6 +11,7 @@ use blufio_lang::value::FailureKind;
 use super::offer::DECIDED;
 use super::step::Cause;
 use super::{Driver, Trouble};
+use crate::heartbeats::{self, Which};
 use crate::internal::{Answer, Internal};
 use crate::perform::{Performed, failed};
 use crate::routes::agent_of;
@@ -105,14 +106,22 @@ impl Driver {
                     return Ok(self.unwanted(at, "event"));
                 };
                 let record = journal::declared(index, &value);
-                self.offer_event(at, Event::Declared { event: index, value: read }, record, false).await
+                self.offer_event(at, Event::Declared { event: index, value: read }, record, None).await
             }
             Ok(Internal::Every { schedule, version }) => {
                 let Some(session) = &self.session else { return Ok(Offered::Waits) };
                 if session.program.program.version != version {
+                    self.skipped(schedule, Some("its session runs another version")).await?;
                     return Ok(self.unwanted(at, "schedule"));
                 }
-                self.offer_event(at, Event::Every(schedule), journal::every(schedule), true).await
+                let busy = session.pending.then_some("its session is busy");
+                let offered = self
+                    .offer_event(at, Event::Every(schedule), journal::every(schedule), Some(schedule))
+                    .await?;
+                if matches!(offered, Offered::Gone) {
+                    self.skipped(schedule, busy).await?;
+                }
+                Ok(offered)
             }
             Ok(Internal::Start(_) | Internal::Forward(_)) => Ok(self.unwanted(at, "start")),
             Err(error) => {
@@ -120,6 +129,32 @@ impl Driver {
                 Ok(self.unwanted(at, "unreadable"))
             }
         }
+    }
+
+    /// The event of a schedule was not taken; why, when it should have been.
+    async fn skipped(&mut self, schedule: u32, why: Option<&str>) -> Result<(), Trouble> {
+        let Some(current) = self.shared.programs.current(agent_of(&self.key)) else { return Ok(()) };
+        let which = Which { program: &current.program, at: schedule as usize };
+        heartbeats::forget(&self.shared, which).await.map_err(|e| self.trouble(e))?;
+        match why {
+            Some(why) => heartbeats::failed(&self.shared, which, why).await.map_err(|e| self.trouble(e)),
+            None => Ok(()),
+        }
+    }
+
+    /// The heartbeat under way ran out of its budget. One of a day or a month refuses before anything is asked, so
+    /// what had changed is tried again at every slot until there is money for it.
+    pub(super) async fn ran_out(&mut self, frees_up: bool) -> Result<(), Trouble> {
+        let Some(session) = self.session.as_ref().filter(|session| session.notes.heartbeat) else {
+            return Ok(());
+        };
+        let Some(schedule) = session.notes.schedule else { return Ok(()) };
+        let which = Which { program: &session.program.program, at: schedule as usize };
+        if frees_up {
+            heartbeats::forget(&self.shared, which).await.map_err(|e| self.trouble(e))?;
+        }
+        let why = "its budget is used up";
+        heartbeats::failed(&self.shared, which, why).await.map_err(|e| self.trouble(e))
     }
 
     fn consume(&mut self, at: usize) {
@@ -139,12 +174,12 @@ impl Driver {
         at: usize,
         event: Event,
         record: JournalRecord,
-        heartbeat: bool,
+        schedule: Option<u32>,
     ) -> Result<Offered, Trouble> {
         let Some(session) = &mut self.session else { return Ok(Offered::Waits) };
         match session.machine.disposition(&session.program.program, &event) {
             Disposition::Take => {
-                session.begin_event(heartbeat, self.shared.clock.now_ms());
+                session.begin_event(schedule, self.shared.clock.now_ms());
                 self.consume(at);
                 self.load_window().await?;
                 self.draft.journal.push(record);

@@ -9,6 +9,7 @@ use crate::store::{
 };
 
 mod cost;
+mod files;
 mod mail;
 mod outbox;
 mod sessions;
@@ -56,6 +57,8 @@ pub async fn store_conformance(make_store: MakeStore<'_>) {
     cost::uses_can_be_counted(&*make_store()).await;
     world::the_progress_line_is_one_message(&*make_store()).await;
     world::timers_have_kinds(&*make_store()).await;
+    files::versions_are_kept_once_per_change(&*make_store()).await;
+    files::the_oldest_versions_are_forgotten(&*make_store()).await;
     outbox::closed_refuses(&*make_store()).await;
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
 use crate::BoxFuture;
+use crate::files::FileVersion;
 use crate::message::UnixMs;
 use crate::store::{
     Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
@@ -202,6 +203,17 @@ impl<S: Store> Store for CrashingStore<S> {
     }
     fn program(&self, hash: [u8; 32]) -> Answer<'_, Option<Vec<u8>>> {
         self.read(move |s| s.program(hash))
+    }
+    fn keep_file(&self, version: FileVersion) -> Answer<'_, bool> {
+        self.change(move |s| s.keep_file(version))
+    }
+    fn file_versions<'a>(
+        &'a self,
+        agent: Option<&'a str>,
+        name: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Vec<FileVersion>> {
+        self.read(move |s| s.file_versions(agent, name, limit))
     }
     fn setting<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
         self.read(move |s| s.setting(key))

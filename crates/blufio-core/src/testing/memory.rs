@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::BoxFuture;
+use crate::files::{FILE_VERSIONS_MAX, FileVersion};
 use crate::message::{Inbound, UnixMs};
 use crate::store::{
     Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
@@ -61,6 +62,8 @@ struct Tables {
     last_timer: i64,
     ledger: Vec<LedgerRow>,
     programs: HashMap<[u8; 32], Vec<u8>>,
+    /// Oldest first.
+    files: Vec<FileVersion>,
     settings: HashMap<String, String>,
     dead_letters: Vec<DeadLetter>,
     world: world::World,
@@ -264,6 +267,37 @@ impl Store for MemoryStore {
 
     fn program(&self, hash: [u8; 32]) -> Answer<'_, Option<Vec<u8>>> {
         self.with(move |t| Ok(t.programs.get(&hash).cloned()))
+    }
+
+    fn keep_file(&self, version: FileVersion) -> Answer<'_, bool> {
+        self.with(move |t| {
+            let is_same = |known: &FileVersion| known.agent == version.agent && known.name == version.name;
+            let newest = t.files.iter().rev().find(|known| is_same(known));
+            if newest.is_some_and(|known| known.hash == version.hash && known.folder == version.folder) {
+                return Ok(false);
+            }
+            if t.files.iter().filter(|known| is_same(known)).count() >= FILE_VERSIONS_MAX
+                && let Some(oldest) = t.files.iter().position(is_same)
+            {
+                t.files.remove(oldest);
+            }
+            t.files.push(version);
+            Ok(true)
+        })
+    }
+
+    fn file_versions<'a>(
+        &'a self,
+        agent: Option<&'a str>,
+        name: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Vec<FileVersion>> {
+        self.with(move |t| {
+            let wanted = |known: &&FileVersion| {
+                agent.is_none_or(|agent| agent == known.agent) && name.is_none_or(|name| name == known.name)
+            };
+            Ok(t.files.iter().rev().filter(wanted).take(limit as usize).cloned().collect())
+        })
     }
 
     fn setting<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {

@@ -41,6 +41,13 @@ pub struct Bound {
 /// What stands for "no bound": far above every amount, far below the end of the number.
 pub(super) const UNBOUNDED: u64 = 1 << 56;
 
+/// Days of the longest month.
+const DAYS_OF_MONTH: u64 = 31;
+/// Hours by which a month with a change of clocks is longer at the most.
+const HOURS_OF_CHANGE: u64 = 2;
+/// Share of a day's and of a month's money that heartbeats may spend.
+const HEARTBEAT_HUNDREDTHS: u64 = 90;
+
 /// Bounds of one agent; absent where nothing bounds it, or a price is not known.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Costs {
@@ -74,10 +81,28 @@ pub(super) fn check(agents: &mut [CheckedAgent], environment: &Environment, diag
             agent.facts.money_per_event_micro_usd = message.money;
             agent.facts.time_per_event_ms = message.time;
             agent.facts.money_per_heartbeat_micro_usd = beats.and_then(|costs| costs.money);
+            agent.facts.money_heartbeats_month_micro_usd =
+                beats.and_then(|costs| heartbeats_of_month(&agent.program, costs.money));
             agent.facts.time_per_heartbeat_ms = beats.and_then(|costs| costs.time);
             known.insert(agent.program.name.clone(), message);
         }
     }
+}
+
+/// Most that all heartbeats of a month spend, millionths of a US dollar: every slot runs and each is as dear as it can be,
+/// but not above a budget, of which the last tenth is for people. `None` where nothing bounds it.
+fn heartbeats_of_month(program: &Program, beat: Option<Bound>) -> Option<u64> {
+    let usd = |limits: &Limits, share: u64| {
+        let (allowed, currency, _) = limits.money?;
+        let allowed = u64::try_from(allowed).ok().filter(|_| currency.code() == "usd")?;
+        Some(allowed / 100 * share)
+    };
+    let slots: u64 = program.schedules.iter().map(|schedule| fires_per_month(schedule.when)).sum();
+    let budget = &program.budget;
+    let one = beat.map(|bound| bound.worst).into_iter().chain(usd(&budget.heartbeat, 100)).min();
+    let by_slots = one.map(|one| one.saturating_mul(slots));
+    let by_day = usd(&budget.day, HEARTBEAT_HUNDREDTHS).map(|day| day.saturating_mul(DAYS_OF_MONTH));
+    [by_slots, by_day, usd(&budget.month, HEARTBEAT_HUNDREDTHS)].into_iter().flatten().min()
 }
 
 /// Model calls of one heartbeat against their budget; those of messages are compared with the loops.
@@ -236,6 +261,16 @@ fn fires_per_day(when: ScheduleWhen) -> u64 {
             (u64::from(minutes) * 60_000).div_ceil(u64::try_from(period_ms).unwrap_or(1).max(1))
         }
     }
+}
+
+fn fires_per_month(when: ScheduleWhen) -> u64 {
+    let longer = match when {
+        ScheduleWhen::At { .. } => 0,
+        ScheduleWhen::Period { period_ms, .. } => {
+            (HOURS_OF_CHANGE * 3_600_000).div_ceil(u64::try_from(period_ms).unwrap_or(1).max(1))
+        }
+    };
+    fires_per_day(when) * DAYS_OF_MONTH + longer
 }
 
 /// Money, millionths of a US dollar.

@@ -8,6 +8,7 @@
 
 mod compare;
 mod flows;
+mod items;
 pub(crate) mod ways;
 
 use std::collections::HashMap;
@@ -557,28 +558,6 @@ impl Shadow {
         let scalars = self.scalars[scalar..scalar + frame.scalars.len()].to_vec();
         let objects = self.objects[object..object + frame.objects.len()].to_vec();
         self.strands.insert(item, (scalars, objects));
-    }
-
-    pub fn taken_up(&mut self, item: u32, frame: &Frame) {
-        if let Some((scalars, objects)) = self.strands.remove(&item) {
-            let (scalar, object) = (usize::from(frame.scalar_first), usize::from(frame.object_first));
-            self.scalars[scalar..scalar + scalars.len()].copy_from_slice(&scalars);
-            self.objects[object..object + objects.len()].copy_from_slice(&objects);
-        }
-    }
-
-    /// An item ends, with a result or without.
-    pub fn collected(&mut self, each: &Loop, failed: bool) {
-        let control = self.control();
-        if let Some((list, last, _)) = each.results {
-            let result = if failed {
-                self.incoming.untrusted()
-            } else {
-                last.map(|last| self.held(last)).unwrap_or_default()
-            };
-            let held = &mut self.objects[usize::from(list)];
-            *held = held.union(result).union(control);
-        }
     }
 
     /// The wakes that are pending, whatever they are asked for.

@@ -142,6 +142,7 @@ fn as_json(set: &ProgramSet) -> Value {
             "states": agent.program.states.len(),
             "model_calls_per_event": agent.facts.calls_per_event,
             "worst_path": agent.facts.worst_path,
+            "heartbeats_usd_per_month_max": agent.facts.money_heartbeats_month_micro_usd.map(|usd| usd as f64 / 1e6),
             "powers": authority::authority(agent).powers.iter().map(|(power, at)| json!({ "power": power.to_string(), "states": at })).collect::<Vec<_>>(),
         })
     };
@@ -173,6 +174,14 @@ fn print(set: &ProgramSet) -> Result<()> {
                 program.version,
                 program.states.len()
             ));
+            if let Some(usd) = agent.facts.money_heartbeats_month_micro_usd {
+                text.push_str(&format!(
+                    "{} v{}: at most {:.2} usd a month for heartbeats\n",
+                    program.name,
+                    program.version,
+                    usd as f64 / 1e6
+                ));
+            }
         }
     }
     text.push_str(&match (errors, warnings) {

@@ -64,7 +64,7 @@ pub async fn ask_or_read(data: &Path, wanted: Ask) -> Result<Answer> {
     }
     // A folder without a database is a wrong folder: nothing is created in it.
     let mut store = SqliteStore::open_read_only(data)?;
-    if matches!(wanted, Ask::DropSession { .. } | Ask::Kill { .. } | Ask::Release) {
+    if matches!(wanted, Ask::DropSession { .. } | Ask::Kill { .. } | Ask::Release | Ask::KeepFile(_)) {
         blufio_core::store::Store::close(&store).await?;
         store = SqliteStore::open(data, &blufio_persist::Options::default())?;
     }

@@ -64,6 +64,24 @@ pub enum Ask {
     },
     /// Let model calls go on.
     Release,
+    /// Kept versions of the files that programs name, newest first.
+    History {
+        /// Only of this agent.
+        agent: Option<String>,
+        /// Only of this file.
+        file: Option<String>,
+    },
+    /// One of them, whole.
+    FileVersion {
+        /// Agent.
+        agent: String,
+        /// File.
+        file: String,
+        /// How its hash begins.
+        hash: String,
+    },
+    /// Keep a text as a version of a file.
+    KeepFile(Box<VersionText>),
     /// Check the programs and take them over.
     Reload,
     /// Stop.
@@ -96,6 +114,12 @@ pub enum Answer {
     Killed(Killed),
     /// To `release`: what held, if anything did.
     Released(Option<Killed>),
+    /// To `history`.
+    History(Vec<VersionLine>),
+    /// To `file_version`.
+    FileVersion(Box<VersionText>),
+    /// To `keep_file`: whether it was not the newest one already.
+    Kept(bool),
     /// To `reload`, `stop`, `chat`: words.
     Done(String),
     /// It did not work, and why.
@@ -305,6 +329,40 @@ impl From<OutboxRow> for OutboxLine {
             created_ms: row.created_ms,
         }
     }
+}
+
+/// A version of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionLine {
+    /// Agent that names it.
+    pub agent: String,
+    /// Its name.
+    pub file: String,
+    /// SHA-256 of its text, hexadecimal.
+    pub hash: String,
+    /// When it was kept, Unix milliseconds.
+    pub at_ms: i64,
+    /// Size of its text.
+    pub bytes: usize,
+    /// Lines that the version before it has not.
+    pub lines_added: usize,
+    /// Lines that only the version before it has.
+    pub lines_removed: usize,
+}
+
+/// A version of a file, whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionText {
+    /// Agent that names it.
+    pub agent: String,
+    /// Its name.
+    pub file: String,
+    /// Folder of the program.
+    pub folder: String,
+    /// SHA-256 of its text, hexadecimal.
+    pub hash: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// What a conversation's client says: one line each.

@@ -24,7 +24,7 @@ use super::protocol::{
     StatusReport, VERSION,
 };
 use super::shell_channel::{self, ShellChannel};
-use super::{LINE_BYTES_MAX, socket_path};
+use super::{LINE_BYTES_MAX, socket_path, versions};
 use crate::clock::SystemClock;
 use crate::daemon::Daemon;
 
@@ -180,6 +180,11 @@ pub async fn read(store: &dyn Store, ask: Ask) -> Result<Answer> {
         Ask::Kill { reason } => Answer::Killed(kill::kill(store, reason, SystemClock.now_ms()).await?),
         Ask::Release => Answer::Released(kill::release(store).await?),
         Ask::DropSession { key } => Answer::Dropped(store.drop_session(&key, SystemClock.now_ms()).await?),
+        Ask::History { agent, file } => Answer::History(versions::list(store, agent, file).await?),
+        Ask::FileVersion { agent, file, hash } => {
+            Answer::FileVersion(Box::new(versions::one(store, &agent, &file, &hash).await?))
+        }
+        Ask::KeepFile(text) => Answer::Kept(versions::keep(store, *text, SystemClock.now_ms()).await?),
         _ => Answer::Failed("no server runs on this data folder".to_string()),
     })
 }
