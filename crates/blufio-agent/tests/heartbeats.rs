@@ -285,7 +285,7 @@ anywhere { on message drop }
     slot(&world, &handle).await;
     assert_eq!(world.texts("1"), ["changed"]);
     let go = serde_json::json!({ "to": "x" });
-    assert!(handle.event("watch", Some("own"), "Go", go.clone(), "1").await.unwrap().is_new);
+    assert!(handle.event("watch", None, "Go", go.clone(), "1").await.unwrap().is_new);
     handle.quiet().await;
     orders(&world, "refunded");
     let before = looks(&world);
@@ -294,7 +294,7 @@ anywhere { on message drop }
     }
     assert_eq!(looks(&world), before, "nothing is called for a schedule that does not count here");
     assert_eq!(told(&world), Vec::<String>::new(), "and nobody is told: the program wants it so");
-    assert!(handle.event("watch", Some("own"), "Go", go, "2").await.unwrap().is_new);
+    assert!(handle.event("watch", None, "Go", go, "2").await.unwrap().is_new);
     handle.quiet().await;
     slot(&world, &handle).await;
     assert_eq!(world.texts("1"), ["changed", "changed"]);
