@@ -22,7 +22,7 @@ static PROGRAM: LazyLock<Program> = LazyLock::new(|| {
         channels: vec!["shell".into()],
         zone_exists: |_| true,
         performs: |_| true,
-        prices: |_| None,
+        prices: blufio_lang::check::Prices::any(),
     };
     let (checked, diagnostics) = check(&sources, &environment);
     assert!(!diagnostics.has_errors(), "{}", blufio_lang::diagnostic::render(&diagnostics, &sources, false));

@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |zone| zone == "UTC",
         performs: |_| true,
-        prices: |_| None,
+        prices: blufio_lang::check::Prices::any(),
     };
     let (checked, diagnostics) = check(&sources, &environment);
     let _ = blufio_lang::diagnostic::render(&diagnostics, &sources, false);

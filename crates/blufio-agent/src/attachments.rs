@@ -48,6 +48,14 @@ impl Attachments {
         self.under_way = Some((row, task));
     }
 
+    /// What came with a message is not what was read.
+    pub fn forget(&mut self, row: i64) {
+        self.read.remove(&row);
+        if self.under_way.as_ref().is_some_and(|(known, _)| *known == row) {
+            self.under_way = None;
+        }
+    }
+
     /// Whether a download is under way.
     pub fn is_busy(&self) -> bool {
         self.under_way.is_some()

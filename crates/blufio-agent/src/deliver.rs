@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use blufio_core::BoxFuture;
 use blufio_core::channel::{ChannelHealth, InboundSink, SinkError};
-use blufio_core::message::{Address, ChatKind, Inbound};
-use blufio_core::store::{InboxBatch, NewInbox, NewOutbox, QuestionChange, StoreError};
+use blufio_core::message::{Address, ChatKind, Inbound, InboundKind};
+use blufio_core::store::{INTERNAL_CHANNEL, InboxBatch, NewInbox, NewOutbox, QuestionChange, StoreError};
 
 use crate::breaker::Verdict;
 use crate::outbox::Outbox;
 use crate::questions::Heard;
-use crate::routes::{Decision, LOCAL_CHANNEL, is_owner};
+use crate::routes::{Decision, LOCAL_CHANNEL, agent_of, is_owner};
+use crate::session::edits::is_edit_of;
 use crate::shared::{Shared, lock};
 use crate::supervise::{Reason, Supervisor};
 
@@ -51,10 +52,15 @@ impl Sink {
         let mut settings = Vec::new();
         let mut questions = Vec::new();
         let mut paired = None;
+        let batch = self.unheard(channel, batch).await.map_err(|error| self.fail(error))?;
         let mut messages = Vec::with_capacity(batch.len());
         for message in batch {
             settings.extend(self.room(&message));
-            messages.push(self.admit(message, &mut paired, &mut questions));
+            let mut new = self.admit(message, &mut paired, &mut questions);
+            if self.is_ignored(&new, &messages).await.map_err(|error| self.fail(error))? {
+                new.key = None;
+            }
+            messages.push(new);
         }
         if let Some(id) = &paired {
             settings.push((OWNER_SETTING.to_string(), id.clone()));
@@ -76,6 +82,18 @@ impl Sink {
             Outbox::rescan(&self.0).await.map_err(|error| self.fail(error))?;
         }
         Ok(())
+    }
+
+    /// The messages that may answer something: one that is delivered twice answered before, and is not to answer the
+    /// next question too.
+    async fn unheard(&self, channel: &str, mut batch: Vec<Inbound>) -> Result<Vec<Inbound>, StoreError> {
+        if self.0.questions.is_empty() {
+            return Ok(batch);
+        }
+        let ids = batch.iter().map(|message| message.source_id.clone()).collect();
+        let stored = self.0.store.stored(channel, ids).await?;
+        batch.retain(|message| !stored.contains(&message.source_id));
+        Ok(batch)
     }
 
     /// Authorises and routes one message. Before an owner is paired nobody on Telegram gets anything but pairing.
@@ -118,13 +136,42 @@ impl Sink {
             }
             Decision::Session(key) => NewInbox { message, key: Some(key), answers: Vec::new() },
             Decision::Drop(text) => {
-                // A group is not answered: every stranger's word would make the bot speak.
-                let private = message.chat == ChatKind::Private;
+                // A group is not answered: every stranger's word would make the bot speak. Nor is what says nothing.
+                let private = message.chat == ChatKind::Private && message.kind.is_message();
                 let answers =
                     text.filter(|_| private).map(|text| answer(&message, &text)).into_iter().collect();
                 NewInbox { message, key: None, answers }
             }
         }
+    }
+
+    /// Whether it happened to a chat whose program does not listen: no session begins or wakes for it. An edit of a
+    /// message that waits, in the mailbox or earlier in the batch, changes that message.
+    async fn is_ignored(&self, new: &NewInbox, earlier: &[NewInbox]) -> Result<bool, StoreError> {
+        let (message, Some(key)) = (&new.message, &new.key) else { return Ok(false) };
+        if message.kind.is_message() || message.address.channel == INTERNAL_CHANNEL {
+            return Ok(false);
+        }
+        let (store, programs) = (&*self.0.store, &self.0.programs);
+        let loaded = match store.session(key).await? {
+            Some(row) => programs.by_hash(store, row.program).await?,
+            None => programs.current(agent_of(key)),
+        };
+        // Without its program the session is held, and its mail with it.
+        let Some(loaded) = loaded else { return Ok(false) };
+        if programs.hears(&loaded.program, message.kind.word()) {
+            return Ok(false);
+        }
+        if message.kind != InboundKind::Edited {
+            return Ok(true);
+        }
+        let in_batch = |new: &NewInbox| new.key.as_ref() == Some(key) && is_edit_of(message, &new.message);
+        // What was handed over may wait with whom it was handed to.
+        if !loaded.program.asks.is_empty() || earlier.iter().any(in_batch) {
+            return Ok(false);
+        }
+        let waiting = store.mail(key, self.0.limits.mail_window_max).await?;
+        Ok(!waiting.iter().any(|row| is_edit_of(message, &row.message)))
     }
 
     /// False for whoever speaks in a group faster than people do.
@@ -154,7 +201,8 @@ impl Sink {
     }
 
     fn pairs(&self, message: &Inbound) -> bool {
-        let private = message.chat == ChatKind::Private && !message.sender.id.is_empty() && message.own_words;
+        let written = message.kind.is_message() && message.own_words && !message.sender.id.is_empty();
+        let private = message.chat == ChatKind::Private && written;
         let code = message.text.trim().strip_prefix("/start").map(str::trim).filter(|code| !code.is_empty());
         let check = self.0.pairing.as_ref();
         private && code.zip(check).is_some_and(|(code, check)| check(code, self.0.clock.now_ms()))

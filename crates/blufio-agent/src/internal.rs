@@ -3,8 +3,8 @@
 //! of asked agents, events of declared types, schedules. It lies in the same mailbox as messages, so that order,
 //! exactly-once delivery and crashes are the mailbox's business alone.
 
-use blufio_core::message::{Address, ChatKind, Inbound, Sender};
-use blufio_core::store::{Asking, INTERNAL_CHANNEL};
+use blufio_core::message::{Address, ChatKind, Inbound, InboundKind, Sender};
+use blufio_core::store::{Asking, Cap, INTERNAL_CHANNEL};
 use serde::{Deserialize, Serialize};
 
 use crate::session::envelope::SenderNote;
@@ -90,6 +90,9 @@ pub(crate) struct Parent {
     pub calls_max: Option<u32>,
     /// Model calls so far.
     pub calls: u32,
+    /// Caps on money that its model steps count against besides its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<Cap>,
 }
 
 impl Internal {
@@ -101,6 +104,7 @@ impl Internal {
 
     fn wrapped(&self, source_id: String, text: String, sent_ms: i64) -> Inbound {
         Inbound {
+            kind: InboundKind::Message,
             source_id,
             address: Address { channel: INTERNAL_CHANNEL.into(), chat: String::new(), thread: None },
             chat: ChatKind::Private,
@@ -108,6 +112,7 @@ impl Internal {
             text,
             own_words: false,
             quoted: None,
+            quoted_id: None,
             message_id: None,
             sent_ms,
             attachments: Vec::new(),

@@ -103,6 +103,16 @@ pub(crate) fn attempt(
     record("attempt", json!({ "effect": coordinate(id), "model": model, "outcome": outcome, "usage": usage }))
 }
 
+/// The history that prompts hold begins behind so many more turns; what stands for them.
+pub(crate) fn epoch(id: EffectId, turns: usize, summary: Option<&blufio_core::model::Turn>) -> JournalRecord {
+    record("epoch", json!({ "effect": coordinate(id), "turns": turns, "summary": summary }))
+}
+
+/// A tool said who somebody is now.
+pub(crate) fn person(name: &str, is: &str) -> JournalRecord {
+    record("person", json!({ "name": name, "is": is }))
+}
+
 /// How an effect ended, in the form of `outcome`.
 pub(crate) fn result(id: EffectId, outcome: Value) -> JournalRecord {
     record("result", json!({ "effect": coordinate(id), "outcome": outcome }))

@@ -15,7 +15,17 @@ pub mod runtime;
 
 mod breaker;
 
+mod estimators;
+
+pub mod inspect;
+pub mod kill;
+
+pub mod caps;
+mod outages;
+
 mod deliver;
+
+pub mod events;
 
 mod questions;
 
@@ -24,6 +34,8 @@ mod internal;
 mod shared;
 
 mod reload;
+
+mod statics;
 
 mod panics;
 
@@ -49,10 +61,13 @@ mod outcome;
 
 mod schedules;
 
+mod heartbeats;
+
 pub mod replay;
 
 pub mod status;
 
-pub use options::{AgentProgram, Limits, Options};
+pub use context::static_tokens_max;
+pub use options::{AgentProgram, Limits, Options, Price, SKILLS};
 pub use runtime::{Handle, Runtime, RuntimeError};
 pub use session::envelope::{Envelope, EnvelopeError};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use blufio_core::channel::Channel;
 use blufio_core::clock::Clock;
+use blufio_core::files::Files;
 use blufio_core::message::Address;
 use blufio_core::model::{ModelProvider, Usage};
 use blufio_core::store::Store;
@@ -13,6 +14,9 @@ use blufio_core::tool::ToolHost;
 use blufio_lang::program::Program;
 
 use crate::routes::Routes;
+
+/// Under which name the static files of a program hold the list of its skills: no file has the name of a folder.
+pub const SKILLS: &str = "skills/";
 
 /// A compiled program with what it needs from its folder.
 #[derive(Clone)]
@@ -27,8 +31,8 @@ pub struct AgentProgram {
     pub folder: PathBuf,
 }
 
-/// Price of an attempt: (model as reported, tokens) → millionths of a US dollar.
-pub type Price = Arc<dyn Fn(&str, &Usage) -> Option<i64> + Send + Sync>;
+/// Price of an attempt: (model asked with its provider, model as reported, tokens) → millionths of a US dollar.
+pub type Price = Arc<dyn Fn(&str, &str, &Usage) -> Option<i64> + Send + Sync>;
 
 /// Checks a text that somebody unknown sent against the pairing code; true pairs the sender. A code works once.
 pub type Pairing = Arc<dyn Fn(&str, i64) -> bool + Send + Sync>;
@@ -46,6 +50,8 @@ pub struct Options {
     pub providers: Vec<Arc<dyn ModelProvider>>,
     /// Tools.
     pub tools: Arc<dyn ToolHost>,
+    /// Where the files of static zones are looked at while they are in use; without it nobody looks.
+    pub files: Option<Arc<dyn Files>>,
     /// Programs that new sessions start on.
     pub programs: Vec<AgentProgram>,
     /// Who reaches which agent.

@@ -3,7 +3,11 @@
 
 mod attempt;
 mod call;
+mod choose;
+mod images;
 mod model;
+mod spend;
+mod summary;
 mod tools;
 
 use std::sync::Arc;
@@ -11,7 +15,7 @@ use std::task::Poll;
 
 use blufio_core::message::Address;
 use blufio_core::model::Turn;
-use blufio_core::store::{JournalRecord, LedgerRow};
+use blufio_core::store::{Attempted, Cap, JournalRecord};
 use blufio_lang::effect::{EffectId, ModelEffect, Outcome};
 use blufio_lang::program::shape::ShapeId;
 use blufio_lang::value::{Failure, FailureKind, ToolCall};
@@ -21,6 +25,7 @@ use crate::reload::Loaded;
 use crate::session::envelope::{CallResult, RunProgress};
 use crate::shared::Shared;
 
+pub(crate) use summary::{Fold, Folded};
 pub(crate) use tools::is_dangerous;
 
 /// What every effect knows about the session that wants it.
@@ -48,8 +53,10 @@ pub(crate) enum Job {
         stream: Option<i64>,
         /// What is read of the memory.
         memory: Option<MemoryRead>,
-        /// What must be left for the call.
-        budget: Vec<Reservation>,
+        /// What it may use up.
+        allowance: Allowance,
+        /// What falls out of the history.
+        fold: Option<Fold>,
         /// Whether an earlier life began it.
         resumed: bool,
     },
@@ -100,8 +107,21 @@ pub(crate) struct MemoryRead {
     pub scopes: Vec<String>,
     /// Most texts.
     pub top: u32,
+    /// Least likeness to what is asked, thousandths.
+    pub above_thousandths: u32,
     /// Most tokens.
     pub tokens_max: usize,
+}
+
+/// What a model step may use up.
+#[derive(Default)]
+pub(crate) struct Allowance {
+    /// Calls, once for the whole step.
+    pub calls: Vec<Reservation>,
+    /// Caps on the money of every attempt.
+    pub caps: Vec<Cap>,
+    /// When its event's time is over, milliseconds since 1970.
+    pub deadline_ms: Option<i64>,
 }
 
 /// One use of something limited.
@@ -146,9 +166,11 @@ pub(crate) struct Performed {
     pub picked: Option<serde_json::Value>,
     /// Turns for the history.
     pub turns: Vec<Turn>,
+    /// What fell out of the history.
+    pub folded: Option<Folded>,
     /// Results of calls.
     pub results: Vec<CallResult>,
-    pub ledger: Vec<LedgerRow>,
+    pub ledger: Vec<Attempted>,
     pub attempts: Vec<JournalRecord>,
 }
 
@@ -159,6 +181,7 @@ impl Performed {
             outcome,
             picked: None,
             turns: Vec::new(),
+            folded: None,
             results: Vec::new(),
             ledger: Vec::new(),
             attempts: Vec::new(),
@@ -167,8 +190,14 @@ impl Performed {
 }
 
 /// Takes what a step needs; how it ends when something is used up.
-async fn over_budget(shared: &Shared, origin: &Origin, budget: &[Reservation]) -> Option<Outcome> {
-    for need in budget {
+async fn over_budget(shared: &Shared, origin: &Origin, allowance: &Allowance) -> Option<Outcome> {
+    if let Some(over) = shared.switch.over() {
+        return Some(over);
+    }
+    if allowance.deadline_ms.is_some_and(|deadline_ms| shared.clock.now_ms() >= deadline_ms) {
+        return Some(Outcome::OverBudget(None));
+    }
+    for need in &allowance.calls {
         let (token, now_ms) = (origin.token(), shared.clock.now_ms());
         match shared.store.reserve(&need.what, &token, need.most, need.until_ms, now_ms).await {
             Ok(true) => {}
@@ -214,15 +243,16 @@ impl Running {
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             let performed = match job {
-                Job::Model { effect, mut turns, stream, memory, budget, resumed } => {
-                    match over_budget(&shared, &origin, &budget).await {
+                Job::Model { effect, turns, stream, memory, allowance, fold, resumed } => {
+                    // A capped attempt is on record since it was announced.
+                    if resumed && allowance.caps.is_empty() {
+                        model::record_interrupted(&shared, &origin, &effect).await;
+                    }
+                    match over_budget(&shared, &origin, &allowance).await {
                         Some(over) => Some(Performed::new(id, over)),
                         None => {
-                            call::add_memory(&shared, &effect, &mut turns, memory).await;
-                            if resumed {
-                                model::record_interrupted(&shared, &origin, &effect).await;
-                            }
-                            model::perform(&shared, &origin, effect, turns, stream, cancelled).await
+                            let asked = model::Asked { effect, turns, stream, memory, allowance, fold };
+                            model::perform(&shared, &origin, asked, cancelled).await
                         }
                     }
                 }

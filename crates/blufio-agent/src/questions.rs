@@ -25,6 +25,17 @@ struct Known {
     key: String,
     asking: Asking,
     question: Question,
+    /// The channel's id of the message that shows it, once it has one.
+    message_id: Option<String>,
+}
+
+/// An open question that a message may answer.
+struct Open {
+    id: i64,
+    key: String,
+    asking: Asking,
+    question: Question,
+    message_id: Option<String>,
 }
 
 /// What a message is to the open questions.
@@ -46,6 +57,7 @@ impl Questions {
             key: row.key,
             asking: row.asking,
             question: row.question,
+            message_id: row.message_id,
         };
         *lock(&self.known) = rows.into_iter().map(known).collect();
     }
@@ -67,7 +79,7 @@ impl Questions {
             .collect();
         let label = (1..).find(|label| !taken.contains(label)).unwrap_or(u32::MAX);
         let question = Question { label, ..question.clone() };
-        known.push(Known { id: None, key: key.to_string(), asking, question });
+        known.push(Known { id: None, key: key.to_string(), asking, question, message_id: None });
         label
     }
 
@@ -81,7 +93,14 @@ impl Questions {
                 && k.question.person == question.person
         };
         known.retain(|k| !same(k));
-        known.push(Known { id: Some(id), key: key.to_string(), asking, question });
+        known.push(Known { id: Some(id), key: key.to_string(), asking, question, message_id: None });
+    }
+
+    /// A message of the outbox stands in its chat.
+    pub fn shown(&self, outbox: i64, message_id: &str) {
+        for k in lock(&self.known).iter_mut().filter(|k| k.question.outbox == Some(outbox)) {
+            k.message_id = Some(message_id.to_string());
+        }
     }
 
     /// The questions of an effect are closed.
@@ -99,6 +118,11 @@ impl Questions {
         lock(&self.known).retain(|k| k.key != key);
     }
 
+    /// Whether nobody is asked anything.
+    pub fn is_empty(&self) -> bool {
+        lock(&self.known).is_empty()
+    }
+
     /// A change is durable.
     pub fn changed(&self, change: &QuestionChange) {
         let mut known = lock(&self.known);
@@ -114,7 +138,7 @@ impl Questions {
 
     /// What a message is, after the changes that earlier messages of the same batch made.
     pub fn hear(&self, message: &Inbound, earlier: &[QuestionChange]) -> Option<Heard> {
-        let open: Vec<(i64, String, Asking, Question)> = {
+        let open: Vec<Open> = {
             let known = lock(&self.known);
             let current = |k: &Known| {
                 let id = k.id?;
@@ -122,7 +146,8 @@ impl Questions {
                     Some(change) => change.question.clone()?,
                     None => k.question.clone(),
                 };
-                is_for(&question, message).then(|| (id, k.key.clone(), k.asking, question))
+                let (key, asking, message_id) = (k.key.clone(), k.asking, k.message_id.clone());
+                is_for(&question, message).then_some(Open { id, key, asking, question, message_id })
             };
             known.iter().filter_map(current).collect()
         };
@@ -136,25 +161,25 @@ fn is_for(question: &Question, message: &Inbound) -> bool {
         && (question.person.is_empty() || question.person == message.sender.id)
 }
 
-fn decide(message: &Inbound, open: &[(i64, String, Asking, Question)]) -> Option<Heard> {
+fn decide(message: &Inbound, open: &[Open]) -> Option<Heard> {
     // A command is for the agent that the chat belongs to; forwarded words are nobody's answer.
     if open.is_empty() || !message.own_words || message.text.trim_start().starts_with('/') {
         return None;
     }
     let text = message.text.trim();
-    let waits = |q: &Question| !matches!(q.kind, QuestionKind::Conversation { .. });
-    let waiting: Vec<_> = open.iter().filter(|(.., q)| waits(q)).collect();
-    let quoted = message.quoted.as_deref().and_then(|quoted| {
-        waiting.iter().find(|(.., q)| q.text.starts_with(quoted.trim()) && !quoted.trim().is_empty())
-    });
+    // Only words answer: a sign or a correction may have been meant otherwise.
+    let waits =
+        |q: &Question| message.kind.is_message() && !matches!(q.kind, QuestionKind::Conversation { .. });
+    let waiting: Vec<_> = open.iter().filter(|o| waits(&o.question)).collect();
+    let quoted = quoted(message, &waiting);
     let (number, rest) = numbered(text);
-    let numbered = number.and_then(|number| waiting.iter().find(|(.., q)| q.label == number));
+    let numbered = number.and_then(|number| waiting.iter().find(|o| o.question.label == number));
     let (chosen, words) = match (quoted, numbered, waiting.as_slice()) {
-        (Some(chosen), ..) => (*chosen, text),
+        (Some(chosen), ..) => (chosen, text),
         (None, Some(chosen), _) => (*chosen, rest),
         (None, None, [only]) => (*only, text),
         (None, None, []) => {
-            return open.iter().find_map(|(.., q)| match &q.kind {
+            return open.iter().find_map(|o| match &o.question.kind {
                 QuestionKind::Conversation { key } => Some(Heard::Talk(key.clone())),
                 _ => None,
             });
@@ -162,6 +187,18 @@ fn decide(message: &Inbound, open: &[(i64, String, Asking, Question)]) -> Option
         (None, None, several) => return which(message, text, several),
     };
     answer(message, chosen, words)
+}
+
+/// The question that a message is a reply to: by the id of the message that shows it, by its words where an id is not
+/// known.
+fn quoted<'q>(message: &Inbound, waiting: &[&'q Open]) -> Option<&'q Open> {
+    let id = message.quoted_id.as_ref();
+    if let Some(found) = waiting.iter().find(|o| id.is_some() && o.message_id.as_ref() == id) {
+        return Some(found);
+    }
+    let words = message.quoted.as_deref().map(str::trim).filter(|words| !words.is_empty())?;
+    let may_be = |o: &&&Open| (id.is_none() || o.message_id.is_none()) && o.question.text.starts_with(words);
+    waiting.iter().find(may_be).copied()
 }
 
 /// `2 yes`: the number, and what follows.
@@ -174,13 +211,13 @@ fn numbered(text: &str) -> (Option<u32>, &str) {
 }
 
 /// Several questions wait and nothing says which one is answered.
-fn which(message: &Inbound, text: &str, several: &[&(i64, String, Asking, Question)]) -> Option<Heard> {
+fn which(message: &Inbound, text: &str, several: &[&Open]) -> Option<Heard> {
     let fits = |q: &Question| q.kind == QuestionKind::Words || yes_or_no(text).is_some();
     // Words that answer none of them are not held back.
-    if !several.iter().any(|(.., q)| fits(q)) {
+    if !several.iter().any(|o| fits(&o.question)) {
         return None;
     }
-    let numbers: Vec<String> = several.iter().map(|(.., q)| format!("`{} …`", q.label)).collect();
+    let numbers: Vec<String> = several.iter().map(|o| format!("`{} …`", o.question.label)).collect();
     let told = format!("Several questions wait. Please put the number first: {}.", numbers.join(" or "));
     Some(Heard::Told { answer: tell(&message.address, told), change: None })
 }
@@ -195,8 +232,8 @@ fn yes_or_no(text: &str) -> Option<bool> {
     if YES.contains(&word) { Some(true) } else { NO.contains(&word).then_some(false) }
 }
 
-fn answer(message: &Inbound, chosen: &(i64, String, Asking, Question), words: &str) -> Option<Heard> {
-    let (id, key, asking, question) = chosen;
+fn answer(message: &Inbound, chosen: &Open, words: &str) -> Option<Heard> {
+    let Open { id, key, asking, question, .. } = chosen;
     let close = QuestionChange { id: *id, question: None };
     let mail = |answer| Internal::Answer {
         asking: *asking,
@@ -229,7 +266,7 @@ fn answer(message: &Inbound, chosen: &(i64, String, Asking, Question), words: &s
 
 #[cfg(test)]
 mod tests {
-    use blufio_core::message::{ChatKind, Sender};
+    use blufio_core::message::{ChatKind, InboundKind, Sender};
 
     use super::*;
 
@@ -248,6 +285,7 @@ mod tests {
 
     fn says(text: &str, quoted: Option<&str>) -> Inbound {
         Inbound {
+            kind: InboundKind::Message,
             source_id: "1".into(),
             address: Address { channel: "c".into(), chat: "7".into(), thread: None },
             chat: ChatKind::Private,
@@ -255,6 +293,7 @@ mod tests {
             text: text.into(),
             own_words: true,
             quoted: quoted.map(str::to_string),
+            quoted_id: None,
             message_id: None,
             sent_ms: 0,
             attachments: Vec::new(),
@@ -313,6 +352,37 @@ mod tests {
         assert_eq!(answered(&questions, "no", Some("Question 1")), Some((1, Answer::No)));
         questions.closed("k", 1, 0);
         assert_eq!(answered(&questions, "at noon", None), Some((2, Answer::Says("at noon".into()))));
+    }
+
+    #[test]
+    fn a_reply_is_told_by_the_message_that_it_quotes() {
+        let questions = open(&[APPROVAL, APPROVAL]);
+        for k in lock(&questions.known).iter_mut() {
+            k.question.text = "May I?".into();
+            k.question.outbox = k.id.map(|id| id + 10);
+        }
+        let reply = |id: &str| Inbound { quoted_id: Some(id.into()), ..says("yes", Some("May I?")) };
+        let chosen = |id: &str| match questions.hear(&reply(id), &[]) {
+            Some(Heard::Answer { mail: Internal::Answer { question, .. }, .. }) => Some(question),
+            _ => None,
+        };
+        assert_eq!(chosen("b"), Some(1), "no id is known: by its words");
+        questions.shown(11, "a");
+        assert_eq!(chosen("b"), Some(2), "it is none of those whose id is known");
+        questions.shown(12, "b");
+        assert_eq!((chosen("a"), chosen("b")), (Some(1), Some(2)));
+        assert_eq!(chosen("c"), None, "the same words, shown by no question");
+    }
+
+    #[test]
+    fn what_is_no_message_answers_nothing() {
+        let questions = open(&[APPROVAL]);
+        for kind in [InboundKind::Edited, InboundKind::Reaction] {
+            assert_eq!(questions.hear(&Inbound { kind, ..says("👍", None) }, &[]), None);
+        }
+        let talk = open(&[QuestionKind::Conversation { key: "child".into() }]);
+        let edited = Inbound { kind: InboundKind::Edited, ..says("better", None) };
+        assert_eq!(talk.hear(&edited, &[]), Some(Heard::Talk("child".into())));
     }
 
     #[test]

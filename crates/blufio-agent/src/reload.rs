@@ -10,8 +10,9 @@ use blufio_core::store::{Store, StoreError};
 use blufio_lang::program::Program;
 use serde::{Deserialize, Serialize};
 
-use crate::context;
-use crate::options::AgentProgram;
+use crate::caps::{CURRENT_SETTING, current_setting};
+use crate::options::{AgentProgram, SKILLS};
+use crate::{context, statics};
 
 /// A program ready to run.
 pub(crate) struct Loaded {
@@ -20,6 +21,8 @@ pub(crate) struct Loaded {
     /// The static zone of its prompts, block by block.
     pub system: Vec<String>,
     pub folder: PathBuf,
+    /// Files of its static zone as they were loaded: name and hash.
+    pub statics: Vec<(String, [u8; 32])>,
 }
 
 /// Known programs.
@@ -38,14 +41,20 @@ struct Surroundings {
 
 impl Programs {
     /// Makes these the current programs; agents that are not among them start no new sessions.
-    pub async fn install(&self, store: &dyn Store, programs: Vec<AgentProgram>) -> Result<(), StoreError> {
-        let mut current = HashMap::new();
+    pub async fn install(
+        &self,
+        store: &dyn Store,
+        programs: Vec<AgentProgram>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let mut current: HashMap<String, Arc<Loaded>> = HashMap::new();
         for agent in programs {
             let hash = agent.program.hash();
             let name = agent.program.name.clone();
             store
                 .put_program(hash, &name, agent.program.version, agent.program.to_bytes(), &agent.source)
                 .await?;
+            statics::keep(store, &name, &agent.folder, &agent.static_files, now_ms).await?;
             let surroundings = Surroundings { static_files: agent.static_files, folder: agent.folder };
             let stored =
                 serde_json::to_string(&surroundings).map_err(|e| StoreError::Refused(e.to_string()))?;
@@ -54,6 +63,8 @@ impl Programs {
             self.remember(Arc::clone(&loaded));
             current.insert(name, loaded);
         }
+        let installed = current.iter().map(|(name, loaded)| (name.clone(), loaded.hash)).collect();
+        store.set_setting(CURRENT_SETTING, &current_setting(installed)).await?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
         Ok(())
     }
@@ -66,6 +77,28 @@ impl Programs {
     /// The current programs.
     pub fn all(&self) -> Vec<Arc<Loaded>> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Whether a program, or an agent that it may hand its conversation to, waits for what happens to a chat.
+    pub fn hears(&self, program: &Program, what: &str) -> bool {
+        let mut seen: Vec<String> = Vec::new();
+        let asks = |program: &Program| program.asks.iter().map(|ask| ask.agent.clone()).collect::<Vec<_>>();
+        let mut open = asks(program);
+        if program.listens(what) {
+            return true;
+        }
+        while let Some(agent) = open.pop() {
+            if seen.contains(&agent) {
+                continue;
+            }
+            let Some(loaded) = self.current(&agent) else { continue };
+            if loaded.program.listens(what) {
+                return true;
+            }
+            open.extend(asks(&loaded.program));
+            seen.push(agent);
+        }
+        false
     }
 
     /// (agent, version, hash) of the current programs, by name.
@@ -106,7 +139,15 @@ impl Programs {
 impl Loaded {
     fn new(program: Program, hash: [u8; 32], surroundings: Surroundings) -> Self {
         let system = context::system(&program, &surroundings.static_files);
-        Self { program, hash, system, folder: surroundings.folder }
+        let files = surroundings.static_files.iter().filter(|(name, _)| name != SKILLS);
+        let statics = files.map(|(name, text)| (name.clone(), statics::hash(text))).collect();
+        Self { program, hash, system, folder: surroundings.folder, statics }
+    }
+
+    /// A program without files, for tests.
+    #[cfg(test)]
+    pub fn of(program: Program, folder: PathBuf) -> Self {
+        Self::new(program, [0; 32], Surroundings { static_files: Vec::new(), folder })
     }
 
     /// Name of a state.

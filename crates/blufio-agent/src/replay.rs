@@ -6,7 +6,7 @@ mod compare;
 
 use std::sync::Arc;
 
-use blufio_core::message::Inbound;
+use blufio_core::message::{Inbound, InboundKind};
 use blufio_core::store::JournalRow;
 use blufio_lang::effect::{EffectId, Event, Outcome, StepResult};
 use blufio_lang::machine::Machine;
@@ -159,11 +159,20 @@ fn read_event(program: &Program, body: &Json) -> Result<Option<Event>, String> {
     let inbound = body.get("inbound").cloned().unwrap_or_default();
     let inbound: Inbound = serde_json::from_value(inbound).map_err(|error| error.to_string())?;
     let id = body.get("message").and_then(Json::as_i64).ok_or("no message id")?;
-    Ok(Some(Event::Message(Arc::new(program_message(id, &inbound)))))
+    Ok(Some(program_event(id, &inbound)))
+}
+
+/// What the machine is told of a stored message, or of what happened to the chat.
+pub(crate) fn program_event(inbox_id: i64, inbound: &Inbound) -> Event {
+    let message = Arc::new(program_message(inbox_id, inbound));
+    match inbound.kind {
+        InboundKind::Message => Event::Message(message),
+        kind => Event::Channel { what: kind.word().into(), message },
+    }
 }
 
 /// A stored message as a program sees it.
-pub(crate) fn program_message(inbox_id: i64, message: &Inbound) -> Message {
+fn program_message(inbox_id: i64, message: &Inbound) -> Message {
     Message {
         inbox_id,
         text: message.text.as_str().into(),

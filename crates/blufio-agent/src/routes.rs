@@ -18,6 +18,23 @@ pub struct Routes {
     pub groups: Vec<Group>,
     /// Names that stand for a group chat.
     pub rooms: Vec<Room>,
+    /// Paths that events are posted to; no two of them are equal.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// A path that events are posted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Path, with its slash.
+    pub path: String,
+    /// Name of the key that signs.
+    pub key_name: String,
+    /// Declared type of what is posted.
+    pub event: String,
+    /// Agent that gets it.
+    pub agent: String,
+    /// Field that its sessions are kept by; without one the agent's own session gets everything.
+    pub per: Option<String>,
 }
 
 /// A name that stands for a group chat, which programs write to. Its address is known from the first message that is
@@ -65,13 +82,15 @@ pub enum From {
     People(Vec<Person>),
 }
 
-/// Somebody with fixed identities. The name `owner` stands for whoever is paired.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Somebody with fixed identities, or whom a tool names. The name `owner` stands for whoever is paired.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Person {
     /// Name in the routes file.
     pub name: String,
     /// (channel, id) pairs.
     pub identities: Vec<(String, String)>,
+    /// Tool that says which of the others it is now.
+    pub tool: Option<String>,
 }
 
 /// Where messages go.
@@ -140,6 +159,11 @@ impl Routes {
             person.identities.iter().any(|(known, its)| known == channel && its == id && !id.is_empty())
         };
         self.people.iter().find(has).map(|person| person.name.as_str())
+    }
+
+    /// What is posted to a path.
+    pub fn webhook(&self, path: &str) -> Option<&Webhook> {
+        self.webhooks.iter().find(|webhook| webhook.path == path)
     }
 
     /// The setting that holds where a group chat is, if some name stands for it.
@@ -227,12 +251,13 @@ pub fn agent_of(key: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use blufio_core::message::{Address, Sender};
+    use blufio_core::message::{Address, InboundKind, Sender};
 
     use super::*;
 
     fn message(channel: &str, sender: &str) -> Inbound {
         Inbound {
+            kind: InboundKind::Message,
             source_id: "update:1".into(),
             address: Address { channel: channel.into(), chat: "77".into(), thread: Some("5".into()) },
             chat: ChatKind::Private,
@@ -240,6 +265,7 @@ mod tests {
             text: "hello".into(),
             own_words: true,
             quoted: None,
+            quoted_id: None,
             message_id: None,
             sent_ms: 0,
             attachments: Vec::new(),
@@ -253,7 +279,8 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_fits_takes_the_message() {
-        let ben = Person { name: "ben".into(), identities: vec![("telegram".into(), "2222".into())] };
+        let ben =
+            Person { name: "ben".into(), identities: vec![("telegram".into(), "2222".into())], tool: None };
         let drop =
             Rule { channel: None, from: From::Anyone, group: None, to: Target::Drop(Some("no".into())) };
         let routes = Routes {

@@ -6,22 +6,21 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use blufio_core::channel::{Channel, ChannelHealth, InboundSink};
-use blufio_core::store::{INTERNAL_CHANNEL, InboxBatch, NewInbox, StoreError};
+use blufio_core::store::StoreError;
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::deliver::{OWNER_SETTING, Sink};
-use crate::internal::Internal;
+use crate::kill::Killed;
 use crate::options::{AgentProgram, Options};
 use crate::outbox::Outbox;
 use crate::panics::caught;
-use crate::replay::first_words;
 use crate::routes::Routes;
 use crate::shared::Shared;
 use crate::status::{self, Status};
 use crate::supervise::{Reason, Supervisor};
-use crate::timers;
+use crate::{statics, timers};
 
 /// Why a runtime did not start, or stopped by itself.
 #[derive(Debug, Clone, Error)]
@@ -32,16 +31,6 @@ pub enum RuntimeError {
     /// A route leads to an agent that is not among the programs.
     #[error("a route leads to agent `{0}`, which is not among the programs")]
     UnknownAgent(String),
-    /// An event that no state of the agent waits for, or that is not of its type.
-    #[error("event `{event}` for agent `{agent}`: {reason}")]
-    Event {
-        /// Agent.
-        agent: String,
-        /// Type of the event.
-        event: String,
-        /// What is wrong.
-        reason: String,
-    },
 }
 
 /// The durable runtime.
@@ -49,7 +38,7 @@ pub struct Runtime;
 
 /// A running runtime. Dropping it ends its channels without draining; sessions resume at the next start.
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -59,13 +48,15 @@ impl Runtime {
         let programs = std::mem::take(&mut options.programs);
         known_agents(&options.routes, &programs)?;
         let shared = Arc::new(Shared::new(options));
-        shared.programs.install(&*shared.store, programs).await?;
+        shared.programs.install(&*shared.store, programs, shared.clock.now_ms()).await?;
         if shared.owner_id().is_none()
             && let Some(id) = shared.store.setting(OWNER_SETTING).await?
         {
             shared.set_owner_id(&id);
         }
         shared.load_rooms().await?;
+        shared.load_switch().await?;
+        shared.restore_outages().await?;
         shared.questions.load(shared.store.questions().await?);
         Outbox::rescan(&shared).await?;
         let announced = timers::overdue(&shared).await?;
@@ -75,6 +66,7 @@ impl Runtime {
         let mut tasks = JoinSet::new();
         tasks.spawn(timers::run(Arc::clone(&shared), announced));
         tasks.spawn(crate::schedules::run(Arc::clone(&shared)));
+        tasks.spawn(statics::run(Arc::clone(&shared)));
         for channel in shared.channels.values() {
             tasks.spawn(receive(Arc::clone(&shared), Arc::clone(channel)));
         }
@@ -97,14 +89,13 @@ async fn receive(shared: Arc<Shared>, channel: Arc<dyn Channel>) {
 }
 
 fn known_agents(routes: &Routes, programs: &[AgentProgram]) -> Result<(), RuntimeError> {
-    for rule in &routes.rules {
-        if let crate::routes::Target::Agent { agent, .. } = &rule.to
-            && !programs.iter().any(|known| known.program.name == *agent)
-        {
-            return Err(RuntimeError::UnknownAgent(agent.clone()));
-        }
-    }
-    Ok(())
+    let in_rules = routes.rules.iter().filter_map(|rule| match &rule.to {
+        crate::routes::Target::Agent { agent, .. } => Some(agent),
+        crate::routes::Target::Drop(_) => None,
+    });
+    let mut named = in_rules.chain(routes.webhooks.iter().map(|webhook| &webhook.agent));
+    let unknown = named.find(|agent| !programs.iter().any(|known| known.program.name == **agent));
+    unknown.map_or(Ok(()), |agent| Err(RuntimeError::UnknownAgent(agent.clone())))
 }
 
 impl Handle {
@@ -117,7 +108,8 @@ impl Handle {
     /// nothing changed.
     pub async fn reload(&self, programs: Vec<AgentProgram>, routes: Routes) -> Result<(), RuntimeError> {
         known_agents(&routes, &programs)?;
-        self.shared.programs.install(&*self.shared.store, programs).await?;
+        let now_ms = self.shared.clock.now_ms();
+        self.shared.programs.install(&*self.shared.store, programs, now_ms).await?;
         *self.shared.routes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routes);
         self.shared.load_rooms().await?;
         self.shared.supervisor.uncache_all();
@@ -128,54 +120,21 @@ impl Handle {
         Ok(())
     }
 
-    /// An event of a declared type for the session with this key of an agent, as JSON in the forms of
-    /// [`blufio_lang::schema`]. It is durable when this returns; what has the same id is taken once. Tells whether it
-    /// is new.
-    pub async fn event(
-        &self,
-        agent: &str,
-        key: &str,
-        event: &str,
-        value: serde_json::Value,
-        id: &str,
-    ) -> Result<bool, RuntimeError> {
-        let wrong = |reason: String| RuntimeError::Event {
-            agent: agent.to_string(),
-            event: event.to_string(),
-            reason,
-        };
-        // Sessions that agents open for each other are theirs alone.
-        if key.is_empty() || key.starts_with("ask:") {
-            return Err(wrong("no session may have this key".into()));
-        }
-        let loaded =
-            self.shared.programs.current(agent).ok_or_else(|| wrong("there is no such agent".into()))?;
-        let known = loaded.program.events.iter().find(|known| known.name == event);
-        let known = known.ok_or_else(|| wrong("nothing in the agent waits for it".into()))?;
-        if let Err(violations) = loaded.program.value_of_shape(known.shape, &value) {
-            return Err(wrong(format!("it does not fit its type: {}", first_words(&violations))));
-        }
-        let now_ms = self.shared.clock.now_ms();
-        let mail = Internal::Declared { event: event.to_string(), value };
-        let message = mail.to_inbound(format!("event/{agent}/{id}"), now_ms);
-        let batch = InboxBatch {
-            channel: INTERNAL_CHANNEL.to_string(),
-            messages: vec![NewInbox { message, key: Some(format!("{agent}/{key}")), answers: Vec::new() }],
-            cursor: None,
-            settings: Vec::new(),
-            questions: Vec::new(),
-            now_ms,
-        };
-        let keys = self.shared.store.accept(batch).await?;
-        for key in &keys {
-            Supervisor::wake(&self.shared, key, Reason::Mail);
-        }
-        Ok(!keys.is_empty())
-    }
-
     /// Snapshot.
     pub async fn status(&self) -> Result<Status, RuntimeError> {
+        statics::look(&self.shared).await;
         Ok(status::snapshot(&self.shared).await?)
+    }
+
+    /// Stops every model call, now and until [`Self::release`], also over a restart. Attempts under way are cut short
+    /// and charged as reserved; their steps and new ones end as `over_budget`. The owner is told once.
+    pub async fn kill(&self, reason: Option<String>) -> Result<Killed, RuntimeError> {
+        Ok(self.shared.kill(reason).await?)
+    }
+
+    /// Lets model calls go on; tells what stopped them.
+    pub async fn release(&self) -> Result<Option<Killed>, RuntimeError> {
+        Ok(self.shared.release().await?)
     }
 
     /// Discards a session with its mail and deadlines.

@@ -14,6 +14,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use crate::heartbeats::{self, Hindrance, Which};
 use crate::internal::Internal;
 use crate::reload::Loaded;
 use crate::shared::Shared;
@@ -30,12 +31,12 @@ const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 const DAYS_MAX: i32 = 9;
 
 /// A schedule of a program.
-type Which = ([u8; 32], usize);
+type Planned = ([u8; 32], usize);
 
 /// Runs until the runtime stops.
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut stop = shared.stopping();
-    let mut plan: HashMap<Which, i64> = HashMap::new();
+    let mut plan: HashMap<Planned, i64> = HashMap::new();
     loop {
         let now_ms = shared.clock.now_ms();
         let wait_ms = look(&shared, &mut plan, now_ms);
@@ -48,7 +49,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// Fires what is due; milliseconds until the next look.
-fn look(shared: &Arc<Shared>, plan: &mut HashMap<Which, i64>, now_ms: i64) -> i64 {
+fn look(shared: &Arc<Shared>, plan: &mut HashMap<Planned, i64>, now_ms: i64) -> i64 {
     let mut wait_ms = LOOK_AT_LEAST_MS;
     let mut current = Vec::new();
     for loaded in shared.programs.all() {
@@ -85,7 +86,8 @@ fn next_slot(program: &Program, schedule: &Schedule, after_ms: i64) -> Option<i6
         let date = today.checked_add(days.days()).ok()?;
         slot_of_day(&zone, schedule.when, date, after_ms)
     });
-    slots.min()
+    // A day's slots lie before those of the day after the next, however clocks change in between.
+    slots.take(2).min()
 }
 
 /// The first slot of a day after a moment.
@@ -124,40 +126,58 @@ fn moment(zone: &TimeZone, date: Date, minutes: u32) -> Option<i64> {
     Some(zoned.timestamp().as_millisecond())
 }
 
-/// Puts the event of a slot into the mailbox of the agent's own session, unless nothing changed.
+/// Puts the event of a slot into the mailbox of the agent's own session, unless nothing changed or it cannot run.
 async fn fire(shared: Arc<Shared>, loaded: Arc<Loaded>, at: usize, slot_ms: i64) {
-    let Some(schedule) = loaded.program.schedules.get(at) else { return };
-    let name = &loaded.program.name;
-    let mut settings = Vec::new();
-    if !schedule.when_changed.is_empty() {
-        let setting = format!("schedule/{name}/{at}/fingerprint");
-        match look_at(&shared, &loaded, schedule, slot_ms).await {
-            Err(why) => return shared.note(&format!("a schedule of {name} did not fire: {why}")),
-            Ok(seen) => match shared.store.setting(&setting).await {
-                Ok(Some(known)) if known == seen => return,
-                Ok(_) => settings.push((setting, seen)),
-                Err(error) => return shared.store_failed(&error),
-            },
-        }
-    }
-    if let Err(error) = deliver(&shared, &loaded, at, slot_ms, settings).await {
+    let which = Which { program: &loaded.program, at };
+    if let Err(error) = try_fire(&shared, &loaded, which, slot_ms).await {
         shared.store_failed(&error);
     }
 }
 
-async fn deliver(
+async fn try_fire(
     shared: &Arc<Shared>,
     loaded: &Loaded,
-    at: usize,
+    which: Which<'_>,
+    slot_ms: i64,
+) -> Result<(), StoreError> {
+    let Some(schedule) = which.program.schedules.get(which.at) else { return Ok(()) };
+    match heartbeats::hindrance(shared, which, loaded).await? {
+        Some(Hindrance::NotHere) => return Ok(()),
+        Some(Hindrance::Missed(why)) => return heartbeats::missed(shared, which, why).await,
+        None => {}
+    }
+    let mut settings = Vec::new();
+    if !schedule.when_changed.is_empty() {
+        let setting = which.fingerprint_setting();
+        match look_at(shared, loaded, schedule, slot_ms).await {
+            Err(why) => {
+                shared.note(&format!("a schedule of {} did not fire: {why}", which.program.name));
+                return heartbeats::missed(shared, which, &why).await;
+            }
+            Ok(seen) if shared.store.setting(&setting).await?.as_ref() == Some(&seen) => {
+                return heartbeats::alive(shared, which).await;
+            }
+            Ok(seen) => settings.push((setting, seen)),
+        }
+    }
+    settings.push(heartbeats::queued(shared, which).await?);
+    deliver(shared, which, slot_ms, settings).await
+}
+
+async fn deliver(
+    shared: &Arc<Shared>,
+    which: Which<'_>,
     slot_ms: i64,
     settings: Vec<(String, String)>,
 ) -> Result<(), StoreError> {
-    let (name, version) = (&loaded.program.name, loaded.program.version);
+    let Which { program, at } = which;
+    let (name, version) = (&program.name, program.version);
     let every = Internal::Every { schedule: u32::try_from(at).unwrap_or(u32::MAX), version };
+    // The moment tells the two 02:30 of a night apart, which the local time does not.
     let message = every.to_inbound(format!("every/{name}/v{version}/{at}/{slot_ms}"), slot_ms);
     let batch = InboxBatch {
         channel: INTERNAL_CHANNEL.to_string(),
-        messages: vec![NewInbox { message, key: Some(format!("{name}/own")), answers: Vec::new() }],
+        messages: vec![NewInbox { message, key: Some(which.session()), answers: Vec::new() }],
         cursor: None,
         settings,
         questions: Vec::new(),
@@ -179,11 +199,13 @@ async fn look_at(
     let mut seen = String::new();
     for (call, (grant, arguments)) in schedule.when_changed.iter().enumerate() {
         let grant = loaded.program.tools.get(usize::from(*grant)).ok_or("no such grant")?;
+        let effect = shared.tools.manifest(&grant.tool).map(|manifest| manifest.effect);
+        let folder = loaded.granted_folder(grant, effect).map_err(|error| error.to_string())?;
         let request = ToolRequest {
             tool: grant.tool.clone(),
             arguments: arguments.clone(),
             idempotency_key: format!("{}/every/{slot_ms}.{call}", loaded.program.name),
-            folder: grant.folder.as_ref().map(|folder| loaded.folder.join(folder)),
+            folder,
             hosts: grant.to.clone(),
             commands: grant.only.clone(),
             now_ms: shared.clock.now_ms(),
@@ -242,5 +264,108 @@ mod tests {
             .map(|slot| slot.parse::<Timestamp>().unwrap().as_millisecond() / DAY_MS)
             .collect();
         assert_eq!(days[1] - days[0], 2);
+    }
+
+    /// Twelve zones with other changes of clocks: an hour, half an hour, two hours, at midnight, in the other half of the
+    /// year, by Ramadan, not at all.
+    const ZONES: [&str; 12] = [
+        "Europe/Berlin",
+        "Europe/Dublin",
+        "America/New_York",
+        "America/St_Johns",
+        "America/Santiago",
+        "America/Asuncion",
+        "Africa/Casablanca",
+        "Africa/Cairo",
+        "Asia/Beirut",
+        "Australia/Lord_Howe",
+        "Pacific/Chatham",
+        "Antarctica/Troll",
+    ];
+    const DAYS: i32 = 400;
+
+    /// All slots of a schedule from the first of March 2024 on, each found from the one before it.
+    fn all_slots(when: ScheduleWhen, zone: &TimeZone, days: i32) -> Vec<i64> {
+        let name = zone.iana_name().map(str::to_string);
+        let schedule = Schedule { when, zone: name, when_changed: Vec::new(), state: None };
+        let first = Date::constant(2024, 3, 1);
+        let begin = moment(zone, first, 0).unwrap() - 1;
+        let end = moment(zone, first.checked_add(days.days()).unwrap(), 0).unwrap();
+        let next = |at: &i64| next_slot(&Program::default(), &schedule, *at);
+        std::iter::successors(next(&begin), next).take_while(|slot| *slot < end).collect()
+    }
+
+    #[test]
+    fn in_twelve_zones_over_400_days_each_local_time_occurs_exactly_once_a_day() {
+        let (mut gaps, mut folds) = (0, 0);
+        for zone in ZONES.map(|zone| TimeZone::get(zone).unwrap()) {
+            for minutes in [0, 15, 30, 60, 90, 119, 120, 150, 179, 180, 720, 1_439] {
+                let slots = all_slots(ScheduleWhen::At { days: Days::All, minutes }, &zone, DAYS);
+                assert_eq!(slots.len(), DAYS as usize, "{zone:?} {minutes}");
+                for (day, slot) in slots.iter().enumerate() {
+                    let date = Date::constant(2024, 3, 1).checked_add((day as i64).days()).unwrap();
+                    let wanted = date.at((minutes / 60) as i8, (minutes % 60) as i8, 0, 0);
+                    let zoned = Timestamp::from_millisecond(*slot).unwrap().to_zoned(zone.clone());
+                    let ambiguous = zone.to_ambiguous_zoned(wanted).is_ambiguous();
+                    if zoned.datetime() == wanted {
+                        let before = zone.to_ambiguous_zoned(wanted).earlier().unwrap();
+                        assert!(!ambiguous || before == zoned, "the first of two: {zoned}");
+                        folds += usize::from(ambiguous);
+                    } else {
+                        assert!(ambiguous && zoned.datetime() > wanted, "{zoned} for {wanted}");
+                        assert_eq!(zoned.date(), date, "behind the gap, on the same day");
+                        gaps += 1;
+                    }
+                }
+            }
+        }
+        assert!(gaps >= 20 && folds >= 20, "the clocks changed: {gaps} gaps, {folds} folds");
+    }
+
+    #[test]
+    fn in_twelve_zones_over_400_days_periods_neither_repeat_nor_skip() {
+        for zone in ZONES.map(|zone| TimeZone::get(zone).unwrap()) {
+            let every = |period_ms, window| ScheduleWhen::Period { period_ms, window };
+            // Without a window the period goes on through every change of clocks: a day has a whole number of half
+            // hours wherever they change.
+            let all = all_slots(every(30 * MINUTE_MS, None), &zone, DAYS);
+            assert!(all.windows(2).all(|two| two[1] - two[0] == 30 * MINUTE_MS), "{zone:?}");
+            // With one it begins anew each day, and no slot lies outside of it.
+            let working = all_slots(every(60 * MINUTE_MS, Some((8 * 60, 20 * 60))), &zone, DAYS);
+            assert_eq!(working.len(), DAYS as usize * 12, "{zone:?}");
+            let night = all_slots(every(30 * MINUTE_MS, Some((22 * 60, 6 * 60))), &zone, DAYS);
+            assert!(night.windows(2).all(|two| two[1] > two[0]), "{zone:?}");
+            let usual = DAYS as usize * 16;
+            assert!(night.len().abs_diff(usual) <= 24, "{zone:?} {}", night.len());
+            for slot in night {
+                let hour = Timestamp::from_millisecond(slot).unwrap().to_zoned(zone.clone()).hour();
+                assert!(
+                    !(6..22).contains(&hour) || zone.iana_name() == Some("Antarctica/Troll"),
+                    "{zone:?} {hour}"
+                );
+            }
+        }
+    }
+
+    /// A restart at any moment plans the same slots: none is skipped and none comes again.
+    #[test]
+    fn wherever_the_planning_begins_the_next_slot_is_the_same() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        for when in [
+            ScheduleWhen::At { days: Days::All, minutes: 150 },
+            ScheduleWhen::At { days: Days::Weekdays, minutes: 90 },
+            ScheduleWhen::Period { period_ms: 35 * MINUTE_MS, window: Some((60, 240)) },
+        ] {
+            let slots = all_slots(when, &zone, 280);
+            let name = zone.iana_name().map(str::to_string);
+            let schedule = Schedule { when, zone: name, when_changed: Vec::new(), state: None };
+            let mut after = slots[0];
+            // A step that shares no factor with a day visits every minute of it.
+            while after < slots[slots.len() - 1] {
+                let at = slots.partition_point(|slot| *slot <= after);
+                assert_eq!(next_slot(&Program::default(), &schedule, after), slots.get(at).copied());
+                after += 97 * MINUTE_MS + 1;
+            }
+        }
     }
 }

@@ -6,16 +6,19 @@
 //! `draft` commits it.
 
 mod ask;
+mod budget;
 pub(crate) mod defect;
 mod draft;
+pub(crate) mod edits;
 pub mod envelope;
 mod offer;
 mod open;
 mod post;
+mod present;
 mod step;
 mod world;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use blufio_core::message::Address;
@@ -28,12 +31,13 @@ use blufio_lang::value::FailureKind;
 use crate::attachments::Attachments;
 use crate::context;
 use crate::outbox::Outbox;
-use crate::perform::{Job, Origin, Running, failed};
+use crate::perform::{Fold, Job, Origin, Running, failed};
 use crate::reload::Loaded;
 use crate::shared::Shared;
 use crate::supervise::{Reason, Wake};
 use crate::transcript::Window;
 use draft::Draft;
+use edits::Edits;
 use envelope::{EffectNotes, Notes};
 
 /// Commits that another process won before this one gives the session up until its next event.
@@ -87,7 +91,11 @@ pub(crate) struct Driver {
     /// Deadlines that are due and not taken, oldest first.
     timers: Vec<TimerRow>,
     timers_stale: bool,
+    /// Edits that wait with the mail they belong to.
+    edits: Edits,
     attachments: Attachments,
+    /// Who the people are whom tools name, as was said last.
+    present: HashMap<String, String>,
     running: Vec<Running>,
     /// There may be pending effects that are not begun.
     unstarted: bool,
@@ -110,7 +118,9 @@ impl Driver {
             mail_clipped: false,
             timers: Vec::new(),
             timers_stale,
+            edits: Edits::default(),
             attachments: Attachments::default(),
+            present: HashMap::new(),
             running: Vec::new(),
             unstarted: true,
             abandoned: Vec::new(),
@@ -137,6 +147,7 @@ impl Driver {
 
     fn forget(&mut self) {
         self.session = None;
+        self.edits = Edits::default();
         self.attachments = Attachments::default();
         self.shared.questions.unasked(&self.key);
         self.running.clear();
@@ -241,10 +252,16 @@ impl Driver {
             let rows = self.shared.store.mail(&self.key, limit).await.map_err(|e| self.trouble(e))?;
             self.mail_clipped = rows.len() >= limit as usize;
             // Marks and drops of this draft are not committed yet.
-            let waiting = rows.into_iter().filter(|row| !self.draft.consumed.contains(&row.id));
-            self.mail = waiting.map(post::unwrapped).collect();
+            let consumed = &self.draft.consumed;
+            let waiting = rows.into_iter().filter(|row| !consumed.contains(&row.id)).map(post::unwrapped);
+            let before = std::mem::take(&mut self.mail);
+            self.mail = self.edits.fold(waiting, consumed);
             for row in &mut self.mail {
                 row.joined |= self.draft.joined.contains(&row.id);
+                // An edit may bring other attachments than those that were read.
+                if before.iter().any(|known| known.id == row.id && known.message != row.message) {
+                    self.attachments.forget(row.id);
+                }
             }
             self.mail_stale = false;
         }
@@ -331,10 +348,20 @@ impl Session {
                 }
                 let stream = stream.filter(|_| effect.purpose == (ModelPurpose::Turn { stream: true }));
                 let memory = effect.memory.then(|| self.memory_read());
-                let budget = self.reservations(shared.clock.now_ms());
-                Some(Job::Model { turns: self.prompt(id, &effect), effect, stream, memory, budget, resumed })
+                let allowance = self.allowance(shared.clock.now_ms());
+                let fold = self.fold_of(id, &effect);
+                let turns = self.prompt(id, &effect);
+                Some(Job::Model { turns, effect, stream, memory, allowance, fold, resumed })
             }
         }
+    }
+
+    /// What falls out of the history with a model step.
+    fn fold_of(&self, id: EffectId, effect: &ModelEffect) -> Option<Fold> {
+        let turns = self.notes.at(id).and_then(|notes| notes.fold).filter(|_| effect.history)?;
+        let model = self.program.program.context.history?.summarize?;
+        let summary = self.window.as_ref().is_some_and(|window| window.summary.is_some());
+        Some(Fold { turns, shown: turns + usize::from(summary), model })
     }
 
     /// What a model step sends besides the static zone: the history as it was when the step was asked for, then the

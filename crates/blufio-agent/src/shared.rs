@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What all tasks of a runtime share.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use blufio_core::channel::{Channel, ChannelHealth};
 use blufio_core::clock::Clock;
+use blufio_core::files::Files;
 use blufio_core::message::Address;
 use blufio_core::model::ModelProvider;
 use blufio_core::store::{NewOutbox, Store, StoreError};
@@ -13,7 +14,10 @@ use blufio_core::tool::ToolHost;
 use tokio::sync::{Notify, watch};
 
 use crate::breaker::Breaker;
+use crate::estimators::Estimators;
+use crate::kill::Switch;
 use crate::options::{Limits, Pairing, Price};
+use crate::outages::{self, News, Outages};
 use crate::outbox::Outbox;
 use crate::questions::Questions;
 use crate::reload::Programs;
@@ -28,8 +32,11 @@ pub(crate) struct Shared {
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub channels: HashMap<&'static str, Arc<dyn Channel>>,
-    pub providers: HashMap<&'static str, Arc<dyn ModelProvider>>,
+    pub providers: HashMap<String, Arc<dyn ModelProvider>>,
     pub tools: Arc<dyn ToolHost>,
+    pub files: Option<Arc<dyn Files>>,
+    /// When they were looked at last.
+    pub files_looked_ms: Mutex<Option<i64>>,
     pub programs: Programs,
     pub routes: RwLock<Arc<Routes>>,
     /// The owner's id on Telegram.
@@ -40,10 +47,18 @@ pub(crate) struct Shared {
     pub limits: Limits,
     pub supervisor: Supervisor,
     pub breaker: Breaker,
+    /// How far estimates of tokens are off.
+    pub estimators: Estimators,
+    /// The operator's, for model calls.
+    pub switch: Switch,
+    /// What providers are asked for nothing at the moment.
+    pub outages: Outages,
     /// Questions to people.
     pub questions: Questions,
     /// Where group chats are, by the setting that holds it.
     pub rooms: Mutex<HashMap<String, Address>>,
+    /// What is known of a heartbeat changes one by one.
+    pub beats: tokio::sync::Mutex<()>,
     /// The front door decides about one batch at a time.
     pub door: tokio::sync::Mutex<()>,
     pub outbox: Outbox,
@@ -51,8 +66,6 @@ pub(crate) struct Shared {
     pub timer_armed: Notify,
     pub health: Mutex<BTreeMap<String, ChannelHealth>>,
     notices: Mutex<Vec<String>>,
-    /// Providers that refuse the key or the account.
-    refusing: Mutex<HashSet<String>>,
     stop: watch::Sender<bool>,
     fatal: watch::Sender<Option<StoreError>>,
 }
@@ -64,8 +77,10 @@ impl Shared {
             store: options.store,
             clock: options.clock,
             channels: options.channels.into_iter().map(|c| (c.name(), c)).collect(),
-            providers: options.providers.into_iter().map(|p| (p.name(), p)).collect(),
+            providers: options.providers.into_iter().map(|p| (p.name().to_string(), p)).collect(),
             tools: options.tools,
+            files: options.files,
+            files_looked_ms: Mutex::default(),
             programs: Programs::default(),
             routes: RwLock::new(Arc::new(options.routes)),
             owner_telegram: RwLock::new(options.owner_telegram),
@@ -75,14 +90,17 @@ impl Shared {
             limits: options.limits,
             supervisor,
             breaker: Breaker::default(),
+            estimators: Estimators::default(),
+            switch: Switch::default(),
+            outages: Outages::default(),
             questions: Questions::default(),
             rooms: Mutex::default(),
+            beats: tokio::sync::Mutex::default(),
             door: tokio::sync::Mutex::default(),
             outbox: Outbox::default(),
             timer_armed: Notify::new(),
             health: Mutex::default(),
             notices: Mutex::default(),
-            refusing: Mutex::default(),
             stop: watch::Sender::new(false),
             fatal: watch::Sender::new(None),
         }
@@ -120,6 +138,11 @@ impl Shared {
     /// Tells the owner something outside of any session. The rows are only queued, so a lane may call this.
     pub async fn tell_owner(self: &Arc<Self>, text: &str) -> Result<(), StoreError> {
         self.note(text);
+        self.post_to_owner(text).await
+    }
+
+    /// The same, for what `status` need not show.
+    pub async fn post_to_owner(self: &Arc<Self>, text: &str) -> Result<(), StoreError> {
         let Some(address) = self.owner() else { return Ok(()) };
         let messages: Vec<NewOutbox> = self
             .split(&address, text)
@@ -145,18 +168,45 @@ impl Shared {
         notices.push(text.to_string());
     }
 
-    /// A provider refuses everybody; whether that is news.
-    pub fn provider_refuses(&self, provider: &str) -> bool {
-        lock(&self.refusing).insert(provider.to_string())
+    /// Tells the owner what became of a provider, and keeps it for the next start.
+    pub async fn provider_news(self: &Arc<Self>, provider: &str, news: News) {
+        let told = match news {
+            News::Begins(text) => self.tell_owner(&text).await,
+            News::Over(before, now) => {
+                tracing::info!(provider, "answers again");
+                // What was said of its outage holds no more.
+                lock(&self.notices).retain(|notice| *notice != before);
+                self.post_to_owner(&now).await
+            }
+        };
+        if let Err(error) = told {
+            self.store_failed(&error);
+        }
+        self.keep_outage(provider).await;
     }
 
-    /// A provider answers (again).
-    pub fn provider_answers(&self, provider: &str) {
-        if lock(&self.refusing).remove(provider) {
-            tracing::info!(provider, "answers again");
-            // What was said of its refusal holds no more.
-            lock(&self.notices).retain(|notice| !notice.starts_with(&format!("{provider} refuses")));
+    /// Keeps what is known of a provider for the next start.
+    pub async fn keep_outage(&self, provider: &str) {
+        let kept = self.outages.kept(provider);
+        if let Err(error) = self.store.set_setting(&outages::setting(provider), &kept).await {
+            self.store_failed(&error);
         }
+    }
+
+    /// What an earlier life knew of the providers.
+    pub async fn restore_outages(&self) -> Result<(), StoreError> {
+        for provider in self.providers.keys() {
+            let Some(kept) = self.store.setting(&outages::setting(provider)).await? else { continue };
+            if let Some(text) = self.outages.restore(provider, &kept, self.clock.now_ms()) {
+                self.note(&text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets notices that hold no more.
+    pub fn forget_notices(&self, is_over: impl Fn(&str) -> bool) {
+        lock(&self.notices).retain(|notice| !is_over(notice));
     }
 
     /// Whether a notice is already kept.

@@ -5,6 +5,7 @@ use blufio_core::channel::ChannelHealth;
 use blufio_core::store::{StoreError, StoreTotals};
 use serde::{Deserialize, Serialize};
 
+use crate::kill::Killed;
 use crate::shared::{Shared, lock};
 
 /// What runs.
@@ -16,10 +17,16 @@ pub struct Status {
     pub programs: Vec<ProgramStatus>,
     /// Channels with their health.
     pub channels: Vec<ChannelStatus>,
+    /// Providers of models with their health.
+    #[serde(default)]
+    pub providers: Vec<ProviderStatus>,
     /// Whether the owner is paired.
     pub owner_known: bool,
     /// Sessions that are being worked on now.
     pub sessions_active: usize,
+    /// That model calls are stopped.
+    #[serde(default)]
+    pub models_killed: Option<Killed>,
     /// Totals of the store.
     pub totals: StoreTotals,
     /// What the operator should know, oldest first.
@@ -48,6 +55,17 @@ pub struct ChannelStatus {
     pub detail: Option<String>,
 }
 
+/// A provider of models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderStatus {
+    /// Name.
+    pub name: String,
+    /// `healthy`, `degraded` (it asked for a pause), `failed` (it is left out for a while).
+    pub health: String,
+    /// Words for the operator.
+    pub detail: Option<String>,
+}
+
 pub(crate) async fn snapshot(shared: &Shared) -> Result<Status, StoreError> {
     let totals = shared.store.totals().await?;
     let programs = shared.programs.list().into_iter().map(|(agent, version, hash)| ProgramStatus {
@@ -67,12 +85,20 @@ pub(crate) async fn snapshot(shared: &Shared) -> Result<Status, StoreError> {
         };
         ChannelStatus { name: name.to_string(), health: word.to_string(), detail }
     });
+    let mut names: Vec<&String> = shared.providers.keys().collect();
+    names.sort_unstable();
+    let providers = names.into_iter().map(|name| {
+        let (health, detail) = shared.outages.health(name, shared.clock.now_ms());
+        ProviderStatus { name: name.clone(), health: health.to_string(), detail }
+    });
     Ok(Status {
         running: !shared.is_stopping(),
         programs: programs.collect(),
         channels: channels.collect(),
+        providers: providers.collect(),
         owner_known: shared.owner().is_some(),
         sessions_active: shared.supervisor.running(),
+        models_killed: shared.switch.killed(),
         totals,
         notices: shared.notices(),
     })

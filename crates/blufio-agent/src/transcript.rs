@@ -12,19 +12,28 @@ use crate::context;
 pub(crate) struct Window {
     /// Number of its first turn in the transcript.
     pub start: i64,
+    /// What stands for the turns before it, with its estimated tokens.
+    pub summary: Option<(Turn, i64)>,
     /// Turns with their estimated tokens.
     pub turns: Vec<(Turn, i64)>,
 }
 
 impl Window {
-    /// Drops the oldest whole exchanges until three quarters of each cap hold, if a cap is exceeded. The newest
-    /// exchange stays whatever its size.
-    pub fn cap(&mut self, messages_max: u32, tokens_max: u32) {
+    /// How many of the oldest turns must go, as whole exchanges, until three quarters of each cap hold, if a cap is
+    /// exceeded. The newest exchange stays whatever its size.
+    pub fn excess(
+        &self,
+        messages_max: u32,
+        tokens_max: u32,
+        corrected: impl Fn(i64) -> i64,
+    ) -> Option<usize> {
         let messages_max = messages_max as usize;
         let tokens_max = i64::from(tokens_max);
-        let tokens = |turns: &[(Turn, i64)]| turns.iter().map(|(_, tokens)| tokens).sum::<i64>();
+        let before = self.summary.as_ref().map_or(0, |(_, tokens)| *tokens);
+        let estimated = |turns: &[(Turn, i64)]| before + turns.iter().map(|(_, tokens)| tokens).sum::<i64>();
+        let tokens = |turns: &[(Turn, i64)]| corrected(estimated(turns));
         if self.turns.len() <= messages_max && tokens(&self.turns) <= tokens_max {
-            return;
+            return None;
         }
         let (messages_goal, tokens_goal) = (messages_max * 3 / 4, tokens_max * 3 / 4);
         let begins: Vec<usize> = (0..self.turns.len())
@@ -34,20 +43,32 @@ impl Window {
             let rest = self.turns.get(**at..).unwrap_or_default();
             rest.len() <= messages_goal && tokens(rest) <= tokens_goal
         };
-        let Some(cut) = begins.iter().find(fits).or_else(|| begins.last()).copied() else { return };
-        self.turns.drain(..cut);
-        self.start += i64::try_from(cut).unwrap_or(0);
+        begins.iter().find(fits).or_else(|| begins.last()).copied().filter(|cut| *cut > 0)
     }
 
-    /// Turns without their sizes.
+    /// Shows the oldest turns no more.
+    pub fn drop_oldest(&mut self, turns: usize) {
+        let turns = turns.min(self.turns.len());
+        self.turns.drain(..turns);
+        self.start += i64::try_from(turns).unwrap_or(0);
+    }
+
+    /// What stands for earlier turns, then so many turns, without their sizes.
     pub fn to_turns(&self, count: usize) -> Vec<Turn> {
-        self.turns.iter().take(count).map(|(turn, _)| turn.clone()).collect()
+        let turns = self.turns.iter().take(count);
+        self.summary.iter().chain(turns).map(|(turn, _)| turn.clone()).collect()
     }
 }
 
-/// A person's turn begins an exchange; tool results do not, they belong to the calls before them.
-fn begins_exchange(turn: &Turn) -> bool {
-    turn.role == Role::User && !turn.blocks.iter().any(|block| matches!(block, Block::ToolResult { .. }))
+/// A person's turn begins an exchange. Tool results do not, they belong to the calls before them; nor does what is
+/// remembered, it belongs to the question before it.
+pub(crate) fn begins_exchange(turn: &Turn) -> bool {
+    let belongs_to_another = |block: &Block| match block {
+        Block::ToolResult { .. } => true,
+        Block::Text { text } => context::is_aside(text),
+        _ => false,
+    };
+    turn.role == Role::User && !turn.blocks.iter().any(belongs_to_another)
 }
 
 /// A text of one side.
@@ -69,6 +90,9 @@ pub(crate) fn message_turn(message: &Inbound, attachments: Vec<Block>) -> Turn {
     if let ChatKind::Group(_) = message.chat {
         let name: String = message.sender.name.chars().filter(|c| !c.is_control()).take(64).collect();
         text = format!("{name}: {text}");
+    }
+    if !message.kind.is_message() {
+        text = format!("({})\n{text}", message.kind.word());
     }
     if text.trim().is_empty() && attachments.is_empty() {
         text = "(empty message)".to_string();
@@ -112,7 +136,12 @@ mod tests {
             turns.push(turn(Role::User, result.clone()));
             turns.push(turn(Role::Assistant, Block::Text { text: "a".into() }));
         }
-        Window { start: 0, turns }
+        Window { turns, ..Window::default() }
+    }
+
+    fn cap_at(window: &mut Window, messages_max: u32, tokens_max: u32) {
+        let excess = window.excess(messages_max, tokens_max, |tokens| tokens);
+        window.drop_oldest(excess.unwrap_or(0));
     }
 
     #[test]
@@ -120,7 +149,7 @@ mod tests {
         for exchanges in 1..20 {
             for cap in 1..40 {
                 let mut capped = window(exchanges);
-                capped.cap(cap, 1_000_000);
+                cap_at(&mut capped, cap, 1_000_000);
                 assert!(begins_exchange(&capped.turns[0].0), "{exchanges} {cap}");
                 assert_eq!(usize::try_from(capped.start).unwrap() + capped.turns.len(), exchanges * 4);
                 assert!(capped.turns.len() <= (cap as usize).max(4), "{exchanges} {cap}");
@@ -131,17 +160,17 @@ mod tests {
     #[test]
     fn the_cap_leaves_room_so_that_the_prefix_changes_seldom() {
         let mut capped = window(10);
-        capped.cap(39, 1_000_000);
+        cap_at(&mut capped, 39, 1_000_000);
         assert_eq!(capped.turns.len(), 28);
         let mut by_tokens = window(10);
-        by_tokens.cap(1_000, 399);
+        cap_at(&mut by_tokens, 1_000, 399);
         assert_eq!(by_tokens.turns.len(), 28);
     }
 
     #[test]
     fn below_the_cap_nothing_moves() {
         let mut same = window(10);
-        same.cap(40, 400);
+        cap_at(&mut same, 40, 400);
         assert_eq!(same, window(10));
     }
 }

@@ -234,7 +234,7 @@ async fn a_long_streamed_reply_spills_into_further_messages_in_order() {
 #[tokio::test]
 async fn the_chain_falls_back_and_every_attempt_is_in_the_ledger() {
     let mut world = World::new(ASSISTANT, |request, _| match request.model.as_str() {
-        "small" => Answer::Fail(ModelErrorKind::Authentication, None),
+        "small" => Answer::Fail(ModelErrorKind::InvalidRequest, None),
         _ => says("from the big one"),
     });
     let program = program_with(ASSISTANT, |typed| typed.models[0].chain.push("fake/big".into()));
@@ -246,7 +246,7 @@ async fn the_chain_falls_back_and_every_attempt_is_in_the_ledger() {
     let ledger = world.store.ledger(None, 10).await.unwrap();
     let mut outcomes: Vec<&str> = ledger.iter().map(|row| row.outcome.as_str()).collect();
     outcomes.sort_unstable();
-    assert_eq!(outcomes, ["Authentication", "ok"]);
+    assert_eq!(outcomes, ["InvalidRequest", "ok"]);
 }
 
 #[tokio::test]

@@ -103,7 +103,8 @@ fn world(store: Arc<dyn Store>) -> World {
         }
     });
     world.programs = agents(&[DESK, FINDER]);
-    world.people = vec![Person { name: "ben".into(), identities: vec![("telegram".into(), "21".into())] }];
+    world.people =
+        vec![Person { name: "ben".into(), identities: vec![("telegram".into(), "21".into())], tool: None }];
     world.store = store;
     world
 }

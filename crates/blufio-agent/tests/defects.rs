@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Panics cost the work at which they happen and nothing else; a dropped session stays dropped and harms no new one.
 
-use blufio_core::model::{ModelErrorKind, StopReason};
+use blufio_core::model::StopReason;
 use blufio_core::store::OutboxState;
 
 use crate::conversation::ASSISTANT;
@@ -123,27 +123,4 @@ async fn a_late_word_of_a_drop_does_not_disturb_the_session_that_followed() {
     say(&handle, 3, "7", "/stop").await;
     handle.quiet().await;
     assert_eq!(world.texts("7"), ["first", "half ⏹", "Stopped."]);
-}
-
-#[tokio::test]
-async fn m01_a_refused_key_is_told_to_the_owner_once_and_is_over_when_it_answers() {
-    let world = World::new(ASSISTANT, |_, number| match number {
-        0..=2 => Answer::Fail(ModelErrorKind::Authentication, None),
-        _ => says("back"),
-    });
-    let handle = world.start().await;
-    for number in 1..=3 {
-        say(&handle, number, "7", "hi").await;
-        handle.quiet().await;
-    }
-    assert_eq!(world.requests().len(), 3, "it is asked once per message, never again by itself");
-    let told = world.texts("1");
-    assert_eq!(told.iter().filter(|text| text.contains("refuses the key")).count(), 1, "{told:?}");
-    let refusing =
-        async || handle.status().await.unwrap().notices.iter().any(|n| n.contains("refuses the key"));
-    assert!(refusing().await);
-    say(&handle, 4, "7", "hi").await;
-    handle.quiet().await;
-    assert_eq!(world.texts("7").last().map(String::as_str), Some("back"));
-    assert!(!refusing().await);
 }

@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use blufio_core::BoxFuture;
+use blufio_core::files::FileVersion;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
+    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store,
+    StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 use tokio::sync::Notify;
 
@@ -40,11 +42,17 @@ impl Store for GatedStore {
     fn accept(&self, batch: InboxBatch) -> Answer<'_, Vec<String>> {
         self.inner.accept(batch)
     }
+    fn received_ms<'a>(&'a self, channel: &'a str, source_id: &'a str) -> Answer<'a, Option<UnixMs>> {
+        self.inner.received_ms(channel, source_id)
+    }
     fn commit(&self, commit: StepCommit) -> Answer<'_, Committed> {
         self.inner.commit(commit)
     }
     fn session<'a>(&'a self, key: &'a str) -> Answer<'a, Option<SessionRow>> {
         self.inner.session(key)
+    }
+    fn stored<'a>(&'a self, channel: &'a str, source_ids: Vec<String>) -> Answer<'a, Vec<String>> {
+        self.inner.stored(channel, source_ids)
     }
     fn session_key(&self, id: i64) -> Answer<'_, Option<String>> {
         self.inner.session_key(id)
@@ -109,6 +117,17 @@ impl Store for GatedStore {
     fn program(&self, hash: [u8; 32]) -> Answer<'_, Option<Vec<u8>>> {
         self.inner.program(hash)
     }
+    fn keep_file(&self, version: FileVersion) -> Answer<'_, bool> {
+        self.inner.keep_file(version)
+    }
+    fn file_versions<'a>(
+        &'a self,
+        agent: Option<&'a str>,
+        name: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Vec<FileVersion>> {
+        self.inner.file_versions(agent, name, limit)
+    }
     fn setting<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
         self.inner.setting(key)
     }
@@ -125,8 +144,23 @@ impl Store for GatedStore {
     ) -> Answer<'a, ()> {
         self.inner.dead_letter(channel, source_id, raw, reason, now_ms)
     }
-    fn record_attempt(&self, row: LedgerRow) -> Answer<'_, ()> {
-        self.inner.record_attempt(row)
+    fn epoch(&self, session: i64, start: i64) -> Answer<'_, Option<Epoch>> {
+        self.inner.epoch(session, start)
+    }
+    fn announce_attempt(&self, attempt: Announcement) -> Answer<'_, Announced> {
+        self.inner.announce_attempt(attempt)
+    }
+    fn record_attempt(&self, attempt: Attempted) -> Answer<'_, ()> {
+        self.inner.record_attempt(attempt)
+    }
+    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+        self.inner.spent(what, now_ms)
+    }
+    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> Answer<'a, i64> {
+        self.inner.used(what, now_ms)
+    }
+    fn costs(&self, query: CostQuery) -> Answer<'_, Costs> {
+        self.inner.costs(query)
     }
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {
         self.inner.ledger(session, limit)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What programs ask for by themselves: tools, people, other agents, memory; wakes, schedules, events and progress.
 
+use blufio_agent::events::EventError;
 use blufio_agent::routes::{Group, Person, Room};
 use blufio_core::message::ChatKind;
 use blufio_core::tool::ToolError;
@@ -37,7 +38,7 @@ pub fn silent(text: &str) -> World {
 }
 
 pub fn person(name: &str, id: &str) -> Person {
-    Person { name: name.into(), identities: vec![("telegram".into(), id.into())] }
+    Person { name: name.into(), identities: vec![("telegram".into(), id.into())], tool: None }
 }
 
 pub async fn journal_replays(world: &World, key: &str) {
@@ -310,6 +311,27 @@ async fn dangerous_calls_of_a_run_are_asked_for_and_refusals_are_read_by_the_mod
 }
 
 #[tokio::test]
+async fn an_answer_that_is_delivered_twice_answers_one_question() {
+    let body = r#"  approve by owner "First?" within 1h { yes {} no or late -> idle }
+  approve by owner "Second?" within 1h { yes {} no or late { reply "refused" -> idle } }
+  reply "both" -> idle"#;
+    let world = silent(&does("", body));
+    let handle = world.start().await;
+    say(&handle, 1, "7", "go").await;
+    handle.quiet().await;
+    let yes = || message(2, "1", "yes");
+    // Alone, and in a batch with something new.
+    for batch in [vec![yes()], vec![yes()], vec![yes(), message(3, "7", "meanwhile")]] {
+        handle.sink().deliver("telegram", batch, None).await.unwrap();
+        handle.quiet().await;
+    }
+    assert_eq!((world.texts("1").len(), world.texts("7").len()), (2, 0), "the second is still open");
+    say(&handle, 4, "1", "no").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["refused"]);
+}
+
+#[tokio::test]
 async fn progress_is_one_message_that_is_edited() {
     let body = r#"  found = each n in ["1", "2", "3"], 1 at once {
     show "{length found} of 3"
@@ -391,11 +413,16 @@ anywhere { on failed why -> idle }
     let world = silent(text);
     let handle = world.start().await;
     let order = |total: i64| json!({ "id": "a", "total": total });
-    assert!(handle.event("orders", "shop", "NewOrder", order(5), "1").await.unwrap());
-    assert!(!handle.event("orders", "shop", "NewOrder", order(5), "1").await.unwrap());
-    assert!(handle.event("orders", "shop", "NewOrder", order(7), "2").await.unwrap());
-    assert!(handle.event("orders", "shop", "NewOrder", json!({ "id": 3 }), "3").await.is_err());
-    assert!(handle.event("orders", "shop", "Other", order(7), "4").await.is_err());
+    let shop = Some("orders/shop");
+    assert!(handle.event("orders", shop, "NewOrder", order(5), "1").await.unwrap().is_new);
+    assert!(!handle.event("orders", shop, "NewOrder", order(5), "1").await.unwrap().is_new);
+    assert!(handle.event("orders", shop, "NewOrder", order(7), "2").await.unwrap().is_new);
+    assert!(handle.event("orders", shop, "NewOrder", json!({ "id": 3 }), "3").await.is_err());
+    assert!(handle.event("orders", shop, "Other", order(7), "4").await.is_err());
+    for foreign in ["orders", "other/shop", "orders/ask:7.1.0", ""] {
+        let refused = handle.event("orders", Some(foreign), "NewOrder", order(7), "5").await;
+        assert!(matches!(refused, Err(EventError::Session(_))), "{foreign}");
+    }
     handle.quiet().await;
     assert_eq!(world.texts("1"), ["a: 5", "a: 12"]);
     journal_replays(&world, "orders/shop").await;

@@ -6,18 +6,19 @@ use std::sync::{Arc, Mutex};
 
 use blufio_agent::replay::{Verdict, verify};
 use blufio_agent::routes::{From, Group, KeyPer, Person, Room, Routes, Rule, Target};
-use blufio_agent::{AgentProgram, Handle, Limits, Options, Runtime};
+use blufio_agent::{AgentProgram, Handle, Limits, Options, Price, Runtime};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
-use blufio_core::message::{Address, Attachment, ChatKind, Inbound, Sender};
+use blufio_core::files::Files;
+use blufio_core::message::{Address, Attachment, ChatKind, Inbound, InboundKind, Sender};
 use blufio_core::model::{
-    Block, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, RawContent, Role,
-    StopReason, Turn, Usage,
+    Block, Capabilities, ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest,
+    RawContent, Role, StopReason, Support, Turn, Usage,
 };
 use blufio_core::store::{JournalRow, Store};
 use blufio_core::testing::{ManualClock, MemoryStore};
 use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
-use blufio_lang::check::{Environment, ToolInfo, ToolScope, check};
+use blufio_lang::check::{Environment, Prices, ToolInfo, ToolScope, check};
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::render;
 use blufio_lang::machine::Machine;
@@ -62,13 +63,30 @@ type Script = Box<dyn Fn(&ModelRequest, usize) -> Answer + Send + Sync>;
 
 /// The model.
 pub struct FakeModel {
+    name: &'static str,
     script: Script,
     pub requests: Mutex<Vec<ModelRequest>>,
+    /// Calls that hang now.
+    pub hanging: Arc<()>,
+}
+
+impl FakeModel {
+    pub fn new(
+        name: &'static str,
+        script: impl Fn(&ModelRequest, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self { name, script: Box::new(script), requests: Mutex::default(), hanging: Arc::default() }
+    }
 }
 
 impl ModelProvider for FakeModel {
-    fn name(&self) -> &'static str {
-        "fake"
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let images = if self.name == "blind" { Support::Missing } else { Support::Native };
+        Capabilities { images, ..Capabilities::full() }
     }
 
     fn stream<'a>(
@@ -102,6 +120,7 @@ impl ModelProvider for FakeModel {
                     request_id: None,
                 }),
                 Answer::Hang(pieces) => {
+                    let _hangs = self.hanging.clone();
                     show(pieces);
                     std::future::pending().await
                 }
@@ -109,9 +128,16 @@ impl ModelProvider for FakeModel {
         })
     }
 
-    fn count_tokens<'a>(&'a self, _: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>> {
-        Box::pin(async { Ok(1) })
+    fn count_tokens<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>> {
+        Box::pin(async { Ok(tokens_of(request)) })
     }
+}
+
+/// Tokens of a prompt in this world: one for four bytes.
+pub fn tokens_of(request: &ModelRequest) -> u64 {
+    let system: usize = request.system.iter().map(String::len).sum();
+    let turns: usize = lines(request).iter().map(String::len).sum();
+    (system + turns) as u64 / 4
 }
 
 /// The text of the newest turn of a request.
@@ -269,7 +295,7 @@ pub struct FakeTools {
     pub hang: Mutex<bool>,
     /// A call of `time.now` panics.
     pub panic: Mutex<bool>,
-    /// Answers of the next calls of `orders.find`, before it finds every order.
+    /// Answers of the next calls of `orders.find`, before it finds every order, and of `rota.current`, before it says "ben".
     pub orders: Mutex<VecDeque<Result<String, ToolError>>>,
 }
 
@@ -284,6 +310,7 @@ impl ToolHost for FakeTools {
             "files.read" => (path, EffectClass::Read),
             "post.send" => (text, EffectClass::Once),
             "orders.find" => (order, EffectClass::Read),
+            "files.write" => (path, EffectClass::Idempotent),
             _ => return None,
         };
         Some(ToolManifest {
@@ -304,7 +331,9 @@ impl ToolHost for FakeTools {
             match request.tool.as_str() {
                 "time.now" if *self.panic.lock().unwrap() => panic!("the tool panics"),
                 "time.now" => Ok("12:00".into()),
+                "rota.current" => self.orders.lock().unwrap().pop_front().unwrap_or(Ok("ben".into())),
                 "post.send" => Ok("posted".into()),
+                "files.write" => Ok("written".into()),
                 "orders.find" => self.orders.lock().unwrap().pop_front().unwrap_or_else(|| {
                     let order: serde_json::Value = serde_json::from_str(&request.arguments).unwrap();
                     Ok(format!(r#"{{"id":{},"status":"paid"}}"#, order["order"]))
@@ -350,7 +379,7 @@ pub fn agents(texts: &[&str]) -> Vec<AgentProgram> {
 }
 
 fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -> Vec<Program> {
-    let tools = ["time.now", "files.read", "post.send", "orders.find"];
+    let tools = ["time.now", "files.read", "post.send", "orders.find", "rota.current", "files.write"];
     let tool = |name: &&str| {
         let info = ToolInfo::new(name, "text");
         match *name {
@@ -358,6 +387,10 @@ fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -
                 ToolInfo { effect: EffectKind::Once, danger: Danger::Dangerous, ..info.with("text", "text") }
             }
             "files.read" => ToolInfo { scope: ToolScope::Folder, ..info.with("path", "text") },
+            "files.write" => {
+                let effect = EffectKind::Idempotent;
+                ToolInfo { scope: ToolScope::Folder, effect, ..info.with("path", "text") }
+            }
             "orders.find" => ToolInfo {
                 types: "type Status = paid | refunded".into(),
                 ..ToolInfo::new(name, "{ id: text, status: Status }").with("order", "text")
@@ -367,21 +400,23 @@ fn compiled(texts: &[&str], change: impl Fn(&mut blufio_lang::typed::Program)) -
     };
     let environment = Environment {
         tools: tools.iter().map(tool).collect(),
-        providers: vec!["fake".into()],
+        providers: ["fake", "spare", "blind"].map(Into::into).to_vec(),
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |_| true,
         performs: |_| true,
-        prices: Environment::any_price,
+        prices: Prices::any(),
     };
     let mut sources = SourceMap::default();
     // People that programs name stand in the routes.
-    if texts
-        .iter()
-        .any(|text| text.contains("partners") || text.contains(" ben ") || text.contains("send ops"))
-    {
+    if texts.iter().any(|text| {
+        text.contains("partners")
+            || text.contains(" ben ")
+            || text.contains("send ops")
+            || text.contains("oncall")
+    }) {
         let agent = texts[0].split_whitespace().nth(1).unwrap();
         let routes = format!(
-            "routes\n\npeople {{\n  ada = telegram 20\n  ben = telegram 21\n  eve = telegram 22\n  partners = ada, ben, eve\n  ops = telegram group \"Tea\"\n}}\n\n\
+            "routes\n\npeople {{\n  ada = telegram 20\n  ben = telegram 21\n  eve = telegram 22\n  partners = ada, ben, eve\n  ops = telegram group \"Tea\"\n  oncall = from rota.current\n}}\n\n\
              telegram from anyone -> {agent} per person\notherwise drop \"no\"\n"
         );
         sources.add("routes.agent", &routes).unwrap();
@@ -418,6 +453,8 @@ pub struct World {
     pub people: Vec<Person>,
     pub groups: Vec<Group>,
     pub rooms: Vec<Room>,
+    pub price: Price,
+    pub files: Option<Arc<dyn Files>>,
 }
 
 impl World {
@@ -425,7 +462,7 @@ impl World {
         Self {
             store: Arc::new(MemoryStore::default()),
             clock: Arc::new(ManualClock::new(START_MS)),
-            model: Arc::new(FakeModel { script: Box::new(script), requests: Mutex::default() }),
+            model: Arc::new(FakeModel::new("fake", script)),
             channel: Arc::new(FakeChannel {
                 edits: true,
                 seen: Mutex::default(),
@@ -448,6 +485,8 @@ impl World {
             people: Vec::new(),
             groups: Vec::new(),
             rooms: Vec::new(),
+            price: Arc::new(|_, _, usage| Some(usage.input_tokens as i64)),
+            files: None,
         }
     }
 
@@ -467,6 +506,7 @@ impl World {
             people: self.people.clone(),
             groups: self.groups.clone(),
             rooms: self.rooms.clone(),
+            webhooks: Vec::new(),
         }
     }
 
@@ -477,12 +517,13 @@ impl World {
             channels: vec![self.channel.clone()],
             providers: vec![self.model.clone()],
             tools: self.tools.clone(),
+            files: self.files.clone(),
             programs: self.programs.clone(),
             routes: self.routes(),
             owner_telegram: Some("1".into()),
             owner_address: None,
             pairing: None,
-            price: Some(Arc::new(|_, usage| Some(usage.input_tokens as i64))),
+            price: Some(self.price.clone()),
             limits: self.limits.clone(),
         }
     }
@@ -526,6 +567,7 @@ impl World {
 
 pub fn message(number: usize, from: &str, text: &str) -> Inbound {
     Inbound {
+        kind: InboundKind::Message,
         source_id: format!("update:{number}"),
         address: Address { channel: "telegram".into(), chat: from.into(), thread: None },
         chat: ChatKind::Private,
@@ -533,6 +575,7 @@ pub fn message(number: usize, from: &str, text: &str) -> Inbound {
         text: text.into(),
         own_words: true,
         quoted: None,
+        quoted_id: None,
         message_id: Some(number.to_string()),
         sent_ms: START_MS,
         attachments: Vec::new(),

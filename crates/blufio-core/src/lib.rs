@@ -4,6 +4,7 @@
 
 pub mod channel;
 pub mod clock;
+pub mod files;
 pub mod message;
 pub mod model;
 pub mod pairing;
@@ -14,6 +15,7 @@ pub mod store;
 pub mod testing;
 pub mod tokens;
 pub mod tool;
+pub mod webhook;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -47,9 +47,47 @@ pub struct Attachment {
     pub name: Option<String>,
 }
 
-/// One inbound message.
+/// What an inbound record tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InboundKind {
+    /// Somebody wrote.
+    #[default]
+    Message,
+    /// Somebody changed what they wrote: `message_id` names the message, the rest is as it reads now.
+    Edited,
+    /// Somebody reacted to the message `quoted_id`: the text holds the signs that were added.
+    Reaction,
+    /// Somebody came into the chat: the text is the name of who came, the sender is whoever let them in.
+    Joined,
+    /// Somebody left the chat: the text is the name of who left, the sender is whoever did it.
+    Left,
+}
+
+impl InboundKind {
+    /// Whether it is a message, not something that happened to the chat.
+    pub fn is_message(&self) -> bool {
+        *self == Self::Message
+    }
+
+    /// The word behind `on`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Edited => "edited",
+            Self::Reaction => "reaction",
+            Self::Joined => "joined",
+            Self::Left => "left",
+        }
+    }
+}
+
+/// One inbound message, or something that happened to the chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inbound {
+    /// What it tells.
+    #[serde(default, skip_serializing_if = "InboundKind::is_message")]
+    pub kind: InboundKind,
     /// Unique within the channel for ever: `update:123`. Delivering the same id twice stores it once.
     pub source_id: String,
     /// Where it was said, and where the answer goes.
@@ -64,6 +102,9 @@ pub struct Inbound {
     pub own_words: bool,
     /// Text of the message it quotes, which is never the sender's own words.
     pub quoted: Option<String>,
+    /// The channel's id of the message that it quotes or reacts to, where it is one of this chat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoted_id: Option<String>,
     /// The channel's id of this message, for replies that point to it.
     pub message_id: Option<String>,
     /// When it was sent, milliseconds since 1970, as the channel says; only for display.

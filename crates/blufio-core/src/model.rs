@@ -104,6 +104,8 @@ pub struct ModelRequest {
     pub output_schema: Option<String>,
     /// Cap of the answer, tokens.
     pub output_tokens_max: u32,
+    /// Whether the static zone is to stay in the provider's cache for an hour, where it can; five minutes otherwise.
+    pub caches_static_for_an_hour: bool,
 }
 
 /// Streamed piece of an answer, for display only: it is never acted on.
@@ -147,6 +149,13 @@ pub struct Usage {
     pub cache_read_tokens: u64,
     /// Input written to the cache.
     pub cache_write_tokens: u64,
+}
+
+impl Usage {
+    /// Tokens of the whole prompt, cached or not.
+    pub fn prompt_tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.cache_read_tokens).saturating_add(self.cache_write_tokens)
+    }
 }
 
 /// A whole answer.
@@ -208,10 +217,53 @@ impl ModelErrorKind {
     }
 }
 
+/// How a provider does a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Support {
+    /// By itself.
+    Native,
+    /// In another way: structured output by asking for it in words, token counts by estimate. Callers check results.
+    Emulated,
+    /// Not at all: a request for it is refused with `InvalidRequest` before anything is sent.
+    Missing,
+}
+
+/// What a provider can do, for the checker; a request that needs more is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Tool calls.
+    pub tools: Support,
+    /// Answers that fit a JSON Schema.
+    pub structured_output: Support,
+    /// Images in user turns.
+    pub images: Support,
+    /// Counting the tokens of a request.
+    pub token_counts: Support,
+    /// Vectors for texts.
+    pub embeddings: Support,
+}
+
+impl Capabilities {
+    /// All but embeddings.
+    pub const fn full() -> Self {
+        Self {
+            tools: Support::Native,
+            structured_output: Support::Native,
+            images: Support::Native,
+            token_counts: Support::Native,
+            embeddings: Support::Missing,
+        }
+    }
+}
+
 /// A model provider.
 pub trait ModelProvider: Send + Sync {
     /// Its name, the part before the slash of a model's name.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::full()
+    }
     /// One attempt, streamed. Deltas are for display; only the returned reply counts. Dropping the future aborts
     /// the request.
     fn stream<'a>(

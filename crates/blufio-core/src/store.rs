@@ -6,13 +6,18 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::BoxFuture;
+use crate::files::FileVersion;
 use crate::message::{Address, Inbound, UnixMs};
 use crate::model::Turn;
 
+mod cost;
+mod spend;
 mod world;
 
+pub use cost::{CostGroup, CostQuery, CostRow, Costs};
+pub use spend::{Announced, Announcement, Attempted, Cap, LedgerRow, OPEN, is_near};
 pub use world::{
-    AskedRows, Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer,
+    AskedRows, Asking, CloseQuestions, Epoch, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer,
     Progress, Question, QuestionChange, QuestionKind, QuestionRow, StepExtra, TimerKind, marked,
 };
 
@@ -235,35 +240,6 @@ pub struct TimerRow {
     pub due_ms: UnixMs,
 }
 
-/// One attempt of a model call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LedgerRow {
-    /// Session, when one caused it.
-    pub session: Option<i64>,
-    /// Agent.
-    pub agent: String,
-    /// State.
-    pub state: String,
-    /// `pick`, `write`, `turn`.
-    pub purpose: String,
-    /// Model asked for, with its provider.
-    pub model_asked: String,
-    /// Model that answered.
-    pub model_used: String,
-    /// Tokens.
-    pub usage: crate::model::Usage,
-    /// Whether the provider reported them.
-    pub usage_known: bool,
-    /// Price, millionths of a US dollar; `None` where no price is known.
-    pub usd_micros: Option<i64>,
-    /// Time from request to end, milliseconds.
-    pub latency_ms: i64,
-    /// `ok` or the error's kind.
-    pub outcome: String,
-    /// When it ended.
-    pub at_ms: UnixMs,
-}
-
 /// A stored turn of a transcript.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TranscriptRow {
@@ -318,8 +294,8 @@ pub struct StepCommit {
     pub timers: Vec<(i64, i64, UnixMs)>,
     /// Timers that fired and are consumed.
     pub timers_fired: Vec<i64>,
-    /// Attempts.
-    pub ledger: Vec<LedgerRow>,
+    /// Attempts that ended.
+    pub ledger: Vec<Attempted>,
     /// What concerns others.
     pub extra: StepExtra,
     /// When.
@@ -364,6 +340,18 @@ pub struct StoreTotals {
 pub trait Store: Send + Sync {
     /// Stores inbound messages; returns the session keys that have new mail, in order.
     fn accept(&self, batch: InboxBatch) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+    /// Those of a channel's source ids that are stored.
+    fn stored<'a>(
+        &'a self,
+        channel: &'a str,
+        source_ids: Vec<String>,
+    ) -> BoxFuture<'a, Result<Vec<String>, StoreError>>;
+    /// When a message of a channel was stored, consumed or not.
+    fn received_ms<'a>(
+        &'a self,
+        channel: &'a str,
+        source_id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<UnixMs>, StoreError>>;
     /// Applies one step.
     fn commit(&self, commit: StepCommit) -> BoxFuture<'_, Result<Committed, StoreError>>;
     /// The session of a key that has not ended.
@@ -382,6 +370,8 @@ pub trait Store: Send + Sync {
     fn discard_mail(&self, ids: Vec<i64>) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Transcript from a turn on, oldest first.
     fn transcript(&self, session: i64, from: i64) -> BoxFuture<'_, Result<Vec<TranscriptRow>, StoreError>>;
+    /// What stands in prompts for the turns of a transcript before this one, if anything does.
+    fn epoch(&self, session: i64, start: i64) -> BoxFuture<'_, Result<Option<Epoch>, StoreError>>;
     /// Journal of a session.
     fn journal(
         &self,
@@ -424,6 +414,16 @@ pub trait Store: Send + Sync {
     ) -> BoxFuture<'a, Result<(), StoreError>>;
     /// A compiled program.
     fn program(&self, hash: [u8; 32]) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
+    /// Keeps a version of a file that a program names, unless it is the newest one known; whether it was kept. Of each
+    /// file the newest [`FILE_VERSIONS_MAX`](crate::files::FILE_VERSIONS_MAX) versions stay.
+    fn keep_file(&self, version: FileVersion) -> BoxFuture<'_, Result<bool, StoreError>>;
+    /// Kept versions, newest first: of one agent or all, of one file or all.
+    fn file_versions<'a>(
+        &'a self,
+        agent: Option<&'a str>,
+        name: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<FileVersion>, StoreError>>;
     /// A setting (`telegram/cursor`, `owner/telegram`).
     fn setting<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
     /// Writes a setting.
@@ -437,8 +437,16 @@ pub trait Store: Send + Sync {
         reason: &'a str,
         now_ms: UnixMs,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Adds ledger rows outside of a step (an attempt that failed and will be retried).
-    fn record_attempt(&self, row: LedgerRow) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Takes the worst case of an attempt of every cap that it counts against, or of none.
+    fn announce_attempt(&self, attempt: Announcement) -> BoxFuture<'_, Result<Announced, StoreError>>;
+    /// Records the end of an attempt outside of a step (one that failed and will be retried).
+    fn record_attempt(&self, attempt: Attempted) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// What is used of a cap, millionths of a US dollar.
+    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>>;
+    /// How many uses of something are taken that count at a time (see [`Store::reserve`]).
+    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>>;
+    /// Sums over the ledger.
+    fn costs(&self, query: CostQuery) -> BoxFuture<'_, Result<Costs, StoreError>>;
     /// Ledger rows, newest first; of one session or of all.
     fn ledger(&self, session: Option<i64>, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerRow>, StoreError>>;
     /// Questions without an answer, oldest first.

@@ -5,9 +5,11 @@
 mod clock;
 mod conformance;
 mod crashing;
+mod events;
 mod memory;
 
 pub use clock::ManualClock;
 pub use conformance::store_conformance;
 pub use crashing::{CrashMode, CrashingStore};
+pub use events::MemoryEvents;
 pub use memory::{DeadLetter, MemoryStore};

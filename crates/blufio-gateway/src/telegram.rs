@@ -108,7 +108,7 @@ impl Telegram {
         })
     }
 
-    /// How many updates were politely ignored since the start: edits, other bots, kinds that are no messages.
+    /// How many updates were politely ignored since the start: other bots, reactions taken back, kinds that are no messages.
     pub fn ignored(&self) -> u64 {
         self.ignored.load(Ordering::Relaxed)
     }

@@ -118,7 +118,7 @@ fn compiled(text: &str) -> Program {
         channels: vec!["shell".into()],
         zone_exists: |_| true,
         performs: |_| true,
-        prices: |_| None,
+        prices: blufio_lang::check::Prices::any(),
     };
     let (checked, diagnostics) = check(&sources, &environment);
     assert!(!diagnostics.has_errors(), "{}", blufio_lang::diagnostic::render(&diagnostics, &sources, false));

@@ -444,6 +444,8 @@ pub struct TestLine {
 pub enum TestLineKind {
     /// `say "…"`.
     Say(Text),
+    /// `edited "…"`, `reaction "…"`, `joined "…"`, `left "…"`.
+    Happens(Ident, Text),
     /// `event Alert(id: "1")`.
     Event {
         /// Declared type.

@@ -16,7 +16,7 @@ mod declared_tests;
 mod expressions;
 mod flow;
 mod folder;
-mod labels;
+pub(crate) mod labels;
 mod mailbox;
 mod model_steps;
 pub(crate) mod monitors;
@@ -29,8 +29,12 @@ mod steps;
 mod timers;
 mod tools;
 mod types;
+mod unused;
 
 pub use types::BUILT_IN as BUILT_IN_TYPES;
+
+use std::fmt;
+use std::sync::Arc;
 
 use crate::ast;
 use crate::diagnostic::Diagnostics;
@@ -43,27 +47,82 @@ use crate::typed::{self, Danger, EffectClass, Label};
 pub struct Environment {
     /// Tools that can run, with their effect class as far as proofs need it.
     pub tools: Vec<ToolInfo>,
-    /// Providers that can be used (`anthropic`).
-    pub providers: Vec<String>,
+    /// Providers that can be used (`anthropic`), and what they cannot do.
+    pub providers: Vec<Provider>,
     /// Channels that messages come from (`telegram`, `shell`).
     pub channels: Vec<String>,
     /// Whether a time zone of this name exists.
     pub zone_exists: fn(&str) -> bool,
     /// Whether what runs the program can perform a construct; it is refused otherwise, never accepted and ignored.
     pub performs: fn(Construct) -> bool,
-    /// What a model costs and holds, by `provider/model`; `None` where that is not known.
-    pub prices: fn(&str) -> Option<ModelPrice>,
+    /// What models cost and hold.
+    pub prices: Prices,
 }
 
 impl Environment {
+    pub(crate) fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| provider.name == name)
+    }
+}
+
+/// A provider of models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// The part before the slash of a model's name.
+    pub name: String,
+    /// What no model of it can do; a step that needs it is refused.
+    pub lacks: Vec<Feature>,
+}
+
+impl From<&str> for Provider {
+    /// One that can do everything.
+    fn from(name: &str) -> Self {
+        Self { name: name.to_string(), lacks: Vec::new() }
+    }
+}
+
+/// What a step needs of its model besides text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feature {
+    /// Calling tools: `turn` of an agent with tools.
+    Tools,
+    /// Answers that fit a schema: `pick`, `fill`.
+    StructuredOutput,
+}
+
+/// What models cost and hold, by `provider/model` and the longest prompt that is sent; `None` where that is not known.
+#[derive(Clone)]
+pub struct Prices(Arc<PriceList>);
+
+type PriceList = dyn Fn(&str, u64) -> Option<ModelPrice> + Send + Sync;
+
+impl Prices {
+    /// Prices from a list.
+    pub fn new(of: impl Fn(&str, u64) -> Option<ModelPrice> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(of))
+    }
+
     /// One small price for every model, for checks without a price list.
-    pub fn any_price(_model: &str) -> Option<ModelPrice> {
-        Some(ModelPrice {
-            input_micro_usd_per_million: 100_000,
-            output_micro_usd_per_million: 500_000,
-            window_tokens: 200_000,
-            output_tokens_max: 8_000,
+    pub fn any() -> Self {
+        Self::new(|_, _| {
+            Some(ModelPrice {
+                input_micro_usd_per_million: 100_000,
+                output_micro_usd_per_million: 500_000,
+                window_tokens: 200_000,
+                output_tokens_max: 8_000,
+            })
         })
+    }
+
+    /// What a model costs at the most with prompts up to so many tokens.
+    pub fn of(&self, model: &str, prompt_tokens_max: u64) -> Option<ModelPrice> {
+        (self.0)(model, prompt_tokens_max)
+    }
+}
+
+impl fmt::Debug for Prices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prices")
     }
 }
 
@@ -133,13 +192,15 @@ pub enum Construct {
     Locale,
     /// Groups in `routes`.
     Routes,
-    /// Webhooks, session keys from them, and people that a tool names.
+    /// Webhooks, and session keys of their fields.
     Webhooks,
+    /// People that a tool names.
+    People,
 }
 
 impl Construct {
     /// Every construct.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Call,
         Self::AskAgent,
         Self::AskPerson,
@@ -166,6 +227,7 @@ impl Construct {
         Self::Locale,
         Self::Routes,
         Self::Webhooks,
+        Self::People,
     ];
 
     /// The construct in the words of programs.
@@ -196,7 +258,8 @@ impl Construct {
             Self::Context => "`skills`, `conditional`, `cache`, `then summarize`",
             Self::Locale => "`language` and `zone` of an agent",
             Self::Routes => "groups in `routes`",
-            Self::Webhooks => "webhooks, their session keys, people that a tool names",
+            Self::Webhooks => "webhooks, session keys of their fields",
+            Self::People => "people that a tool names",
         }
     }
 }
@@ -304,6 +367,9 @@ pub struct Facts {
     pub time_per_event_ms: Option<costs::Bound>,
     /// As of a message, of the dearest heartbeat; `None` without schedules.
     pub money_per_heartbeat_micro_usd: Option<costs::Bound>,
+    /// What all heartbeats of a month cost at the most, millionths of a US dollar; `None` without schedules, a bound and a
+    /// budget.
+    pub money_heartbeats_month_micro_usd: Option<u64>,
     /// As of a message, of the slowest heartbeat; `None` without schedules.
     pub time_per_heartbeat_ms: Option<costs::Bound>,
     /// From where each slot may hold something: its name and the words of its labels.

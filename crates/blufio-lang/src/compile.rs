@@ -53,6 +53,20 @@ pub fn compile(source: &typed::Program) -> (Program, Diagnostics) {
     }
 }
 
+/// Registers of the slots, then of the locals of each state, and of `anywhere` at the end.
+#[cfg(test)]
+pub(crate) fn registers(source: &typed::Program) -> (Vec<Register>, Vec<Vec<Register>>) {
+    let mut compiler = Compiler::new(source);
+    let (slots, slot_registers) = compiler.frame(&source.slots, 0, 0);
+    let (scalars, objects) = slots.ends();
+    let (anywhere, last) = compiler.frame(&source.anywhere_locals, scalars, objects);
+    let (scalars, objects) = anywhere.ends();
+    let states = source.states.iter().map(|state| compiler.frame(&state.locals, scalars, objects).1);
+    let mut locals: Vec<Vec<Register>> = states.collect();
+    locals.push(last);
+    (slot_registers, locals)
+}
+
 fn too_large(span: Span, what: &str) -> Diagnostic {
     Diagnostic::error("E0902", span, "the program is too large to compile", what.to_string())
         .hint("split it into several agents")

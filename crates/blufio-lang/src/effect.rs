@@ -18,6 +18,15 @@ pub struct EffectId {
     pub number: u32,
 }
 
+/// What an example of something that happens to a chat says: the new words, the sign, the name.
+pub(crate) fn happening_sample(what: &str) -> &'static str {
+    match what {
+        "reaction" => "👍",
+        "joined" | "left" => "Ben",
+        _ => "hello",
+    }
+}
+
 /// What happened, as the machine is told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {

@@ -14,6 +14,8 @@ mod monitors;
 mod objects;
 mod parallel;
 #[cfg(test)]
+pub(crate) mod shadow;
+#[cfg(test)]
 pub(crate) mod tests;
 mod transition;
 
@@ -60,6 +62,9 @@ pub struct Machine {
     scalars: Vec<i64>,
     objects: Vec<Value>,
     before: Before,
+    /// Labels that the session really meets.
+    #[cfg(test)]
+    shadow: Option<Box<shadow::Shadow>>,
 }
 
 /// What was alive before the segment that runs now; kept between steps only for its memory.
@@ -164,6 +169,8 @@ impl Machine {
             scalars: vec![0; usize::from(program.layout.scalars)],
             objects: vec![Value::None; usize::from(program.layout.objects)],
             before: Before::default(),
+            #[cfg(test)]
+            shadow: None,
         }
     }
 
@@ -218,6 +225,8 @@ impl Machine {
             (Ok(Taken::Timer(entry)), Event::Timer { timer, .. }) => {
                 self.fired |= 1 << timer.min(63);
                 self.failure_visit = 0;
+                #[cfg(test)]
+                self.shadow_takes(program, entry);
                 self.drive(&mut context, Segment { entry, bind: None, origin: Origin::Plain })
             }
             (Ok(Taken::Outcome), Event::Resolved { effect, outcome }) => {
@@ -444,6 +453,8 @@ impl Machine {
         let HandlerAction::Run { entry, binder, .. } = handler.action else {
             return self.rest(context.program);
         };
+        #[cfg(test)]
+        self.shadow_takes(context.program, entry);
         let bind = binder.map(|register| (register, value));
         self.drive(context, Segment { entry, bind, origin: Origin::Plain })
     }

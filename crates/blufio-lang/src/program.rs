@@ -8,6 +8,7 @@ pub mod bytes;
 pub mod civil;
 mod codec;
 pub mod instruction;
+mod landings;
 pub mod monitor;
 pub mod operand;
 mod print;
@@ -559,6 +560,12 @@ impl Program {
     /// Place in the source of an instruction.
     pub fn span_at(&self, at: u16) -> Span {
         self.spans.get(usize::from(at)).copied().unwrap_or_default()
+    }
+
+    /// Whether anything waits for what happens to a chat: `edited`, `reaction`, `joined`, `left`.
+    pub fn listens(&self, what: &str) -> bool {
+        let mut handlers = self.states.iter().flat_map(|state| &state.handlers).chain(&self.anywhere);
+        handlers.any(|handler| matches!(&handler.trigger, Trigger::Channel(word) if word == what))
     }
 
     /// Largest number of model calls that one event may cause.

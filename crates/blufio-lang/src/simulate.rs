@@ -12,6 +12,8 @@ mod harvest;
 mod representative;
 mod schedule;
 mod session;
+#[cfg(test)]
+mod soundness;
 pub mod test;
 mod world;
 

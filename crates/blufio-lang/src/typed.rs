@@ -324,6 +324,13 @@ pub enum Trigger {
     Every(u32),
 }
 
+impl Trigger {
+    /// Whether what it brings is a name: people name themselves, whoever lets them in.
+    pub fn brings_a_name(&self) -> bool {
+        matches!(self, Self::Channel(word) if word == "joined" || word == "left")
+    }
+}
+
 /// What a handler does.
 #[derive(Debug, Clone)]
 pub enum HandlerAction {

@@ -34,6 +34,8 @@ pub fn environment() -> Environment {
             tool("memory", "text"),
             tool("skill weather", "text").with("place", "text"),
             tool("rota.current", "text"),
+            once("rota.next", "text"),
+            from(Label::Web, tool("rota.web", "text")),
             tool("kb.search", "list max 5 of text").with("query", "text"),
             orders(tool("orders.find", "{ id: text, status: Status }").with("order", "text")),
             tool("orders.overdue", "list max 100 of text"),
@@ -77,10 +79,16 @@ pub fn environment() -> Environment {
             }
         })
         .collect(),
-        providers: vec!["anthropic".into()],
+        providers: vec![
+            "anthropic".into(),
+            Provider { lacks: vec![Feature::Tools], ..Provider::from("toolless") },
+            Provider { lacks: vec![Feature::StructuredOutput], ..Provider::from("formless") },
+        ],
         channels: vec!["telegram".into(), "shell".into(), "gateway".into()],
         zone_exists: |zone| ["UTC", "Europe/Berlin"].contains(&zone),
         performs: |_| true,
-        prices: |model| if model.ends_with("/unpriced") { None } else { Environment::any_price(model) },
+        prices: Prices::new(|model, prompt_tokens_max| {
+            Prices::any().of(model, prompt_tokens_max).filter(|_| !model.ends_with("/unpriced"))
+        }),
     }
 }

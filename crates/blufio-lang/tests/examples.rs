@@ -71,5 +71,5 @@ fn a_folder_of_all_examples_is_clean() {
         |name: &str| checked.agents.iter().find(|a| a.program.name == name).unwrap().facts.calls_per_event;
     assert_eq!(calls("assistant"), Some(10));
     assert_eq!(calls("remind"), Some(1));
-    assert_eq!(calls("support"), Some(7));
+    assert_eq!(calls("support"), Some(5));
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use blufio_lang::check::{Environment, ToolInfo, ToolScope, check, report};
+use blufio_lang::check::{Environment, Feature, Prices, Provider, ToolInfo, ToolScope, check, report};
 use blufio_lang::diagnostic::Diagnostics;
 use blufio_lang::source::SourceMap;
 use blufio_lang::typed::{Danger, EffectClass, Label};

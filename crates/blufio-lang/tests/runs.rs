@@ -37,8 +37,12 @@ pub fn programs() -> Vec<(Program, u32)> {
     let mut out = Vec::new();
     let mut add = |checked: blufio_lang::check::Checked| {
         for agent in checked.agents {
-            let (program, diagnostics) = compile(&agent.program);
+            let (mut program, diagnostics) = compile(&agent.program);
             assert!(!diagnostics.has_errors(), "{}", agent.program.name);
+            // Whoever is asked makes no more calls than was proved of it.
+            for (ask, proved) in program.asks.iter_mut().zip(&agent.program.asks) {
+                ask.calls_max = ask.calls_max.into_iter().chain(proved.calls_bound).min();
+            }
             out.push((program, agent.facts.calls_per_event.unwrap()));
         }
     };

@@ -366,3 +366,60 @@ fn groups_decide_when_enough_agree_or_too_few_are_left() {
     assert_eq!(passed, [true, true, false], "{}", failures(&sources, &report));
     assert!(failures(&sources, &report).contains("`dora` is not asked to decide anything"));
 }
+
+#[test]
+fn what_happens_to_a_chat_is_said_and_explored() {
+    let agent = format!(
+        r#"{HEAD}keep {{ t: text = "" }}
+start state idle {{
+  on message m {{ t = m.text -> sure }}
+  on edited m {{ reply "You mean {{m}}." }}
+  on reaction m {{ reply "{{m.sender}}: {{m}}" }}
+  on joined or left {{ reply "Hello and goodbye." }}
+}}
+state sure {{ approve by owner "Sure?" within 4h {{ yes {{ reply "Yes: {{t}}." -> idle }}  no or late -> idle }} }}
+anywhere {{ on message hold }}
+"#
+    );
+    let tests = r#"test "all four" {
+  edited "tea"
+  expect reply "You mean tea."
+  reaction "👍"
+  expect reply "Ada: 👍"
+  joined "Ben"
+  expect reply "Hello and goodbye."
+  left "Ben"
+  expect reply
+}
+test "unread" {
+  say "one"
+  say "two"
+  edited "three"
+  expect no reply
+  owner yes
+  expect reply "Yes: one."
+  owner yes
+  expect reply "Yes: three."
+}
+"#;
+    let (sources, folder) = one(&format!("{agent}{tests}"));
+    let report = run(&folder, None);
+    assert_eq!(failures(&sources, &report), "");
+    assert_eq!(told(&explored(&folder, "a")), Vec::<String>::new());
+    let planted = agent.replace("on joined or left { reply \"Hello and goodbye.\" }", "on left -> dead").replace(
+        "anywhere {",
+        "state dead { on reaction -> idle2  on message drop }\nstate idle2 { on message m { reply m } }\nanywhere {",
+    );
+    let (_, folder) = one(&planted);
+    assert_eq!(
+        told(&explored(&folder, "a")),
+        [
+            "stuck in idle2: no handler, deadline or outcome ever leaves this state [left \"Ben\" / reaction \"👍\"]"
+        ]
+    );
+}
+
+#[test]
+fn what_nobody_listens_to_cannot_be_tested() {
+    says(&desk(), "reaction \"👍\"", "no handler waits for `reaction`", "nothing would happen");
+}

@@ -234,6 +234,10 @@ const CASES: &[(&str, At, &str, &str)] = &[
     ("now", Body, "reply \"{now}\"", "reply \"{i}\""),
     ("none", Body, "o = none", "o = \"x\""),
     ("yes no", Body, "v = yes", "v = no"),
+    ("edited", Test, "edited \"x\"", "say \"x\""),
+    ("reaction", Test, "reaction \"x\"", "edited \"x\""),
+    ("joined", Test, "joined \"x\"", "left \"x\""),
+    ("left", Test, "left \"x\"", "left \"y\""),
     ("test say expect", Test, "say \"x\" expect state s", ""),
     ("model picks", Test, "model picks a", "model picks c"),
     ("says", Test, "model says \"x\"", "model says \"y\""),
@@ -300,7 +304,7 @@ pub fn program(at: At, text: &str) -> Vec<(&'static str, String)> {
     vec![
         ("w.agent", agent),
         ("other.agent", or(Other, OTHER)),
-        ("posted.agent", "shared posted\ntype Posted = { id: text }\n".to_string()),
+        ("posted.agent", "shared posted\ntype Kind = one | two\ntype Name = Kind\ntype Posted = { id: text, n: number, o: text?, l: list of text, k: Name, s: Posted2 }\ntype Posted2 = { id: text }\n".to_string()),
         ("routes.agent", or(Routes, ROUTES)),
     ]
 }

@@ -24,7 +24,17 @@ pub enum ConfigError {
     Client(String),
     /// No key.
     #[error("no API key: set {0}")]
-    NoKey(&'static str),
+    NoKey(String),
+    /// A name that cannot stand before the slash of a model's name.
+    #[error("provider name `{0}` cannot be used: letters, digits, `-` and `_` only")]
+    Name(String),
+}
+
+/// Checks the name of a provider: what stands before the slash of a model's name.
+pub(crate) fn checked_name(name: &str) -> Result<String, ConfigError> {
+    let fits = (1..=40).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if fits { Ok(name.to_string()) } else { Err(ConfigError::Name(name.chars().take(80).collect())) }
 }
 
 /// Checks a base URL: https, or http to a literal loopback address (a name like `localhost` can be made to point

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use blufio_core::model::{ModelError, ModelErrorKind};
 
-/// How long a refused key or an empty account keeps everybody from asking.
-const BREAKER_OPEN: Duration = Duration::from_secs(300);
+/// How long a refused key or an empty account keeps everybody from asking. Shorter than the first pause of the runtime's
+/// own breaker, whose next try must reach the provider; this one covers what does not go through it (counting tokens).
+const BREAKER_OPEN: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Default)]
 struct State {

@@ -29,6 +29,7 @@ fn request() -> ModelRequest {
         turns: vec![Turn { role: Role::User, blocks: vec![Block::Text { text: "Hello".into() }], raw: None }],
         output_schema: None,
         output_tokens_max: 100,
+        caches_static_for_an_hour: false,
     }
 }
 

@@ -4,3 +4,8 @@
 
 mod catalogue;
 mod cuts;
+mod ollama_catalogue;
+mod ollama_streams;
+mod openai_catalogue;
+mod openai_history;
+mod openai_streams;

@@ -3,14 +3,14 @@
 
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Committed, InboxBatch, LedgerRow, NewOutbox, OutboxUpdate, SessionStatus, StepCommit, StoreError,
-    TimerKind,
+    Attempted, Committed, InboxBatch, LedgerRow, NewOutbox, OutboxUpdate, SessionStatus, StepCommit,
+    StoreError, TimerKind,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::rows::{outbox_number, status_number, timer_number, to_json};
-use crate::world;
 use crate::writer::store_error;
+use crate::{spend, world};
 
 pub(crate) fn run(
     connection: &Connection,
@@ -195,8 +195,9 @@ pub(crate) fn commit(connection: &Connection, c: &StepCommit) -> Result<Committe
     }
     timers(connection, session, c)?;
     let (questions, touched) = world::apply(connection, session, c)?;
-    for row in &c.ledger {
-        record_attempt(connection, &LedgerRow { session: Some(session), ..row.clone() })?;
+    for attempt in &c.ledger {
+        let row = LedgerRow { session: Some(session), ..attempt.row.clone() };
+        spend::record(connection, &Attempted { row, ..attempt.clone() })?;
     }
     Ok(Committed { session, step: before.step + 1, outbox, questions, touched })
 }
@@ -326,13 +327,4 @@ pub(crate) fn dead_letter(
 ) -> Result<(), StoreError> {
     let sql = "INSERT INTO dead_letters (channel, source_id, raw, reason, at_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
     run(connection, sql, params![channel, source_id, raw, reason, now_ms]).map(|_| ())
-}
-
-pub(crate) fn record_attempt(connection: &Connection, row: &LedgerRow) -> Result<(), StoreError> {
-    run(
-        connection,
-        "INSERT INTO ledger (session, at_ms, row) VALUES (?1, ?2, ?3)",
-        params![row.session, row.at_ms, to_json(row)?],
-    )
-    .map(|_| ())
 }

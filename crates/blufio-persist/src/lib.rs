@@ -6,11 +6,14 @@
 //! file: closing a foreign descriptor would drop SQLite's locks.
 
 mod apply;
+mod cost;
+mod files;
 mod folder;
 mod open;
 mod reader;
 mod rows;
 mod schema;
+mod spend;
 mod store;
 mod world;
 mod writer;

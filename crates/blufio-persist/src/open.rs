@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -172,14 +172,37 @@ pub(crate) fn check_read_only(data: &Path) -> Result<PathBuf, OpenError> {
     Ok(path)
 }
 
+/// A setting of a database that nobody runs on, without leaving a trace beside it.
+pub(crate) fn setting_at_rest(data: &Path, key: &str) -> Result<Option<String>, OpenError> {
+    let path = folder::database(data);
+    folder::refuse_strange(&path)?;
+    refuse_lone_copy(&path)?;
+    let connection = if folder::log(&path).exists() {
+        connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?
+    } else {
+        immutable(&path)?
+    };
+    check_identity(&connection, &path)?;
+    let setting = connection.query_row("SELECT value FROM settings WHERE key = ?1", [key], |row| row.get(0));
+    setting.optional().map_err(|e| verdict(&path, &e))
+}
+
 /// A main file that says "in use" without a log beside it is a copy of a running database. SQLite would open it
-/// without a word, and the commits of the log would be gone. Looked at as immutable, because an ordinary connection
-/// creates the missing log.
+/// without a word, and the commits of the log would be gone.
 fn refuse_lone_copy(path: &Path) -> Result<(), OpenError> {
     let is_empty = path.metadata().map_err(|e| io(path, e))?.len() == 0;
     if is_empty || folder::log(path).exists() {
         return Ok(());
     }
+    // Anything that cannot be read here is named by the checks that follow.
+    match is_clean(&immutable(path)?) {
+        Ok(false) => Err(OpenError::Partial { path: path.display().to_string() }),
+        _ => Ok(()),
+    }
+}
+
+/// Opens a file as one that nobody changes, because an ordinary connection creates the missing log.
+fn immutable(path: &Path) -> Result<Connection, OpenError> {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -190,12 +213,7 @@ fn refuse_lone_copy(path: &Path) -> Result<(), OpenError> {
         }
     }
     uri.push_str("?immutable=1");
-    let peek = connect(Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?;
-    // Anything that cannot be read here is named by the checks that follow.
-    match is_clean(&peek) {
-        Ok(false) => Err(OpenError::Partial { path: path.display().to_string() }),
-        _ => Ok(()),
-    }
+    connect(Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
 }
 
 pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, OpenError> {

@@ -4,7 +4,7 @@
 /// `PRAGMA application_id`: "Bluf".
 pub(crate) const APPLICATION_ID: i32 = 0x426C_7566;
 /// `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i32 = 2;
+pub(crate) const SCHEMA_VERSION: i32 = 4;
 /// Oldest SQLite that is trusted: earlier ones have a WAL-reset race that can corrupt the file.
 pub(crate) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
@@ -19,6 +19,11 @@ CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOU
 CREATE TABLE programs (
   hash BLOB PRIMARY KEY, agent TEXT NOT NULL, version INTEGER NOT NULL, bytes BLOB NOT NULL, source TEXT NOT NULL
 ) STRICT;
+CREATE TABLE files (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, agent TEXT NOT NULL, name TEXT NOT NULL, folder TEXT NOT NULL, hash BLOB NOT NULL,
+  text TEXT NOT NULL, at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX files_name ON files (agent, name, id);
 CREATE TABLE sessions (
   id INTEGER PRIMARY KEY, key TEXT NOT NULL, agent TEXT NOT NULL, program BLOB NOT NULL, step INTEGER NOT NULL,
   state BLOB NOT NULL, state_name TEXT NOT NULL, status INTEGER NOT NULL, pending INTEGER NOT NULL, address TEXT,
@@ -42,6 +47,9 @@ CREATE TABLE transcript (
   id INTEGER PRIMARY KEY, session INTEGER NOT NULL, sequence INTEGER NOT NULL, turn TEXT NOT NULL, tokens INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX transcript_session ON transcript (session, sequence);
+CREATE TABLE epochs (
+  session INTEGER NOT NULL, start INTEGER NOT NULL, summary TEXT NOT NULL, tokens INTEGER NOT NULL, PRIMARY KEY (session, start)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER, address TEXT NOT NULL, text TEXT, state INTEGER NOT NULL,
   provider_id TEXT, attempts INTEGER NOT NULL, not_before_ms INTEGER NOT NULL, error TEXT, created_ms INTEGER NOT NULL
@@ -54,9 +62,13 @@ CREATE TABLE timers (
 CREATE INDEX timers_due ON timers (due_ms, id);
 CREATE INDEX timers_session ON timers (session, due_ms);
 CREATE TABLE ledger (
-  id INTEGER PRIMARY KEY, session INTEGER, at_ms INTEGER NOT NULL, row TEXT NOT NULL
+  id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER, at_ms INTEGER NOT NULL, row TEXT NOT NULL, worst_usd_micros INTEGER, caps TEXT
 ) STRICT;
 CREATE INDEX ledger_session ON ledger (session, id);
+CREATE TABLE spent (
+  what TEXT PRIMARY KEY, usd_micros INTEGER NOT NULL, until_ms INTEGER NOT NULL, is_told INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX spent_until ON spent (until_ms);
 CREATE TABLE questions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, key TEXT NOT NULL, visit INTEGER NOT NULL, number INTEGER NOT NULL,
   call INTEGER NOT NULL, question TEXT NOT NULL

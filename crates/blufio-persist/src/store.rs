@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use blufio_core::BoxFuture;
+use blufio_core::files::FileVersion;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Committed, InboxBatch, InboxRow, JournalRecord, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState,
-    OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow,
-    TranscriptRow,
+    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow,
+    JournalRecord, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow,
+    SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use tokio::sync::{mpsc, oneshot};
@@ -65,6 +66,11 @@ impl SqliteStore {
         Ok(Self { inner: Arc::new(Inner { writer: None, writer_thread: None, readers, path }) })
     }
 
+    /// A setting of a database that nobody runs on. Unlike a store for reading it leaves no log beside a complete file.
+    pub fn setting_at_rest(folder: &Path, key: &str) -> Result<Option<String>, OpenError> {
+        open::setting_at_rest(folder, key)
+    }
+
     /// Whether some process holds a data folder.
     pub fn is_held(folder: &Path) -> bool {
         crate::folder::is_locked(folder)
@@ -113,6 +119,16 @@ impl Store for SqliteStore {
         Box::pin(self.write(move |c| crate::apply::accept(c, &batch)))
     }
 
+    fn received_ms<'a>(
+        &'a self,
+        channel: &'a str,
+        source_id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<UnixMs>, StoreError>> {
+        let name = (channel.to_string(), source_id.to_string());
+        let sql = "SELECT received_ms FROM inbox WHERE channel = ?1 AND source_id = ?2";
+        Box::pin(self.one(sql, name, |row| row.get(0)))
+    }
+
     fn commit(&self, commit: StepCommit) -> BoxFuture<'_, Result<Committed, StoreError>> {
         Box::pin(self.write(move |c| crate::apply::commit(c, &commit)))
     }
@@ -123,6 +139,16 @@ impl Store for SqliteStore {
             let sql = format!("SELECT {} FROM sessions WHERE key = ?1 AND status <> 1", rows::SESSION);
             Ok(self.many(sql, (key,), rows::session).await?.pop())
         })
+    }
+
+    fn stored<'a>(
+        &'a self,
+        channel: &'a str,
+        source_ids: Vec<String>,
+    ) -> BoxFuture<'a, Result<Vec<String>, StoreError>> {
+        let sql = "SELECT source_id FROM inbox WHERE channel = ?1 AND source_id IN (SELECT value FROM json_each(?2))";
+        let ids = serde_json::Value::from(source_ids).to_string();
+        Box::pin(self.many(sql.to_string(), (channel.to_string(), ids), |row| row.get(0)))
     }
 
     fn session_key(&self, id: i64) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
@@ -254,6 +280,20 @@ impl Store for SqliteStore {
         Box::pin(self.one("SELECT bytes FROM programs WHERE hash = ?1", (hash,), |row| row.get(0)))
     }
 
+    fn keep_file(&self, version: FileVersion) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.write(move |c| crate::files::keep(c, &version)))
+    }
+
+    fn file_versions<'a>(
+        &'a self,
+        agent: Option<&'a str>,
+        name: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<FileVersion>, StoreError>> {
+        let wanted = (agent.map(str::to_string), name.map(str::to_string), limit);
+        Box::pin(self.many(crate::files::SELECT.to_string(), wanted, crate::files::version))
+    }
+
     fn setting<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
         let key = key.to_string();
         Box::pin(self.one("SELECT value FROM settings WHERE key = ?1", (key,), |row| row.get(0)))
@@ -279,8 +319,33 @@ impl Store for SqliteStore {
         )
     }
 
-    fn record_attempt(&self, row: LedgerRow) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.write(move |c| crate::apply::record_attempt(c, &row)))
+    fn epoch(&self, session: i64, start: i64) -> BoxFuture<'_, Result<Option<Epoch>, StoreError>> {
+        Box::pin(self.inner.readers.query(move |c| crate::world::epoch(c, session, start)))
+    }
+
+    fn announce_attempt(&self, attempt: Announcement) -> BoxFuture<'_, Result<Announced, StoreError>> {
+        Box::pin(self.write(move |c| crate::spend::announce(c, &attempt)))
+    }
+
+    fn record_attempt(&self, attempt: Attempted) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.write(move |c| crate::spend::record(c, &attempt)))
+    }
+
+    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+        let what = what.to_string();
+        Box::pin(self.inner.readers.query(move |c| crate::spend::spent(c, &what, now_ms)))
+    }
+
+    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+        let sql = "SELECT count(*) FROM uses WHERE what = ?1 AND until_ms > ?2";
+        let what = what.to_string();
+        Box::pin(
+            async move { Ok(self.one(sql, (what, now_ms), |row| row.get(0)).await?.unwrap_or_default()) },
+        )
+    }
+
+    fn costs(&self, query: CostQuery) -> BoxFuture<'_, Result<Costs, StoreError>> {
+        Box::pin(self.inner.readers.query(move |c| crate::cost::costs(c, &query)))
     }
 
     fn ledger(&self, session: Option<i64>, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerRow>, StoreError>> {
@@ -293,7 +358,8 @@ impl Store for SqliteStore {
     }
 
     fn questions(&self) -> BoxFuture<'_, Result<Vec<QuestionRow>, StoreError>> {
-        let sql = "SELECT id, session, key, visit, number, call, question FROM questions ORDER BY id";
+        let sql = "SELECT q.id, q.session, q.key, q.visit, q.number, q.call, q.question, o.provider_id
+                   FROM questions q LEFT JOIN outbox o ON o.id = json_extract(q.question, '$.outbox') ORDER BY q.id";
         Box::pin(self.many(sql.to_string(), (), crate::world::question))
     }
 

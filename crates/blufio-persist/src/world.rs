@@ -4,8 +4,8 @@
 
 use blufio_core::message::{Address, UnixMs};
 use blufio_core::store::{
-    AskedRows, Asking, CloseQuestions, INTERNAL_CHANNEL, MemoryChange, NewOutbox, NewQuestion, Progress,
-    Question, QuestionChange, QuestionRow, SessionStatus, StepCommit, StoreError, marked,
+    AskedRows, Asking, CloseQuestions, Epoch, INTERNAL_CHANNEL, MemoryChange, NewOutbox, NewQuestion,
+    Progress, Question, QuestionChange, QuestionRow, SessionStatus, StepCommit, StoreError, marked,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -27,6 +27,7 @@ pub(crate) fn question(row: &Row<'_>) -> rusqlite::Result<QuestionRow> {
             call: row.get(5)?,
         },
         question: rows::json(row, 6)?,
+        message_id: row.get(7)?,
     })
 }
 
@@ -75,6 +76,10 @@ pub(crate) fn apply(
     }
     for change in &extra.memories {
         remember(connection, change)?;
+    }
+    if let Some(Epoch { start, summary, tokens }) = &extra.epoch {
+        let sql = "INSERT OR REPLACE INTO epochs VALUES (?1, ?2, ?3, ?4)";
+        run(connection, sql, params![session, start, to_json(summary)?, tokens])?;
     }
     for change in &extra.progress {
         touched.extend(progress(connection, session, change, c.now_ms)?);
@@ -188,6 +193,14 @@ fn remember(connection: &Connection, change: &MemoryChange) -> Result<(), StoreE
         }
     }
     Ok(())
+}
+
+/// What stands for the turns of a transcript before one.
+pub(crate) fn epoch(connection: &Connection, session: i64, start: i64) -> rusqlite::Result<Option<Epoch>> {
+    let sql = "SELECT summary, tokens FROM epochs WHERE session = ?1 AND start = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let read = |row: &Row<'_>| Ok(Epoch { start, summary: rows::json(row, 0)?, tokens: row.get(1)? });
+    statement.query_row([session, start], read).optional()
 }
 
 /// Texts of the scopes that share words with the query, best first (BM25 of FTS5).

@@ -52,7 +52,7 @@ pub fn read_text_below(folder: &Path, path: &str) -> Result<String, ToolError> {
 }
 
 /// The components of a relative path that never leaves its folder.
-fn components(path: &str) -> Result<Vec<PathBuf>, ToolError> {
+pub(crate) fn components(path: &str) -> Result<Vec<PathBuf>, ToolError> {
     let denied = |why: &str| Err(ToolError::Denied(format!("`{}`: {why}", path.escape_debug())));
     if path.is_empty() || path.contains('\0') {
         return denied("not a path");
@@ -74,7 +74,7 @@ fn components(path: &str) -> Result<Vec<PathBuf>, ToolError> {
     Ok(names)
 }
 
-fn open_below(folder: &Path, names: &[PathBuf]) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_below(folder: &Path, names: &[PathBuf]) -> Result<OwnedFd, Errno> {
     let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // Without a trailing slash, which would follow a link.
     let root: PathBuf = folder.components().collect();

@@ -2,12 +2,14 @@
 //! Runs tools. Today the two that are built in: `time.now` and `files.read`. Neither changes anything.
 
 mod files;
+mod statics;
 mod time;
 
 use blufio_core::BoxFuture;
 use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
 
 pub use files::{FILE_BYTES_MAX, read_text_below};
+pub use statics::{Disk, read_static};
 pub use time::zone_exists;
 
 const NOW_SCHEMA: &str = r#"{"type":"object","properties":{"zone":{"type":"string","description":"IANA time zone, for example Europe/Berlin; UTC when absent"}},"additionalProperties":false}"#;

@@ -1,27 +1,44 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Both emulators for clients of other languages. The first line of output tells their addresses; every line of input
+//! All emulators for clients of other languages. The first line of output tells their addresses; every line of input
 //! is a command as JSON and is answered by one line. Ends with the input. `contrib/peers/prove_emulators.sh` uses it.
 #![allow(missing_docs, clippy::print_stdout, reason = "an example that is driven through its output")]
 
 use blufio_testkit::anthropic::{self, Answer, Script};
+use blufio_testkit::scripted::{self, Wire};
 use blufio_testkit::telegram::{self, Fault};
+use blufio_testkit::{ollama, openai};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
+struct World {
+    telegram: telegram::Emulator,
+    anthropic: anthropic::Emulator,
+    openai: openai::Emulator,
+    ollama: ollama::Emulator,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
-    let (telegram, model) = (telegram::Emulator::start().await?, anthropic::Emulator::start().await?);
-    println!("{}", json!({"telegram": telegram.url(), "token": telegram.token(), "anthropic": model.url()}));
+    let world = World {
+        telegram: telegram::Emulator::start().await?,
+        anthropic: anthropic::Emulator::start().await?,
+        openai: openai::Emulator::start().await?,
+        ollama: ollama::Emulator::start().await?,
+    };
+    let addresses = json!({"telegram": world.telegram.url(), "token": world.telegram.token(),
+        "anthropic": world.anthropic.url(), "openai": world.openai.url(), "ollama": world.ollama.url()});
+    println!("{addresses}");
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
         let command: Value = serde_json::from_str(&line)?;
-        let answer = perform(&telegram, &model, &command);
+        let answer = perform(&world, &command);
         println!("{}", answer.unwrap_or_else(|| json!({"error": "no such command"})));
     }
     Ok(())
 }
 
-fn perform(telegram: &telegram::Emulator, model: &anthropic::Emulator, command: &Value) -> Option<Value> {
+fn perform(world: &World, command: &Value) -> Option<Value> {
+    let World { telegram, anthropic: model, .. } = world;
     let text = |name: &str| command.get(name).and_then(Value::as_str).unwrap_or_default();
     let number = |name: &str| command.get(name).and_then(Value::as_i64).unwrap_or_default();
     match text("do") {
@@ -38,10 +55,15 @@ fn perform(telegram: &telegram::Emulator, model: &anthropic::Emulator, command: 
             ));
         }
         "violations" => {
-            return Some(json!({"telegram": telegram.violations(), "anthropic": model.violations()}));
+            return Some(json!({"telegram": telegram.violations(), "anthropic": model.violations(),
+                "openai": world.openai.violations(), "ollama": world.ollama.violations()}));
         }
         "requests" => return Some(json!(model.requests())),
-        "answer" => model.push(script(command)?),
+        "answer" => match text("of") {
+            "openai" => world.openai.push(openai_script(command)?),
+            "ollama" => world.ollama.push(ollama_script(command)?),
+            _ => model.push(script(command)?),
+        },
         _ => return None,
     }
     Some(json!({"ok": true}))
@@ -66,4 +88,46 @@ fn script(command: &Value) -> Option<Script> {
         "error_in_stream" => Script::ErrorInStream(text("type").to_string(), "emulated".to_string()),
         _ => return None,
     })
+}
+
+/// The scripts that every protocol has: whole, cut, refused, refused within.
+fn scripted<A: Wire>(command: &Value, answer: A) -> Option<scripted::Script<A>> {
+    let text = |name: &str| command.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
+    let number = |name: &str| command.get(name).and_then(Value::as_u64);
+    Some(match text("kind").as_str() {
+        "cut" => scripted::Script::CutAfter(answer, usize::try_from(number("bytes")?).ok()?),
+        "error" => {
+            let status = u16::try_from(number("status")?).ok()?;
+            scripted::Script::Error(status, text("type"), "emulated".to_string(), number("retry_after"))
+        }
+        "error_in_stream" => scripted::Script::ErrorInStream(answer, 3, text("type"), "emulated".to_string()),
+        _ => scripted::Script::Answer(answer),
+    })
+}
+
+fn openai_script(command: &Value) -> Option<openai::Script> {
+    use openai::{Answer, Piece};
+    let text = |name: &str| command.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
+    let call = |id: &str| Some(Piece::Tool(id.to_string(), text("name"), command.get("input")?.clone()));
+    let answer = match text("kind").as_str() {
+        "tool" => Answer::of(vec![Piece::Text(text("text")), call("call_1")?, call("call_2")?], "tool_calls"),
+        "refusal" => Answer::of(vec![Piece::Refusal(text("text"))], "stop"),
+        "length" => Answer::text(&text("text")).finish("length"),
+        _ => Answer { comments: true, ..Answer::text(&text("text")) },
+    };
+    scripted(command, answer)
+}
+
+fn ollama_script(command: &Value) -> Option<ollama::Script> {
+    use ollama::{Answer, Piece};
+    let text = |name: &str| command.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
+    let answer = match text("kind").as_str() {
+        "tool" => {
+            let call = Piece::Tool(text("name"), command.get("input")?.clone());
+            Answer::of(vec![Piece::Thinking("let me see".to_string()), call])
+        }
+        "length" => Answer::text(&text("text")).done_reason("length"),
+        _ => Answer::text(&text("text")),
+    };
+    scripted(command, answer)
 }

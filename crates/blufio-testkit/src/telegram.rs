@@ -5,6 +5,7 @@
 
 mod api;
 mod faults;
+mod happenings;
 mod parameters;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -64,6 +65,8 @@ struct State {
     refusing: BTreeMap<i64, String>,
     /// Number of the poll that is waiting now; a newer one ends it with a conflict.
     poll: u64,
+    /// Kinds of updates that the last poll asked for; `None` while none said.
+    allowed: Option<Vec<String>>,
     keep_calls: bool,
 }
 
@@ -77,6 +80,11 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_asked_for(allowed: &Option<Vec<String>>, update: &Value) -> bool {
+    let Some(allowed) = allowed else { return true };
+    update.as_object().is_some_and(|fields| fields.keys().any(|kind| allowed.contains(kind)))
 }
 
 /// A running emulator.
@@ -119,13 +127,13 @@ impl Emulator {
 
     /// A person writes to the bot in private. Returns the id of the update.
     pub fn say(&self, user: i64, text: &str) -> i64 {
-        self.say_in(user, json!({"id": user, "type": "private", "first_name": format!("User{user}")}), text)
+        self.say_in(user, happenings::private(user), text)
     }
 
     /// A person writes in a chat given as a Telegram `Chat` object.
     pub fn say_in(&self, user: i64, chat: Value, text: &str) -> i64 {
         let message = json!({
-            "from": {"id": user, "is_bot": false, "first_name": format!("User{user}")},
+            "from": happenings::user(user),
             "chat": chat,
             "date": 1_760_000_000,
             "text": text,
@@ -146,7 +154,8 @@ impl Emulator {
         self.push_update(json!({ "message": message }))
     }
 
-    /// An `Update` object arrives; its id is added when it has none.
+    /// An `Update` object arrives; its id is added when it has none. A kind that the last poll did not ask for is never
+    /// told.
     pub fn push_update(&self, mut update: Value) -> i64 {
         let id = {
             let mut state = self.shared.lock();
@@ -155,7 +164,9 @@ impl Emulator {
             if let Value::Object(fields) = &mut update {
                 fields.insert("update_id".into(), id.into());
             }
-            state.updates.push_back((id, update));
+            if is_asked_for(&state.allowed, &update) {
+                state.updates.push_back((id, update));
+            }
             id
         };
         self.shared.changed.notify_waiters();

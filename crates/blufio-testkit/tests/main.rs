@@ -4,6 +4,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod anthropic;
+mod ollama;
+mod openai;
 mod telegram;
 
 use serde_json::Value;

@@ -105,3 +105,28 @@ async fn parameters_come_from_forms_of_every_kind() {
     assert_eq!(emulator.texts(7), ["a ä&", "line\r\nnext"]);
     assert_eq!(emulator.violations(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn what_happens_to_a_chat_is_told_to_those_who_ask_for_it() {
+    let emulator = Emulator::start().await.unwrap();
+    let group = || json!({"id": -100, "type": "supergroup", "title": "Team"});
+    emulator.say_in(7, group(), "hello");
+    let message = emulator.newest_message();
+    let poll = |kinds: Value| call(&emulator, "getUpdates", json!({"timeout": 0, "allowed_updates": kinds}));
+    poll(json!(["message", "edited_message", "message_reaction"])).await;
+    emulator.edit_in(7, group(), message, "hallo");
+    emulator.react_in(8, group(), message, "👍");
+    emulator.join_in(7, group(), 9);
+    emulator.leave_in(9, group(), 9);
+    // Also in a form, where the list is a text.
+    let (_, told) = poll(json!("[\"message\"]")).await;
+    let told = told["result"].as_array().unwrap().clone();
+    assert_eq!(told.len(), 5);
+    assert_eq!(told[1]["edited_message"]["message_id"], json!(message));
+    assert_eq!(told[2]["message_reaction"]["new_reaction"][0]["emoji"], "👍");
+    assert_eq!(told[3]["message"]["new_chat_members"][0]["id"], 9);
+    assert_eq!(told[4]["message"]["left_chat_member"]["id"], 9);
+    emulator.edit(7, message, "not asked for any more");
+    assert_eq!(emulator.unconfirmed(), 5);
+    assert_eq!(emulator.violations(), Vec::<String>::new());
+}

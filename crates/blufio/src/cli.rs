@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, explain, explore, fmt, graph, init, outbox, reload, replay, serve, sessions, shell, status,
-    stop, test,
+    check, cost, demo, event, explain, explore, fmt, graph, history, init, kill, outbox, prompts, reload,
+    replay, serve, sessions, shell, status, stop, test,
 };
 use crate::config::Config;
 use crate::output;
@@ -62,8 +62,20 @@ enum Command {
     Sessions(sessions::Arguments),
     /// Take a session's journal again: with its own program, or with another one.
     Replay(replay::Arguments),
+    /// What a session's next prompt holds, zone by zone, and what it costs.
+    Context(prompts::Arguments),
+    /// The exact request of a session's next turn.
+    Prompt(prompts::PromptArguments),
+    /// Hand an event of a declared type to an agent.
+    Event(event::Arguments),
     /// List messages on their way out.
     Outbox(outbox::Arguments),
+    /// What model calls cost, and what is used of the caps.
+    Cost(cost::Arguments),
+    /// Stop every model call until `kill --release`.
+    Kill(kill::Arguments),
+    /// Versions of the files that programs name (persona.md): list, compare, bring one back.
+    History(history::Arguments),
     /// Check the programs again and take them over.
     Reload(reload::Arguments),
     /// Stop the server.
@@ -117,11 +129,11 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<u8> {
     unused(&cli)?;
     match cli.command {
-        Command::Check(arguments) => return check::run(&arguments),
+        Command::Check(arguments) => return check::run(&arguments, cli.config.as_deref()),
         Command::Fmt(arguments) => return fmt::run(&arguments),
         Command::Graph(arguments) => return graph::run(&arguments, cli.config.as_deref(), cli.data),
-        Command::Test(arguments) => return test::run(&arguments),
-        Command::Explore(arguments) => return explore::run(&arguments),
+        Command::Test(arguments) => return test::run(&arguments, cli.config.as_deref()),
+        Command::Explore(arguments) => return explore::run(&arguments, cli.config.as_deref()),
         Command::Explain(arguments) => return explain::run(&arguments),
         Command::Init(arguments) => return init::run(&arguments),
         Command::Demo(arguments) => return demo::run(&arguments),
@@ -135,7 +147,13 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Status(arguments) => status::run(&context, &arguments),
         Command::Sessions(arguments) => sessions::run(&context, arguments),
         Command::Replay(arguments) => replay::run(&context, &arguments),
+        Command::Context(arguments) => prompts::run(&context, &arguments),
+        Command::Prompt(arguments) => prompts::prompt(&context, &arguments),
+        Command::Event(arguments) => event::run(&context, arguments),
         Command::Outbox(arguments) => outbox::run(&context, &arguments),
+        Command::Cost(arguments) => cost::run(&context, arguments),
+        Command::Kill(arguments) => kill::run(&context, arguments),
+        Command::History(arguments) => history::run(&context, &arguments),
         Command::Reload(arguments) => reload::run(&context, &arguments),
         Command::Stop(arguments) => stop::run(&context, &arguments),
         Command::Check(_)
@@ -151,17 +169,17 @@ fn dispatch(cli: Cli) -> Result<u8> {
 
 /// An option that a command would not look at is an error, so that nobody believes that it did.
 fn unused(cli: &Cli) -> Result<()> {
-    let word = match cli.command {
-        Command::Check(_) => "check",
-        Command::Fmt(_) => "fmt",
-        Command::Test(_) => "test",
-        Command::Explore(_) => "explore",
-        Command::Explain(_) => "explain",
-        Command::Init(_) => "init",
-        Command::Demo(_) => "demo",
+    let (word, reads_config) = match cli.command {
+        Command::Check(_) => ("check", true),
+        Command::Fmt(_) => ("fmt", false),
+        Command::Test(_) => ("test", true),
+        Command::Explore(_) => ("explore", true),
+        Command::Explain(_) => ("explain", false),
+        Command::Init(_) => ("init", false),
+        Command::Demo(_) => ("demo", false),
         _ => return Ok(()),
     };
-    let given = [("--config", cli.config.is_some()), ("--data", cli.data.is_some())];
+    let given = [("--config", cli.config.is_some() && !reads_config), ("--data", cli.data.is_some())];
     match given.into_iter().find(|(_, is_given)| *is_given) {
         Some((option, _)) => bail!("`blufio {word}` has no use for {option}: leave it out"),
         None => Ok(()),

@@ -6,6 +6,7 @@ pub mod client;
 pub mod protocol;
 pub mod server;
 pub mod shell_channel;
+pub mod versions;
 
 use std::path::{Path, PathBuf};
 

@@ -7,12 +7,17 @@ mod commands;
 mod config;
 mod control;
 mod daemon;
+mod diff;
 mod logging;
+mod models;
 mod output;
 mod pairing;
 mod programs;
+mod rewrite;
+mod skills;
 mod sources;
 mod tools;
+mod webhooks;
 mod wiring;
 
 use std::process::ExitCode;

@@ -70,6 +70,18 @@ pub fn harmless(text: &str) -> String {
 
 /// A table with aligned columns; the last column is not padded.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    aligned(head, rows, |cell, _, width| format!("{cell:<width$}"))
+}
+
+/// A table of numbers: all columns but the first end in line.
+pub fn numbers(head: &[&str], rows: &[Vec<String>]) -> String {
+    let pad = |cell: &str, column, width| {
+        if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+    };
+    aligned(head, rows, pad)
+}
+
+fn aligned(head: &[&str], rows: &[Vec<String>], pad: impl Fn(&str, usize, usize) -> String) -> String {
     let mut lines: Vec<Vec<String>> = vec![head.iter().map(|cell| cell.to_string()).collect()];
     lines.extend(rows.iter().map(|row| row.iter().map(|cell| harmless(cell)).collect()));
     let width = |column: usize| {
@@ -78,7 +90,7 @@ pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let mut out = String::new();
     for line in &lines {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = line.iter().zip(&widths).enumerate().map(|(at, (cell, width))| pad(cell, at, *width));
         out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         out.push('\n');
     }
@@ -98,5 +110,7 @@ mod tests {
     fn columns_are_aligned() {
         let rows = vec![vec!["a".into(), "b".into()], vec!["long".into(), "c".into()]];
         assert_eq!(table(&["K", "V"], &rows), "K     V\na     b\nlong  c\n");
+        let rows = vec![vec!["a".into(), "10".into()], vec!["long".into(), "9".into()]];
+        assert_eq!(numbers(&["K", "V"], &rows), "K      V\na     10\nlong   9\n");
     }
 }

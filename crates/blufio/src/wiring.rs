@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Puts the parts together: store, clock, channels, providers, tools. The only place that knows all of them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,39 +10,30 @@ use blufio_agent::{Limits, Options};
 use blufio_core::channel::Channel;
 use blufio_core::clock::Clock;
 use blufio_core::message::Address;
-use blufio_core::model::ModelProvider;
-use blufio_core::secret::Secret;
+use blufio_core::model::Usage;
 use blufio_core::store::Store;
 use blufio_gateway::telegram::{self, Telegram};
-use blufio_models::anthropic::{self, Anthropic};
 
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control::shell_channel::{self, ShellChannel};
+use crate::models::{Models, secret};
 use crate::pairing::PairingDesk;
 use crate::programs::ProgramSet;
 use crate::tools::Tools;
 
 /// Environment variable of the bot's token.
 pub const TOKEN_VARIABLE: &str = "TELEGRAM_BOT_TOKEN";
-/// Environment variable of the provider's key.
-pub const KEY_VARIABLE: &str = "ANTHROPIC_API_KEY";
-
-/// Address of the Anthropic API.
-const ANTHROPIC_URL: &str = "https://api.anthropic.com";
-
-/// A secret of the environment. Empty counts as absent.
-pub fn secret(variable: &str) -> Option<Secret> {
-    std::env::var(variable).ok().map(|value| Secret::new(&value)).filter(|secret| !secret.is_empty())
-}
 
 /// Which doors to the outside are opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doors {
     /// Telegram.
     pub telegram: bool,
-    /// Anthropic.
-    pub anthropic: bool,
+    /// Providers of models, by name.
+    pub providers: BTreeSet<String>,
+    /// Webhooks.
+    pub webhooks: bool,
 }
 
 /// Options of a runtime.
@@ -50,7 +42,7 @@ pub fn options(
     store: Arc<dyn Store>,
     shell: Arc<ShellChannel>,
     tools: Arc<Tools>,
-    doors: Doors,
+    (doors, models): (&Doors, &Models),
     set: &ProgramSet,
     desk: &PairingDesk,
 ) -> Result<Options> {
@@ -59,16 +51,15 @@ pub fn options(
     if doors.telegram {
         channels.push(Arc::new(telegram_channel(config, Arc::clone(&clock))?));
     }
-    let mut providers: Vec<Arc<dyn ModelProvider>> = Vec::new();
-    if doors.anthropic {
-        providers.push(Arc::new(anthropic_provider(config)?));
-    }
+    let providers = doors.providers.iter().map(|name| models.open(name)).collect::<Result<Vec<_>>>()?;
+    let prices = Arc::clone(&models.prices);
     Ok(Options {
         store,
         clock,
         channels,
         providers,
         tools,
+        files: Some(Arc::new(blufio_skills::Disk)),
         programs: set.programs.clone(),
         routes: set.routes(),
         owner_telegram: config.telegram_owner.clone(),
@@ -78,7 +69,9 @@ pub fn options(
             thread: None,
         }),
         pairing: Some(desk.check()),
-        price: Some(Arc::new(blufio_models::prices::usd_micros)),
+        price: Some(Arc::new(move |asked: &str, answered: &str, usage: &Usage| {
+            prices.charge(asked, answered, usage)
+        })),
         limits: Limits::default(),
     })
 }
@@ -107,12 +100,6 @@ fn rate_of(messages: f64, period_ms: f64) -> telegram::Rate {
     // Both casts saturate; the configuration allows finite numbers above zero only.
     let (burst, interval_ms) = ((messages / 3.0).ceil(), (period_ms / messages).ceil());
     telegram::Rate { burst: (burst as u32).max(1), interval_ms: (interval_ms as u64).max(1) }
-}
-
-fn anthropic_provider(config: &Config) -> Result<Anthropic> {
-    let key = secret(KEY_VARIABLE).with_context(|| format!("{KEY_VARIABLE} is not set"))?;
-    let url = config.anthropic_base_url.as_deref().unwrap_or(ANTHROPIC_URL);
-    Anthropic::new(anthropic::Options::new(url, key)).context("anthropic")
 }
 
 /// What a server needs besides its programs.

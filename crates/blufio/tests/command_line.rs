@@ -20,20 +20,6 @@ fn check_is_0_for_a_clean_folder_and_1_with_the_place_for_a_mistake() {
 }
 
 #[test]
-fn a_construct_that_does_not_run_yet_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    write(
-        folder.path(),
-        "agents/echo.agent",
-        &echo_agent().replace("anywhere {", "anywhere { on edited m { -> idle } "),
-    );
-    let refused = run(folder.path(), &["check", "agents"]);
-    assert_eq!(refused.status.code(), Some(1));
-    let words = format!("{}{}", out(&refused), err(&refused));
-    assert!(words.contains("E0901") && words.contains("`on edited` is not supported yet"), "{words}");
-}
-
-#[test]
 fn usage_errors_are_2_and_unknown_words_get_a_suggestion() {
     let folder = tempfile::tempdir().unwrap();
     let unknown = run(folder.path(), &["chekc"]);

@@ -63,6 +63,60 @@ fn a_photo_reaches_the_model_with_its_caption() {
     assert_eq!((world.telegram.violations(), world.anthropic.violations()), (Vec::new(), Vec::new()));
 }
 
+/// Answers everything that happens to a chat.
+const DOORKEEPER: &str = r#"agent doorkeeper v1
+goal "Know who is there."
+start state idle {
+  on message m  { reply "Heard {m}." }
+  on edited m   { reply "So it is {m}." }
+  on reaction m { reply "{m.sender} finds {m}" }
+  on joined m   { reply "Welcome, {m}." }
+  on left m     { reply "{m.sender} saw {m} go." }
+}
+"#;
+
+#[test]
+fn edits_reactions_comings_and_goings_reach_the_agent_of_the_chat() {
+    const GUEST: i64 = 99;
+    let world = World::new();
+    let agents = world.path().join("agents");
+    std::fs::write(agents.join("doorkeeper.agent"), DOORKEEPER).unwrap();
+    let routes = "routes\n\ntelegram from anyone in group \"Team\" -> doorkeeper per chat\ntelegram from owner -> assistant\nshell -> assistant\notherwise drop\n";
+    std::fs::write(agents.join("routes.agent"), routes).unwrap();
+    let _server = world.serve(|command| {
+        command
+            .env("BLUFIO_TELEGRAM__OWNER", OWNER.to_string())
+            .env("BLUFIO_TELEGRAM__GROUP_MESSAGES_PER_MINUTE", "1000");
+    });
+    let group = || serde_json::json!({"id": -100, "type": "supergroup", "title": "Team"});
+    world.telegram.say_in(STRANGER, group(), "tee");
+    let message = world.telegram.newest_message();
+    world.seen(-100, |text| text == "Heard tee.");
+    world.telegram.edit_in(STRANGER, group(), message, "tea");
+    world.seen(-100, |text| text == "So it is tea.");
+    world.telegram.react_in(GUEST, group(), message, "👍");
+    world.seen(-100, |text| text == "User99 finds 👍");
+    world.telegram.join_in(STRANGER, group(), GUEST);
+    world.seen(-100, |text| text == "Welcome, User99.");
+    // The chat tells it, and the list of members too: it is one event.
+    let user = serde_json::json!({"id": GUEST, "is_bot": false, "first_name": "User99"});
+    world.telegram.push_update(serde_json::json!({"chat_member": {
+        "chat": group(), "from": user, "date": 1_760_000_000,
+        "old_chat_member": {"status": "left", "user": user}, "new_chat_member": {"status": "member", "user": user},
+    }}));
+    world.telegram.leave_in(STRANGER, group(), GUEST);
+    world.seen(-100, |text| text == "User88 saw User99 go.");
+    // The assistant of the owner listens to nothing of it.
+    world.telegram.edit(OWNER, 1, "nothing");
+    world.telegram.react_in(OWNER, serde_json::json!({"id": OWNER, "type": "private"}), 1, "👍");
+    until("everything is taken", || (world.telegram.unconfirmed() == 0).then_some(()));
+    let sessions: Value = serde_json::from_str(&stdout(&world.run(&["sessions", "--json"]))).unwrap();
+    let keys: Vec<&Value> = sessions.as_array().unwrap().iter().map(|session| &session["key"]).collect();
+    assert_eq!(keys, ["doorkeeper/telegram:chat:-100"]);
+    assert_eq!(world.telegram.texts(-100).len(), 5, "{:?}", world.telegram.texts(-100));
+    assert_eq!(world.telegram.violations(), Vec::<String>::new());
+}
+
 #[test]
 fn status_says_ready_only_while_a_server_runs() {
     let world = World::new();

@@ -97,6 +97,11 @@ impl World {
         self.command(arguments).output().unwrap()
     }
 
+    /// Runs a command that has no use for a data folder.
+    pub fn run_alone(&self, arguments: &[&str]) -> Output {
+        blufio(self.path()).args(arguments).output().unwrap()
+    }
+
     /// A server that is ready.
     pub fn serve(&self, change: impl FnOnce(&mut Command)) -> Server {
         let mut command = self.command(&["serve"]);

@@ -127,6 +127,7 @@ impl Lane {
             .await?;
         match self.send(channel, row, PLACEHOLDER).await {
             Ok(message_id) => {
+                self.shared.questions.shown(row.id, &message_id);
                 let placed =
                     OutboxUpdate { provider_id: Some(message_id), ..update(row, OutboxState::Placed) };
                 store.outbox_update(placed).await?;
@@ -176,6 +177,7 @@ impl Lane {
             .await?;
         match self.send(channel, row, text).await {
             Ok(message_id) => {
+                self.shared.questions.shown(row.id, &message_id);
                 let sent = OutboxUpdate { provider_id: Some(message_id), ..update(row, OutboxState::Sent) };
                 self.shared.store.outbox_update(sent).await?;
                 self.forget(row.id);

@@ -3,18 +3,43 @@
 //! row in the ledger, also one that failed or was cancelled: it may have cost money.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use blufio_core::model::{
     ModelDelta, ModelError, ModelErrorKind, ModelProvider, ModelReply, ModelRequest, Usage,
 };
 use blufio_core::retry::next_delay;
-use blufio_core::store::{JournalRecord, LedgerRow};
+use blufio_core::store::{Attempted, Cap, JournalRecord, LedgerRow, OPEN};
+use blufio_core::tokens;
 use blufio_lang::effect::Outcome;
 use blufio_lang::value::FailureKind;
 
-use super::{Origin, failed};
-use crate::journal;
+use super::{Origin, failed, images};
+use crate::outages::{Admission, News, Ticket};
 use crate::shared::{Shared, lock};
+use crate::{context, journal};
+
+/// Over how long those come back who waited for a provider.
+const SPREAD: Duration = Duration::from_secs(1);
+
+/// Why one model gave no answer.
+enum Missed {
+    /// It was not asked: a cap has not enough left.
+    OverBudget(Outcome),
+    /// Its last attempt failed.
+    Failed(ModelError),
+    /// Its provider is asked for nothing at the moment.
+    Closed(Outcome),
+}
+
+/// The attempts of a step that are not in the ledger yet.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    /// The one under way.
+    pub attempt: Option<Attempted>,
+    /// Those that were answered: they land with the step's result.
+    pub answered: Vec<Attempted>,
+}
 
 /// Everything that attempts of one step share.
 pub(super) struct Attempts<'a> {
@@ -22,10 +47,13 @@ pub(super) struct Attempts<'a> {
     pub origin: &'a Origin,
     pub purpose: &'static str,
     pub stream: Option<i64>,
-    /// The row of the attempt under way, for when it is cancelled.
-    pub under_way: Arc<Mutex<Option<LedgerRow>>>,
-    /// Rows that land with the step's result.
-    pub ledger: Vec<LedgerRow>,
+    /// Why these models, where the program leaves the choice to the runtime.
+    pub reason: Option<String>,
+    /// Caps on the money of every attempt.
+    pub caps: &'a [Cap],
+    /// What is on record even if the step is cut short.
+    pub under_way: Arc<Mutex<UnderWay>>,
+    /// What lands with the step's result.
     pub journal: Vec<JournalRecord>,
 }
 
@@ -46,10 +74,16 @@ impl Attempts<'_> {
                     last =
                         failed(FailureKind::Denied, &format!("no provider `{provider}` is configured"), None)
                 }
-                Some(provider) => match self.at_one_model(&**provider, name, request).await {
-                    Ok(reply) => return Ok(reply),
-                    Err(error) => last = self.outcome(&error),
-                },
+                Some(provider) => {
+                    let mut plain = images::left_out(&**provider, request);
+                    let request = plain.as_mut().unwrap_or(&mut *request);
+                    match self.at_one_model(&**provider, name, request).await {
+                        Ok(reply) => return Ok(reply),
+                        Err(Missed::OverBudget(outcome)) => return Err(outcome),
+                        Err(Missed::Failed(error)) => last = self.outcome(&error),
+                        Err(Missed::Closed(outcome)) => last = outcome,
+                    }
+                }
             }
             *chain_at += 1;
         }
@@ -60,33 +94,85 @@ impl Attempts<'_> {
         &mut self,
         provider: &dyn ModelProvider,
         name: &str,
-        request: &ModelRequest,
-    ) -> Result<ModelReply, ModelError> {
+        request: &mut ModelRequest,
+    ) -> Result<ModelReply, Missed> {
         let mut attempt = 1;
+        // A cap may have made the answer of an earlier attempt shorter.
+        let output_tokens_max = request.output_tokens_max;
+        let shared = self.shared;
+        let provider_name = provider_of(name);
         loop {
-            let started_ms = self.shared.clock.now_ms();
-            *lock(&self.under_way) = Some(self.row(name, started_ms));
+            request.output_tokens_max = output_tokens_max;
+            let ticket = self.admitted(provider_name).await.map_err(Missed::Closed)?;
+            let mut row = self.row(name, self.shared.clock.now_ms());
+            row.estimated_tokens = tokens::estimate_request(request);
+            row.static_fingerprint = context::static_fingerprint(&request.system, &request.tools);
+            let announced = self.announce(provider, name, request, row).await.map_err(Missed::OverBudget)?;
+            lock(&self.under_way).attempt = Some(announced.clone());
             let result = self.stream(provider, request).await;
-            let row = lock(&self.under_way).take().unwrap_or_else(|| self.row(name, started_ms));
+            request.output_tokens_max = output_tokens_max;
+            let begun = lock(&self.under_way).attempt.take().unwrap_or(announced);
             match result {
                 Ok(reply) => {
-                    self.shared.provider_answers(provider_of(name));
-                    self.succeeded(row, &reply).await;
+                    if let Some(news) = ticket.answered() {
+                        shared.provider_news(provider_name, news).await;
+                    }
+                    self.succeeded(begun, &reply).await;
                     return Ok(reply);
                 }
                 Err(error) => {
                     let kind = format!("{:?}", error.kind);
-                    self.note_refusal(name, &error).await;
+                    let news = ticket.failed(&error, shared.clock.now_ms());
+                    let is_closed = matches!(news, Some(News::Begins(_)));
+                    match news {
+                        Some(news) => shared.provider_news(provider_name, news).await,
+                        None if error.retry_after_ms.is_some() => shared.keep_outage(provider_name).await,
+                        None => {}
+                    }
                     self.journal.push(journal::attempt(self.origin.id, name, &kind, error.usage));
-                    self.record(self.finished(row, error.usage, &kind, name)).await;
-                    let Some(wait) = next_delay(&error, attempt, self.jitter(attempt)) else {
-                        return Err(error);
+                    let unbilled = error.kind != ModelErrorKind::Incomplete;
+                    self.record(self.finished(begun, error.usage, &kind, name, unbilled)).await;
+                    let wait = next_delay(&error, attempt, self.jitter(attempt));
+                    // Nothing is gained by waiting for what comes after the step's own end.
+                    let Some(wait) = wait.filter(|wait| !is_closed && self.is_worth(*wait)) else {
+                        return Err(Missed::Failed(error));
                     };
                     self.shared.clock.sleep(wait).await;
                     attempt += 1;
                 }
             }
         }
+    }
+
+    /// Waits for the time that a provider asked everybody to wait; fails when it is left out.
+    async fn admitted(&self, provider: &str) -> Result<Ticket<'_>, Outcome> {
+        let shared = self.shared;
+        loop {
+            let now_ms = shared.clock.now_ms();
+            match shared.outages.admit(provider, now_ms) {
+                Admission::Go(ticket) => return Ok(ticket),
+                Admission::Closed { text, refuses: true, .. } => {
+                    return Err(failed(FailureKind::Denied, &text, None));
+                }
+                Admission::Closed { until_ms, text, .. } => {
+                    return Err(failed(FailureKind::Limited, &text, Some(until_ms)));
+                }
+                Admission::Wait { until_ms } => {
+                    let left = Duration::from_millis(until_ms.saturating_sub(now_ms).max(0).unsigned_abs());
+                    if !self.is_worth(left) {
+                        let words = format!("{provider} asked to be left alone");
+                        return Err(failed(FailureKind::Limited, &words, Some(until_ms)));
+                    }
+                    // Not all who wait come at once.
+                    shared.clock.sleep(left + SPREAD.mul_f64(self.jitter(0))).await;
+                }
+            }
+        }
+    }
+
+    /// Whether a wait ends before the step does.
+    fn is_worth(&self, wait: Duration) -> bool {
+        wait.as_millis() <= u128::from(self.shared.limits.model_timeout_ms)
     }
 
     async fn stream(
@@ -110,13 +196,28 @@ impl Attempts<'_> {
     }
 
     /// The last answer's row lands with the result; earlier ones of the same step are recorded when the next comes.
-    async fn succeeded(&mut self, row: LedgerRow, reply: &ModelReply) {
-        for earlier in std::mem::take(&mut self.ledger) {
+    async fn succeeded(&mut self, begun: Attempted, reply: &ModelReply) {
+        for earlier in self.take_answered() {
             self.record(earlier).await;
         }
-        self.journal.push(journal::attempt(self.origin.id, &row.model_asked, "ok", reply.usage));
-        let row = self.finished(row, reply.usage, "ok", &reply.model);
-        self.ledger.push(row);
+        self.journal.push(journal::attempt(self.origin.id, &begun.row.model_asked, "ok", reply.usage));
+        self.learn(&begun.row, reply.usage.as_ref()).await;
+        let ended = self.finished(begun, reply.usage, "ok", &reply.model, false);
+        lock(&self.under_way).answered.push(ended);
+    }
+
+    /// What was answered since this was asked last.
+    pub(super) fn take_answered(&self) -> Vec<Attempted> {
+        std::mem::take(&mut lock(&self.under_way).answered)
+    }
+
+    async fn learn(&self, row: &LedgerRow, usage: Option<&Usage>) {
+        let Some(usage) = usage else { return };
+        let (shared, model) = (self.shared, &row.model_asked);
+        if let Err(error) = shared.estimators.learn(&*shared.store, model, row.estimated_tokens, usage).await
+        {
+            shared.store_failed(&error);
+        }
     }
 
     /// The row of an attempt that ended with the process that made it.
@@ -132,52 +233,47 @@ impl Attempts<'_> {
             purpose: self.purpose.to_string(),
             model_asked: name.to_string(),
             model_used: String::new(),
+            reason: self.reason.clone(),
+            estimated_tokens: 0,
+            static_fingerprint: String::new(),
             usage: Usage::default(),
             usage_known: false,
             usd_micros: None,
             latency_ms: 0,
-            outcome: "cancelled".to_string(),
+            outcome: OPEN.to_string(),
             at_ms: started_ms,
         }
     }
 
-    fn finished(&self, row: LedgerRow, usage: Option<Usage>, outcome: &str, model: &str) -> LedgerRow {
+    /// An attempt that ended. Without the provider's word on tokens it is charged as it was reserved, unless the way it
+    /// failed is one that nobody bills.
+    fn finished(
+        &self,
+        begun: Attempted,
+        usage: Option<Usage>,
+        outcome: &str,
+        model: &str,
+        unbilled: bool,
+    ) -> Attempted {
+        let Attempted { row, announced } = begun;
         let now_ms = self.shared.clock.now_ms();
-        let price = |usage: &Usage| self.shared.price.as_ref().and_then(|price| price(model, usage));
-        LedgerRow {
+        let price = |usage: &Usage| self.price(&row.model_asked, model, usage);
+        let reserved = if unbilled { Some(0) } else { row.usd_micros };
+        let row = LedgerRow {
             model_used: model.to_string(),
             usage: usage.unwrap_or_default(),
             usage_known: usage.is_some(),
-            usd_micros: usage.as_ref().and_then(price),
+            usd_micros: usage.as_ref().map_or(reserved, price),
             latency_ms: now_ms.saturating_sub(row.at_ms),
             outcome: outcome.to_string(),
             at_ms: now_ms,
             ..row
-        }
-    }
-
-    /// A refused key or an empty account stops every step of every agent: the owner hears of it once (M-1).
-    async fn note_refusal(&self, name: &str, error: &ModelError) {
-        let what = match error.kind {
-            ModelErrorKind::Authentication => "refuses the key",
-            ModelErrorKind::Billing => "refuses to go on without payment",
-            _ => return,
         };
-        let provider = provider_of(name);
-        if !self.shared.provider_refuses(provider) {
-            return;
-        }
-        let text = format!(
-            "{provider} {what}: no agent can use its models until that is put right. It said: {}",
-            error.message
-        );
-        if let Err(error) = self.shared.tell_owner(&text).await {
-            self.shared.store_failed(&error);
-        }
+        Attempted { row, announced }
     }
 
-    async fn record(&self, row: LedgerRow) {
-        if let Err(error) = self.shared.store.record_attempt(row).await {
+    pub(super) async fn record(&self, attempt: Attempted) {
+        if let Err(error) = self.shared.store.record_attempt(attempt).await {
             self.shared.store_failed(&error);
         }
     }

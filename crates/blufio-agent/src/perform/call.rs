@@ -3,6 +3,7 @@
 //! is durable; every other one may be tried again. A result that is not of the type that the manifest promises is a
 //! failure, never a value.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::context;
 use crate::replay::first_words;
 use crate::session::envelope::RunProgress;
 use crate::shared::Shared;
+use crate::transcript::{begins_exchange, text_turn};
 
 /// First wait between two attempts, milliseconds; it doubles.
 const BACKOFF_MS: u64 = 500;
@@ -190,27 +192,54 @@ pub(super) async fn recall(shared: &Shared, query: &str, scopes: &[String], top:
     }
 }
 
-/// Puts what is remembered behind the newest turn, never earlier, so that what was sent before stays as it was sent.
-pub(super) async fn add_memory(
+/// What is remembered of what a prompt is about: a turn of its own behind the newest one, never earlier, so that what was
+/// sent before stays as it was sent. What the prompt shows already is not told again.
+pub(super) async fn memory_turn(
     shared: &Shared,
     effect: &ModelEffect,
-    turns: &mut Vec<Turn>,
-    memory: Option<MemoryRead>,
-) {
-    let Some(memory) = memory.filter(|memory| !memory.scopes.is_empty()) else { return };
+    turns: &[Turn],
+    memory: &MemoryRead,
+) -> Option<Turn> {
+    if memory.scopes.is_empty() {
+        return None;
+    }
     let query = query_of(effect, turns);
     let texts = match shared.store.recall(&memory.scopes, &query, memory.top).await {
-        Ok(texts) if !texts.is_empty() => texts,
-        Ok(_) => return,
-        Err(error) => return shared.store_failed(&error),
+        Ok(texts) => texts,
+        Err(error) => {
+            shared.store_failed(&error);
+            return None;
+        }
     };
-    let text = context::cut_to_tokens(&texts.join("\n"), memory.tokens_max);
-    let text = context::fence("data", Some("memory"), &text);
-    let block = Block::Text { text };
-    match turns.last_mut().filter(|turn| turn.role == Role::User) {
-        Some(turn) => turn.blocks.push(block),
-        None => turns.push(Turn { role: Role::User, blocks: vec![block], raw: None }),
+    let is_told = |text: &str| turns.iter().flat_map(|turn| &turn.blocks).any(|block| tells(block, text));
+    let like =
+        |text: &String| likeness_thousandths(&query, text) >= memory.above_thousandths && !is_told(text);
+    let texts: Vec<String> = texts.into_iter().filter(like).collect();
+    if texts.is_empty() {
+        return None;
     }
+    let text = context::cut_to_tokens(&texts.join("\n"), memory.tokens_max);
+    Some(text_turn(Role::User, &context::fence("data", Some(context::MEMORY), &text)))
+}
+
+fn tells(block: &Block, remembered: &str) -> bool {
+    matches!(block, Block::Text { text } if context::is_aside(text) && text.contains(remembered))
+}
+
+/// How alike two texts are by their words, thousandths: the overlap coefficient of their sets of words (what they share, of
+/// the smaller one). Meaning joins in when there are embeddings.
+fn likeness_thousandths(one: &str, other: &str) -> u32 {
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let (one, other) = (words(one), words(other));
+    let smaller = one.len().min(other.len());
+    if smaller == 0 {
+        return 0;
+    }
+    let shared = one.intersection(&other).count();
+    u32::try_from(shared * 1_000 / smaller).unwrap_or(0)
 }
 
 /// What a model step is about: the values it names, else what was said last.
@@ -226,5 +255,18 @@ fn query_of(effect: &ModelEffect, turns: &[Turn]) -> String {
         };
         turn.blocks.iter().filter_map(text).collect::<Vec<_>>().join(" ")
     };
-    turns.iter().rev().find(|turn| turn.role == Role::User).map(texts).unwrap_or_default()
+    turns.iter().rev().find(|turn| begins_exchange(turn)).map(texts).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn likeness_is_what_two_texts_share_of_the_shorter() {
+        assert_eq!(likeness_thousandths("Which TEA shall I buy?", "green tea"), 500);
+        assert_eq!(likeness_thousandths("tea", "Likes green tea."), 1_000);
+        assert_eq!(likeness_thousandths("coffee", "Likes green tea."), 0);
+        assert_eq!(likeness_thousandths("", "tea"), 0);
+    }
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A model step: the request, the reading of the answer by purpose, and asking again when a `pick` does not fit.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blufio_core::model::{Block, ModelReply, ModelRequest, Role, StopReason, Turn};
+use blufio_core::store::{Attempted, LedgerRow};
 use blufio_lang::effect::{ModelEffect, ModelPurpose, Outcome};
 use blufio_lang::value::{FailureKind, ToolCall};
 use tokio::sync::watch;
 
-use super::attempt::Attempts;
-use super::{Origin, Performed, failed};
+use super::attempt::{Attempts, UnderWay};
+use super::{Allowance, Fold, MemoryRead, Origin, Performed, call, choose, failed};
 use crate::shared::{Shared, lock};
 use crate::transcript::text_turn;
 use crate::{context, journal};
@@ -19,6 +20,7 @@ use crate::{context, journal};
 const TYPING_EVERY: Duration = Duration::from_secs(4);
 /// Continuations of an answer that the provider paused.
 const PAUSES_MAX: u32 = 3;
+const HOUR_MS: i64 = 3_600_000;
 /// Violations that are listed when a `pick` is asked again.
 const VIOLATIONS_MAX: usize = 20;
 /// Why, when a model declines without words that may be shown (what came before is discarded, M-10).
@@ -26,26 +28,35 @@ const DECLINED: &str = "the model declined";
 
 /// Puts on record that an earlier life asked a model for this step: whether it cost anything is not known.
 pub(super) async fn record_interrupted(shared: &Arc<Shared>, origin: &Origin, effect: &ModelEffect) {
-    let chain = chain_of(origin, effect);
-    let row = attempts(shared, origin, effect).interrupted(chain.first().map_or("", String::as_str));
-    if let Err(error) = shared.store.record_attempt(row).await {
+    let chain = choose::plain_chain(&origin.program.program, effect.model);
+    let purpose = journal::purpose(&effect.purpose);
+    let row = attempts(shared, origin, purpose).interrupted(chain.first().map_or("", String::as_str));
+    if let Err(error) = shared.store.record_attempt(row.into()).await {
         shared.store_failed(&error);
     }
 }
 
-/// The models that are asked for a step, in their order.
-fn chain_of<'a>(origin: &'a Origin, effect: &ModelEffect) -> &'a [String] {
-    origin.program.program.models.get(effect.model as usize).map_or(&[], |model| &model.chain)
+/// A model step with all it needs.
+pub(super) struct Asked {
+    pub effect: ModelEffect,
+    /// History and question.
+    pub turns: Vec<Turn>,
+    /// Row of the stream.
+    pub stream: Option<i64>,
+    pub memory: Option<MemoryRead>,
+    pub allowance: Allowance,
+    pub fold: Option<Fold>,
 }
 
-fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, effect: &ModelEffect) -> Attempts<'a> {
+fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, purpose: &'static str) -> Attempts<'a> {
     Attempts {
         shared,
         origin,
-        purpose: journal::purpose(&effect.purpose),
+        purpose,
         stream: None,
+        reason: None,
+        caps: &[],
         under_way: Arc::default(),
-        ledger: Vec::new(),
         journal: Vec::new(),
     }
 }
@@ -54,29 +65,82 @@ fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, effect: &ModelEffec
 pub(super) async fn perform(
     shared: &Arc<Shared>,
     origin: &Origin,
-    effect: ModelEffect,
-    turns: Vec<Turn>,
-    stream: Option<i64>,
+    asked: Asked,
     mut cancelled: watch::Receiver<bool>,
 ) -> Option<Performed> {
-    let under_way = Arc::default();
-    let attempts =
-        Attempts { stream, under_way: Arc::clone(&under_way), ..attempts(shared, origin, &effect) };
+    let under_way: Arc<Mutex<UnderWay>> = Arc::default();
+    let (caps, deadline_ms) = (asked.allowance.caps.clone(), asked.allowance.deadline_ms);
+    let attempts = |purpose| Attempts {
+        caps: &caps,
+        under_way: Arc::clone(&under_way),
+        ..attempts(shared, origin, purpose)
+    };
     let timeout = shared.clock.sleep(Duration::from_millis(shared.limits.model_timeout_ms));
+    let over = over_time(shared, deadline_ms);
     let performed = tokio::select! {
-        performed = Step { attempts, effect: &effect, chain_at: 0 }.run(turns) => return Some(performed),
-        () = typing(shared, origin) => None,
+        // INVARIANT: whoever runs after the switch was thrown sees it before it can send anything.
+        biased;
+        () = shared.switch.thrown() => Some(Performed::new(origin.id, Outcome::OverBudget(None))),
         _ = cancelled.wait_for(|cancelled| *cancelled) => None,
+        performed = step(attempts, asked) => return Some(performed),
+        () = typing(shared, origin) => None,
+        () = over => Some(Performed::new(origin.id, Outcome::OverBudget(None))),
         () = timeout => Some(Performed::new(origin.id, failed(FailureKind::Timeout, "the model did not answer in time", None))),
     };
     // A stop is on record when the step is resumed, like a crash.
-    let row = lock(&under_way).take().filter(|_| !shared.is_stopping());
-    if let Some(row) = row
-        && let Err(error) = shared.store.record_attempt(row).await
-    {
-        shared.store_failed(&error);
+    if shared.is_stopping() {
+        return performed;
+    }
+    let UnderWay { attempt, answered } = std::mem::take(&mut *lock(&under_way));
+    for ended in answered.into_iter().chain(attempt.map(cancelled_attempt)) {
+        if let Err(error) = shared.store.record_attempt(ended).await {
+            shared.store_failed(&error);
+        }
     }
     performed
+}
+
+/// The whole step: what falls out of the history is summarised, what is remembered is read, the models are chosen and asked.
+async fn step<'a>(attempts: impl Fn(&'static str) -> Attempts<'a>, asked: Asked) -> Performed {
+    let Asked { effect, mut turns, stream, memory, allowance, fold } = asked;
+    let mut journal = Vec::new();
+    let mut folded = None;
+    if let Some(fold) = fold {
+        let mut summary = attempts("summary");
+        folded = Some(summary.fold(fold, &mut turns).await);
+        journal = summary.journal;
+    }
+    let attempts = attempts(journal::purpose(&effect.purpose));
+    let (shared, origin) = (attempts.shared, attempts.origin);
+    let remembered = match &memory {
+        Some(memory) => call::memory_turn(shared, &effect, &turns, memory).await,
+        None => None,
+    };
+    let choice = choose::choose(shared, &origin.program.program, &effect, &turns, &allowance.caps).await;
+    turns.extend(remembered.clone());
+    let attempts = Attempts { stream, reason: choice.reason, journal, ..attempts };
+    let step = Step { attempts, effect: &effect, chain: choice.chain, chain_at: 0 };
+    let mut performed = step.run(turns).await;
+    performed.folded = folded;
+    // What was sent is sent again unchanged.
+    if !performed.turns.is_empty() {
+        performed.turns.splice(..0, remembered);
+    }
+    performed
+}
+
+/// Completes when the time of the event is over; never where it is not limited.
+async fn over_time(shared: &Shared, deadline_ms: Option<i64>) {
+    let left = |deadline_ms: i64| deadline_ms.saturating_sub(shared.clock.now_ms()).max(0).unsigned_abs();
+    match deadline_ms.map(left) {
+        Some(left_ms) => shared.clock.sleep(Duration::from_millis(left_ms)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What is left of an attempt that was cut short: nobody knows what it cost, so it is charged as reserved.
+fn cancelled_attempt(cut: Attempted) -> Attempted {
+    Attempted { row: LedgerRow { outcome: "cancelled".to_string(), ..cut.row }, ..cut }
 }
 
 /// Shows that an answer is on its way, for ever.
@@ -94,6 +158,7 @@ async fn typing(shared: &Shared, origin: &Origin) {
 struct Step<'a> {
     attempts: Attempts<'a>,
     effect: &'a ModelEffect,
+    chain: Vec<String>,
     chain_at: usize,
 }
 
@@ -119,7 +184,7 @@ impl Step<'_> {
         let mut performed = Performed::new(self.attempts.origin.id, outcome);
         performed.picked = picked;
         performed.turns = if keeps { turns } else { Vec::new() };
-        performed.ledger = self.attempts.ledger;
+        performed.ledger = self.attempts.take_answered();
         performed.attempts = self.attempts.journal;
         performed
     }
@@ -143,6 +208,7 @@ impl Step<'_> {
         } else {
             Vec::new()
         };
+        let cached_ms = loaded.program.context.static_cache_ms;
         let turns = if turns.is_empty() { vec![text_turn(Role::User, "Go on.")] } else { turns };
         ModelRequest {
             model: String::new(),
@@ -151,12 +217,12 @@ impl Step<'_> {
             turns,
             output_schema,
             output_tokens_max,
+            caches_static_for_an_hour: cached_ms.is_some_and(|ms| ms >= HOUR_MS),
         }
     }
 
     async fn ask(&mut self, request: &mut ModelRequest) -> Result<ModelReply, Outcome> {
-        let origin = self.attempts.origin;
-        self.attempts.ask(chain_of(origin, self.effect), &mut self.chain_at, request).await
+        self.attempts.ask(&self.chain, &mut self.chain_at, request).await
     }
 
     async fn pick(

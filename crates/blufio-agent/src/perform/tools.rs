@@ -188,7 +188,11 @@ pub(super) async fn called(
 ) -> Called {
     let program = &origin.program.program;
     let grant = program.tools.iter().find(|grant| *grant.tool == *call.tool);
-    let folder = grant.and_then(|grant| grant.folder.as_ref());
+    let effect = shared.tools.manifest(&call.tool).map(|manifest| manifest.effect);
+    let folder = match grant.map(|grant| origin.program.granted_folder(grant, effect)).transpose() {
+        Ok(folder) => folder.flatten(),
+        Err(denied) => return Called::Error(denied.to_string()),
+    };
     let coordinate = (origin.session, origin.id.visit, origin.id.number);
     let request = ToolRequest {
         tool: call.tool.to_string(),
@@ -197,7 +201,7 @@ pub(super) async fn called(
             "{}/v{}/{}/{}/step#{}.{at}",
             program.name, program.version, coordinate.0, coordinate.1, coordinate.2
         ),
-        folder: folder.map(|folder| origin.program.folder.join(folder)),
+        folder,
         hosts: grant.map(|grant| grant.to.clone()).unwrap_or_default(),
         commands: grant.map(|grant| grant.only.clone()).unwrap_or_default(),
         now_ms: shared.clock.now_ms(),

@@ -99,6 +99,7 @@ impl Driver {
             return Ok(());
         };
         let at = u32::try_from(progress.results.len()).unwrap_or(u32::MAX);
+        self.look_up(&who).await.map_err(|e| self.trouble(e))?;
         let (contacts, needed) = self.contacts(&who);
         let Some(session) = &mut self.session else { return Ok(()) };
         let notes = session.notes.entry(id);
@@ -218,6 +219,7 @@ impl Driver {
             tools: ask.with.clone(),
             calls_max: ask.calls_max,
             calls: 0,
+            caps: session.caps(self.shared.clock.now_ms()),
         };
         let values = ask.parameters.iter().zip(arguments.iter());
         let arguments = values.map(|(shape, value)| argument(&loaded.program, *shape, value)).collect();

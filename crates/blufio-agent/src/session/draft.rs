@@ -7,7 +7,7 @@ use blufio_core::message::Address;
 use blufio_core::model::Turn;
 use blufio_core::store::Question;
 use blufio_core::store::{
-    Committed, JournalRecord, LedgerRow, NewOutbox, NewQuestion, SessionStatus, StepCommit, StepExtra,
+    Attempted, Committed, JournalRecord, NewOutbox, NewQuestion, SessionStatus, StepCommit, StepExtra,
     StoreError,
 };
 
@@ -35,7 +35,7 @@ pub(crate) struct Draft {
     clear_timers: bool,
     pub timers: Vec<(i64, i64, i64)>,
     pub timers_fired: Vec<i64>,
-    pub ledger: Vec<LedgerRow>,
+    pub ledger: Vec<Attempted>,
     pub extra: StepExtra,
 }
 
@@ -85,6 +85,7 @@ impl Driver {
         let Some(session) = &self.session else { return Ok(()) };
         let status = session.status();
         let mut draft = std::mem::take(&mut self.draft);
+        self.edits.consume(&mut draft.consumed);
         let after = After {
             quotes: std::mem::take(&mut draft.quotes),
             addresses: draft.outbox.iter().map(|new| new.address.clone()).collect(),

@@ -61,9 +61,15 @@ pub(crate) struct Notes {
     /// The progress line was shown since the last message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shown: bool,
+    /// When the last event was taken, milliseconds since 1970, where its time is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_ms: Option<i64>,
     /// The last event was a schedule.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub heartbeat: bool,
+    /// Which schedule it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<u32>,
 }
 
 fn is_zero(number: &i64) -> bool {
@@ -87,6 +93,9 @@ pub(crate) struct EffectNotes {
     /// Turns of the window that the model call sends: later ones came while it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_turns: Option<usize>,
+    /// How many of the window's oldest turns are summarised on the way to the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<usize>,
     /// How far a `run` or a `call` got.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunProgress>,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use blufio_core::message::ChatKind;
+use blufio_core::message::{Address, ChatKind, Inbound};
 use blufio_core::store::{InboxRow, Progress, TimerKind};
 use blufio_lang::effect::{Disposition, EffectId, Event, Outcome};
 
@@ -13,8 +13,8 @@ use super::post::Offered;
 use super::step::Cause;
 use super::{Driver, Trouble};
 use crate::internal::Internal;
-use crate::perform::{FromEffect, Performed};
-use crate::replay::program_message;
+use crate::perform::{Folded, FromEffect, Performed};
+use crate::replay::program_event;
 use crate::transcript;
 use crate::{journal, outcome};
 
@@ -53,7 +53,7 @@ impl Driver {
                 Disposition::Take => {
                     self.timers.remove(at);
                     if row.kind == TimerKind::Wake {
-                        session.begin_event(false);
+                        session.begin_event(None, self.shared.clock.now_ms());
                     }
                     self.load_window().await?;
                     self.draft.timers_fired.push(row.id);
@@ -87,7 +87,7 @@ impl Driver {
                 }
                 continue;
             }
-            let event = Event::Message(Arc::new(program_message(row.id, &row.message)));
+            let event = program_event(row.id, &row.message);
             if let Some(child) = self.hands_over(&row.message, &event) {
                 self.hand_over(at, &child);
                 continue;
@@ -136,8 +136,8 @@ impl Driver {
         self.draft.joined.retain(|id| *id != row.id);
         self.draft.journal.push(journal::message(row.id, "taken", &row.message));
         if let Some(session) = &mut self.session {
-            session.address = Some(row.message.address.clone());
-            session.begin_event(false);
+            session.address = Some(place(&row.message, session.address.take()));
+            session.begin_event(None, self.shared.clock.now_ms());
             session.notes.sender = Some(SenderNote::of(&self.shared, &row.message));
             if std::mem::take(&mut session.notes.shown) {
                 self.draft.extra.progress.push(Progress::End);
@@ -199,7 +199,7 @@ impl Driver {
     pub(super) async fn resolve(&mut self, performed: Performed) -> Result<(), Trouble> {
         self.load_window().await?;
         let now_ms = self.shared.clock.now_ms();
-        let Performed { id, outcome, picked, turns, results, ledger, attempts } = performed;
+        let Performed { id, outcome, picked, turns, folded, results, ledger, attempts } = performed;
         let Some(session) = &mut self.session else { return Ok(()) };
         self.draft.ledger.extend(ledger);
         self.draft.journal.extend(attempts);
@@ -208,6 +208,10 @@ impl Driver {
             self.draft.journal.push(journal::late("result", id.visit, id.number));
             return Ok(());
         }
+        if let Outcome::OverBudget(until_ms) = outcome {
+            self.ran_out(until_ms.is_some()).await?;
+        }
+        let Some(session) = &mut self.session else { return Ok(()) };
         let calls = serde_json::to_value(&results).ok().filter(|_| !results.is_empty());
         let program = &session.program.program;
         let pending = session.machine.pending(program);
@@ -216,6 +220,10 @@ impl Driver {
         self.draft.journal.push(journal::result(id, ended));
         self.settle(id, Some(if outcome == Outcome::Late { TOO_LATE } else { DECIDED }));
         let Some(session) = &mut self.session else { return Ok(()) };
+        if let Some(Folded { turns, summary }) = folded {
+            self.draft.journal.push(journal::epoch(id, turns, summary.as_ref()));
+            session.begin_epoch(&mut self.draft, turns, summary);
+        }
         session.extend(&mut self.draft, turns);
         if !results.is_empty() {
             session.answer_calls(&mut self.draft, &results);
@@ -228,7 +236,19 @@ impl Driver {
         let Some(session) = &mut self.session else { return Ok(()) };
         let program = Arc::clone(&session.program);
         let result = session.machine.step(&program.program, event, now_ms);
+        self.look_up_people(&result).await.map_err(|e| self.trouble(e))?;
         self.apply(result, cause);
         self.commit(now_ms).await
+    }
+}
+
+/// Where the answer goes. What happens to a chat is told without its topic: the conversation stays in the topic where it
+/// is.
+fn place(message: &Inbound, before: Option<Address>) -> Address {
+    let here = &message.address;
+    let same = |known: &Address| known.channel == here.channel && known.chat == here.chat;
+    match before.filter(same) {
+        Some(known) if !message.kind.is_message() && here.thread.is_none() => known,
+        _ => here.clone(),
     }
 }

@@ -138,6 +138,7 @@ impl Driver {
         match parameters(&loaded.program, &arguments) {
             Ok(values) => {
                 let result = session.machine.start_with(&loaded.program, &values, now_ms);
+                self.look_up_people(&result).await.map_err(|e| self.trouble(e))?;
                 self.apply(result, Cause::Event);
             }
             Err(why) => {
@@ -165,9 +166,11 @@ impl Driver {
         };
         let start = session.history_start;
         let rows = self.shared.store.transcript(id, start).await.map_err(|e| self.trouble(e))?;
+        let epoch = self.shared.store.epoch(id, start).await.map_err(|e| self.trouble(e))?;
+        let summary = epoch.map(|epoch| (epoch.summary, epoch.tokens));
         let turns = rows.into_iter().map(|row| (row.turn, row.tokens)).collect();
         if let Some(session) = &mut self.session {
-            session.window = Some(Window { start, turns });
+            session.window = Some(Window { start, summary, turns });
         }
         Ok(())
     }

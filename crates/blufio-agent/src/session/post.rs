@@ -11,8 +11,10 @@ use blufio_lang::value::FailureKind;
 use super::offer::DECIDED;
 use super::step::Cause;
 use super::{Driver, Trouble};
+use crate::heartbeats::{self, Which};
 use crate::internal::{Answer, Internal};
 use crate::perform::{Performed, failed};
+use crate::routes::agent_of;
 use crate::{journal, outcome};
 
 /// What became of a piece of mail.
@@ -40,8 +42,14 @@ fn effect_of(asking: Asking) -> EffectId {
 impl Driver {
     /// Consumes mail for a session that is not there and that such mail does not open.
     pub(super) async fn drop_orphans(&mut self) -> Result<(), Trouble> {
+        // What happens to a chat is for programs that say so; others are not even started.
+        let current = self.shared.programs.current(agent_of(&self.key));
+        let listens = |message: &Inbound| {
+            message.kind.is_message()
+                || current.as_ref().is_none_or(|loaded| loaded.program.listens(message.kind.word()))
+        };
         let opens = |row: &InboxRow| match Internal::of(&row.message) {
-            None => true,
+            None => listens(&row.message),
             Some(Ok(Internal::Start(_) | Internal::Declared { .. } | Internal::Every { .. })) => true,
             Some(_) => false,
         };
@@ -60,6 +68,7 @@ impl Driver {
         if orphans.is_empty() {
             return Ok(());
         }
+        self.edits.consume(&mut orphans);
         self.shared.store.discard_mail(orphans).await.map_err(|e| self.trouble(e))
     }
 
@@ -90,16 +99,29 @@ impl Driver {
                     let value = program.value_of_shape(program.events.get(index)?.shape, &value).ok()?;
                     Some((u32::try_from(index).ok()?, value))
                 });
-                let Some((index, read)) = read else { return Ok(self.unwanted(at, "event")) };
+                let Some((index, read)) = read else {
+                    // The session runs on a version that knows the type otherwise than the current one.
+                    self.shared
+                        .note(&format!("session {} cannot read an event `{event}`: dropped", self.key));
+                    return Ok(self.unwanted(at, "event"));
+                };
                 let record = journal::declared(index, &value);
-                self.offer_event(at, Event::Declared { event: index, value: read }, record, false).await
+                self.offer_event(at, Event::Declared { event: index, value: read }, record, None).await
             }
             Ok(Internal::Every { schedule, version }) => {
                 let Some(session) = &self.session else { return Ok(Offered::Waits) };
                 if session.program.program.version != version {
+                    self.skipped(schedule, Some("its session runs another version")).await?;
                     return Ok(self.unwanted(at, "schedule"));
                 }
-                self.offer_event(at, Event::Every(schedule), journal::every(schedule), true).await
+                let busy = session.pending.then_some("its session is busy");
+                let offered = self
+                    .offer_event(at, Event::Every(schedule), journal::every(schedule), Some(schedule))
+                    .await?;
+                if matches!(offered, Offered::Gone) {
+                    self.skipped(schedule, busy).await?;
+                }
+                Ok(offered)
             }
             Ok(Internal::Start(_) | Internal::Forward(_)) => Ok(self.unwanted(at, "start")),
             Err(error) => {
@@ -107,6 +129,32 @@ impl Driver {
                 Ok(self.unwanted(at, "unreadable"))
             }
         }
+    }
+
+    /// The event of a schedule was not taken; why, when it should have been.
+    async fn skipped(&mut self, schedule: u32, why: Option<&str>) -> Result<(), Trouble> {
+        let Some(current) = self.shared.programs.current(agent_of(&self.key)) else { return Ok(()) };
+        let which = Which { program: &current.program, at: schedule as usize };
+        heartbeats::forget(&self.shared, which).await.map_err(|e| self.trouble(e))?;
+        match why {
+            Some(why) => heartbeats::failed(&self.shared, which, why).await.map_err(|e| self.trouble(e)),
+            None => Ok(()),
+        }
+    }
+
+    /// The heartbeat under way ran out of its budget. One of a day or a month refuses before anything is asked, so
+    /// what had changed is tried again at every slot until there is money for it.
+    pub(super) async fn ran_out(&mut self, frees_up: bool) -> Result<(), Trouble> {
+        let Some(session) = self.session.as_ref().filter(|session| session.notes.heartbeat) else {
+            return Ok(());
+        };
+        let Some(schedule) = session.notes.schedule else { return Ok(()) };
+        let which = Which { program: &session.program.program, at: schedule as usize };
+        if frees_up {
+            heartbeats::forget(&self.shared, which).await.map_err(|e| self.trouble(e))?;
+        }
+        let why = "its budget is used up";
+        heartbeats::failed(&self.shared, which, why).await.map_err(|e| self.trouble(e))
     }
 
     fn consume(&mut self, at: usize) {
@@ -126,12 +174,12 @@ impl Driver {
         at: usize,
         event: Event,
         record: JournalRecord,
-        heartbeat: bool,
+        schedule: Option<u32>,
     ) -> Result<Offered, Trouble> {
         let Some(session) = &mut self.session else { return Ok(Offered::Waits) };
         match session.machine.disposition(&session.program.program, &event) {
             Disposition::Take => {
-                session.begin_event(heartbeat);
+                session.begin_event(schedule, self.shared.clock.now_ms());
                 self.consume(at);
                 self.load_window().await?;
                 self.draft.journal.push(record);
@@ -231,12 +279,19 @@ impl Driver {
         Ok(Offered::Stepped)
     }
 
-    /// The session that a message is handed over to; commands that this session takes are its own.
+    /// The session that a message is handed over to; commands that this session takes are its own, and so is what
+    /// happens to the chat where only this one listens.
     pub(super) fn hands_over(&self, message: &Inbound, event: &Event) -> Option<String> {
         let session = self.session.as_ref()?;
         let child = session.notes.effects.iter().find(|notes| notes.here)?.child.clone()?;
         let takes = || session.machine.disposition(&session.program.program, event) == Disposition::Take;
-        if message.text.starts_with('/') && takes() { None } else { Some(child) }
+        let own = if message.kind.is_message() {
+            message.text.starts_with('/')
+        } else {
+            let callee = self.shared.programs.current(agent_of(&child));
+            callee.is_some_and(|c| !self.shared.programs.hears(&c.program, message.kind.word()))
+        };
+        if own && takes() { None } else { Some(child) }
     }
 
     /// Hands a message over.

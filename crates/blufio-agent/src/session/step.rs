@@ -2,7 +2,7 @@
 //! Turns what the machine decided into a draft: replies, deadlines, history, streams and the next effect's intent.
 
 use blufio_core::model::{Role, Turn};
-use blufio_core::store::{NewOutbox, NewTimer, QuestionKind, TimerKind};
+use blufio_core::store::{Epoch, NewOutbox, NewTimer, QuestionKind, TimerKind};
 use blufio_core::tool::EffectClass;
 use blufio_lang::effect::{Action, Awaited, Effect, EffectId, ModelEffect, ModelPurpose, StepResult, Stop};
 use blufio_lang::program::EffectClass as GrantClass;
@@ -280,10 +280,19 @@ impl Driver {
         let messages_max = history.and_then(|h| h.messages_max).unwrap_or(limits.history_messages_max);
         let tokens_max = history.and_then(|h| h.tokens_max).unwrap_or(limits.history_tokens_max);
         let window = session.window.get_or_insert_default();
-        window.cap(messages_max, tokens_max);
-        session.history_start = window.start;
+        // The cap is one of tokens as the model counts them.
+        let model = session.program.program.models.get(effect.model as usize);
+        let model = model.and_then(|model| model.chain.first()).map_or("", String::as_str);
+        let corrected = |tokens: i64| self.shared.estimators.corrected(model, tokens);
+        let excess = window.excess(messages_max, tokens_max, corrected);
+        let fold = excess.filter(|_| history.is_some_and(|history| history.summarize.is_some()));
         let turns = window.turns.len();
-        session.notes.entry(id).prompt_turns = Some(turns);
+        let notes = session.notes.entry(id);
+        (notes.prompt_turns, notes.fold) = (Some(turns), fold);
+        if let (Some(excess), None) = (excess, fold) {
+            session.begin_epoch(&mut self.draft, excess, None);
+            session.notes.entry(id).prompt_turns = Some(turns - excess);
+        }
     }
 
     /// A row for the text to come, where the channel can show it; a row of an earlier step of the same answer is kept.
@@ -308,6 +317,20 @@ impl Session {
             self.append(draft, turn);
         } else {
             self.notes.deferred.push(turn);
+        }
+    }
+
+    /// Prompts begin behind the oldest turns from now on; `summary` stands for them, or what stood for those before.
+    pub(super) fn begin_epoch(&mut self, draft: &mut Draft, turns: usize, summary: Option<Turn>) {
+        let window = self.window.get_or_insert_default();
+        window.drop_oldest(turns);
+        if let Some(summary) = summary {
+            let tokens = context::estimate_turn(&summary);
+            window.summary = Some((summary, tokens));
+        }
+        self.history_start = window.start;
+        if let Some((summary, tokens)) = window.summary.clone() {
+            draft.extra.epoch = Some(Epoch { start: window.start, summary, tokens });
         }
     }
 

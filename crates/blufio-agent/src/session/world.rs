@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a step decides about people, memory and money: who is meant, what is remembered for whom, what may be spent.
+//! What a step decides about people and memory: who is meant, what is remembered for whom.
 
 use blufio_core::message::{Address, Inbound};
 use blufio_core::store::{MemoryChange, NewOutbox, Progress, StoreError};
-use blufio_lang::effect::Outcome;
-use blufio_lang::program::{Limits, MemoryScope, RatePeriod, Tool, Who};
+use blufio_lang::program::{MemoryScope, Who};
 
 use super::envelope::SenderNote;
 use super::{Driver, Session};
-use crate::perform::{MemoryRead, Reservation};
+use crate::perform::MemoryRead;
 use crate::routes::{LOCAL_CHANNEL, is_owner};
 use crate::shared::{Shared, lock};
 
-const DAY_MS: i64 = 86_400_000;
 /// Memories that a prompt holds when the program has no conditional zone.
 const MEMORIES_MAX: u32 = 8;
 /// Their tokens, unless the zone says otherwise.
@@ -102,6 +100,7 @@ impl Driver {
         let mut contacts: Vec<Contact> = Vec::new();
         for name in routes.people_named(name) {
             // One person under two names is asked once and counts once.
+            let name = self.present.get(name).map_or(name, String::as_str);
             contacts.extend(self.shared.contact_named(name).filter(|contact| !contacts.contains(contact)));
         }
         contacts
@@ -162,6 +161,7 @@ impl Driver {
         let window = session.window.get_or_insert_default();
         window.start += i64::try_from(window.turns.len()).unwrap_or(0);
         window.turns.clear();
+        window.summary = None;
         session.history_start = window.start;
         session.notes.said = None;
     }
@@ -176,13 +176,6 @@ fn name_of(who: &Who) -> &str {
 }
 
 impl Session {
-    /// An event of the world is taken. They are counted only where a rate asks for it.
-    pub(super) fn begin_event(&mut self, heartbeat: bool) {
-        let by_event = |tool: &Tool| tool.rate.is_some_and(|(_, period)| period == RatePeriod::Event);
-        self.notes.events += i64::from(self.program.program.tools.iter().any(by_event));
-        self.notes.heartbeat = heartbeat;
-    }
-
     /// Whoever wrote the message that was taken last, where they wrote it.
     fn sender(&self) -> Option<Contact> {
         let address = self.address.clone()?;
@@ -213,33 +206,8 @@ impl Session {
         MemoryRead {
             scopes: scopes.into_iter().filter_map(|scope| self.memory_scope(scope)).collect(),
             top: zone.map_or(MEMORIES_MAX, |zone| zone.top),
+            above_thousandths: zone.map_or(0, |zone| zone.above_thousandths),
             tokens_max: tokens_max.unwrap_or(MEMORY_TOKENS_MAX),
         }
-    }
-
-    /// How a model step ends that would be one call too many for its event or for whoever asked this agent.
-    pub(super) fn over_calls(&self) -> Option<Outcome> {
-        let budget = &self.program.program.budget;
-        let limits = if self.notes.heartbeat { &budget.heartbeat } else { &budget.message };
-        let event = limits.calls.is_some_and(|(most, _)| self.machine.model_calls() > most);
-        let parent = self.notes.parent.as_ref();
-        let asked = parent.is_some_and(|parent| parent.calls_max.is_some_and(|most| parent.calls > most));
-        (event || asked).then_some(Outcome::OverBudget(None))
-    }
-
-    /// What a model step takes of the agent's budgets of calls by day and month (in UTC).
-    pub(super) fn reservations(&self, now_ms: i64) -> Vec<Reservation> {
-        let program = &self.program.program;
-        let days = now_ms.div_euclid(DAY_MS);
-        let (year, month, _) = blufio_lang::program::civil::date_from_days(days);
-        let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-        let month_end = blufio_lang::program::civil::days_from_date(next.0, next.1, 1);
-        let month_end = month_end.map_or(days + 31, i64::from) * DAY_MS;
-        let of = |limits: &Limits, period: &str, until_ms: i64| {
-            let (most, _) = limits.calls?;
-            Some(Reservation { what: format!("{}/calls/{period}", program.name), most, until_ms })
-        };
-        let day = of(&program.budget.day, "day", (days + 1) * DAY_MS);
-        day.into_iter().chain(of(&program.budget.month, "month", month_end)).collect()
     }
 }

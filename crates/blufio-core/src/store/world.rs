@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::NewOutbox;
 use crate::message::{Address, Inbound, UnixMs};
+use crate::model::Turn;
 
 /// Channel of mail that sessions write to each other. No channel of the world has this name.
 pub const INTERNAL_CHANNEL: &str = "blufio:internal";
@@ -124,6 +125,8 @@ pub struct QuestionRow {
     pub asking: Asking,
     /// The question.
     pub question: Question,
+    /// The channel's id of the message that shows it, once it has one.
+    pub message_id: Option<String>,
 }
 
 /// A change to a question by somebody's words, in the transaction that stores the words.
@@ -196,6 +199,19 @@ pub struct StepExtra {
     pub clear_deadlines: Vec<(i64, i64)>,
     /// Wakes and deadlines armed.
     pub timers: Vec<NewTimer>,
+    /// What stands in prompts for the turns before the new start of the history.
+    pub epoch: Option<Epoch>,
+}
+
+/// A new beginning of the history that prompts hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Epoch {
+    /// First turn of the transcript that prompts hold.
+    pub start: i64,
+    /// What stands for the turns before it.
+    pub summary: Turn,
+    /// Its estimated tokens.
+    pub tokens: i64,
 }
 
 impl StepExtra {

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What every store must do, as one suite: it runs on the memory store, on SQLite, and on any later backend.
 
-use crate::message::{Address, ChatKind, Inbound, Sender};
+use crate::message::{Address, ChatKind, Inbound, InboundKind, Sender};
 use crate::model::{Block, RawContent, Role, Turn, Usage};
 use crate::store::{
     Committed, InboxBatch, JournalRecord, LedgerRow, NewInbox, NewOutbox, SessionStatus, StepCommit,
     StepExtra, Store, StoreError,
 };
 
+mod cost;
+mod files;
 mod mail;
 mod outbox;
 mod sessions;
+mod spend;
 mod world;
 
 /// A fresh store for each scenario.
@@ -45,8 +48,17 @@ pub async fn store_conformance(make_store: MakeStore<'_>) {
     world::questions_open_change_and_close(&*make_store()).await;
     world::memory_is_scoped_and_forgotten(&*make_store()).await;
     world::uses_are_counted_once_each(&*make_store()).await;
+    spend::caps_hold_and_are_all_or_nothing(&*make_store()).await;
+    spend::settling_late_charges_no_later_period(&*make_store()).await;
+    spend::a_step_settles_what_was_announced(&*make_store()).await;
+    cost::costs_are_summed_by_group(&*make_store()).await;
+    cost::costs_saturate(&*make_store()).await;
+    cost::the_sum_over_groups_is_the_total(&*make_store()).await;
+    cost::uses_can_be_counted(&*make_store()).await;
     world::the_progress_line_is_one_message(&*make_store()).await;
     world::timers_have_kinds(&*make_store()).await;
+    files::versions_are_kept_once_per_change(&*make_store()).await;
+    files::the_oldest_versions_are_forgotten(&*make_store()).await;
     outbox::closed_refuses(&*make_store()).await;
 }
 
@@ -56,6 +68,7 @@ fn address(chat: &str) -> Address {
 
 fn inbound(source_id: &str, text: &str) -> Inbound {
     Inbound {
+        kind: InboundKind::Edited,
         source_id: source_id.into(),
         address: Address { thread: Some("7".into()), ..address("1") },
         chat: ChatKind::Group("\"quoted\" 🦀".into()),
@@ -63,6 +76,7 @@ fn inbound(source_id: &str, text: &str) -> Inbound {
         text: text.into(),
         own_words: true,
         quoted: Some("…".into()),
+        quoted_id: Some("41".into()),
         message_id: None,
         sent_ms: -1,
         attachments: Vec::new(),
@@ -155,6 +169,9 @@ fn attempt(outcome: &str) -> LedgerRow {
         purpose: "pick".into(),
         model_asked: "anthropic/claude".into(),
         model_used: "claude-1".into(),
+        reason: None,
+        estimated_tokens: 20,
+        static_fingerprint: "ab12".into(),
         usage: Usage { input_tokens: 3, output_tokens: 5, cache_read_tokens: 7, cache_write_tokens: 11 },
         usage_known: true,
         usd_micros: Some(12),

@@ -6,10 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
 use crate::BoxFuture;
+use crate::files::FileVersion;
 use crate::message::UnixMs;
 use crate::store::{
-    Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    QuestionRow, SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
+    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store,
+    StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 
 /// What the call at which the store dies leaves behind.
@@ -129,11 +131,17 @@ impl<S: Store> Store for CrashingStore<S> {
     fn accept(&self, batch: InboxBatch) -> Answer<'_, Vec<String>> {
         self.change(move |s| s.accept(batch))
     }
+    fn received_ms<'a>(&'a self, channel: &'a str, source_id: &'a str) -> Answer<'a, Option<UnixMs>> {
+        self.read(move |s| s.received_ms(channel, source_id))
+    }
     fn commit(&self, commit: StepCommit) -> Answer<'_, Committed> {
         self.change(move |s| s.commit(commit))
     }
     fn session<'a>(&'a self, key: &'a str) -> Answer<'a, Option<SessionRow>> {
         self.read(move |s| s.session(key))
+    }
+    fn stored<'a>(&'a self, channel: &'a str, source_ids: Vec<String>) -> Answer<'a, Vec<String>> {
+        self.read(move |s| s.stored(channel, source_ids))
     }
     fn session_key(&self, id: i64) -> Answer<'_, Option<String>> {
         self.read(move |s| s.session_key(id))
@@ -196,6 +204,17 @@ impl<S: Store> Store for CrashingStore<S> {
     fn program(&self, hash: [u8; 32]) -> Answer<'_, Option<Vec<u8>>> {
         self.read(move |s| s.program(hash))
     }
+    fn keep_file(&self, version: FileVersion) -> Answer<'_, bool> {
+        self.change(move |s| s.keep_file(version))
+    }
+    fn file_versions<'a>(
+        &'a self,
+        agent: Option<&'a str>,
+        name: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Vec<FileVersion>> {
+        self.read(move |s| s.file_versions(agent, name, limit))
+    }
     fn setting<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
         self.read(move |s| s.setting(key))
     }
@@ -212,8 +231,23 @@ impl<S: Store> Store for CrashingStore<S> {
     ) -> Answer<'a, ()> {
         self.change(move |s| s.dead_letter(channel, source_id, raw, reason, now_ms))
     }
-    fn record_attempt(&self, row: LedgerRow) -> Answer<'_, ()> {
-        self.change(move |s| s.record_attempt(row))
+    fn epoch(&self, session: i64, start: i64) -> Answer<'_, Option<Epoch>> {
+        self.read(move |s| s.epoch(session, start))
+    }
+    fn announce_attempt(&self, attempt: Announcement) -> Answer<'_, Announced> {
+        self.change(move |s| s.announce_attempt(attempt))
+    }
+    fn record_attempt(&self, attempt: Attempted) -> Answer<'_, ()> {
+        self.change(move |s| s.record_attempt(attempt))
+    }
+    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+        self.read(move |s| s.spent(what, now_ms))
+    }
+    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> Answer<'a, i64> {
+        self.read(move |s| s.used(what, now_ms))
+    }
+    fn costs(&self, query: CostQuery) -> Answer<'_, Costs> {
+        self.read(move |s| s.costs(query))
     }
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {
         self.read(move |s| s.ledger(session, limit))

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The store in plain structs: the model that the SQLite store is held against.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::BoxFuture;
+use crate::files::{FILE_VERSIONS_MAX, FileVersion};
 use crate::message::{Inbound, UnixMs};
 use crate::store::{
-    Committed, InboxBatch, InboxRow, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    QuestionRow, SessionRow, SessionStatus, StepCommit, Store, StoreError, StoreTotals, TimerRow,
-    TranscriptRow,
+    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
+    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, SessionStatus,
+    StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 
 mod change;
+mod cost;
 mod world;
 
 /// A record that was put aside.
@@ -53,13 +55,15 @@ struct Tables {
     transcripts: HashMap<i64, Vec<TranscriptRow>>,
     /// Row id is the position plus one.
     inbox: Vec<Mail>,
-    seen: HashSet<(String, String)>,
+    seen: HashMap<(String, String), UnixMs>,
     /// Row id is the position plus one.
     outbox: Vec<OutboxRow>,
     timers: BTreeMap<i64, TimerRow>,
     last_timer: i64,
     ledger: Vec<LedgerRow>,
     programs: HashMap<[u8; 32], Vec<u8>>,
+    /// Oldest first.
+    files: Vec<FileVersion>,
     settings: HashMap<String, String>,
     dead_letters: Vec<DeadLetter>,
     world: world::World,
@@ -120,12 +124,23 @@ impl Store for MemoryStore {
         self.with(move |t| Ok(t.accept(batch)))
     }
 
+    fn received_ms<'a>(&'a self, channel: &'a str, source_id: &'a str) -> Answer<'a, Option<UnixMs>> {
+        self.with(move |t| Ok(t.seen.get(&(channel.to_string(), source_id.to_string())).copied()))
+    }
+
     fn commit(&self, commit: StepCommit) -> Answer<'_, Committed> {
         self.with(move |t| t.commit(commit))
     }
 
     fn session<'a>(&'a self, key: &'a str) -> Answer<'a, Option<SessionRow>> {
         self.with(move |t| Ok(t.live(key).cloned()))
+    }
+
+    fn stored<'a>(&'a self, channel: &'a str, source_ids: Vec<String>) -> Answer<'a, Vec<String>> {
+        self.with(move |t| {
+            let is_stored = |id: &String| t.seen.contains_key(&(channel.to_string(), id.clone()));
+            Ok(source_ids.into_iter().filter(is_stored).collect())
+        })
     }
 
     fn session_key(&self, id: i64) -> Answer<'_, Option<String>> {
@@ -254,6 +269,37 @@ impl Store for MemoryStore {
         self.with(move |t| Ok(t.programs.get(&hash).cloned()))
     }
 
+    fn keep_file(&self, version: FileVersion) -> Answer<'_, bool> {
+        self.with(move |t| {
+            let is_same = |known: &FileVersion| known.agent == version.agent && known.name == version.name;
+            let newest = t.files.iter().rev().find(|known| is_same(known));
+            if newest.is_some_and(|known| known.hash == version.hash && known.folder == version.folder) {
+                return Ok(false);
+            }
+            if t.files.iter().filter(|known| is_same(known)).count() >= FILE_VERSIONS_MAX
+                && let Some(oldest) = t.files.iter().position(is_same)
+            {
+                t.files.remove(oldest);
+            }
+            t.files.push(version);
+            Ok(true)
+        })
+    }
+
+    fn file_versions<'a>(
+        &'a self,
+        agent: Option<&'a str>,
+        name: Option<&'a str>,
+        limit: u32,
+    ) -> Answer<'a, Vec<FileVersion>> {
+        self.with(move |t| {
+            let wanted = |known: &&FileVersion| {
+                agent.is_none_or(|agent| agent == known.agent) && name.is_none_or(|name| name == known.name)
+            };
+            Ok(t.files.iter().rev().filter(wanted).take(limit as usize).cloned().collect())
+        })
+    }
+
     fn setting<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
         self.with(move |t| Ok(t.settings.get(key).cloned()))
     }
@@ -281,11 +327,31 @@ impl Store for MemoryStore {
         })
     }
 
-    fn record_attempt(&self, row: LedgerRow) -> Answer<'_, ()> {
-        self.with(move |t| {
-            t.ledger.push(row);
+    fn epoch(&self, session: i64, start: i64) -> Answer<'_, Option<Epoch>> {
+        self.with(move |t| Ok(t.world.epochs.get(&(session, start)).cloned()))
+    }
+
+    fn announce_attempt(&self, attempt: Announcement) -> Answer<'_, Announced> {
+        self.with(|t| Ok(t.announce(attempt)))
+    }
+
+    fn record_attempt(&self, attempt: Attempted) -> Answer<'_, ()> {
+        self.with(|t| {
+            t.attempted(attempt);
             Ok(())
         })
+    }
+
+    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+        self.with(move |t| Ok(t.world.spent(what, now_ms)))
+    }
+
+    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> Answer<'a, i64> {
+        self.with(move |t| Ok(t.world.used(what, now_ms)))
+    }
+
+    fn costs(&self, query: CostQuery) -> Answer<'_, Costs> {
+        self.with(move |t| Ok(t.costs(&query)))
     }
 
     fn ledger(&self, session: Option<i64>, limit: u32) -> Answer<'_, Vec<LedgerRow>> {
@@ -296,7 +362,7 @@ impl Store for MemoryStore {
     }
 
     fn questions(&self) -> Answer<'_, Vec<QuestionRow>> {
-        self.with(|t| Ok(t.world.questions.values().cloned().collect()))
+        self.with(|t| Ok(t.questions()))
     }
 
     fn recall<'a>(&'a self, scopes: &'a [String], query: &'a str, top: u32) -> Answer<'a, Vec<String>> {

@@ -2,12 +2,14 @@
 //! From an update to a message: who spoke (only a numeric `from.id` is ever an identity), whether the words are the
 //! sender's own, and what is none of our business.
 
-use blufio_core::message::{Address, Attachment, ChatKind, Inbound, Sender};
+mod happened;
+
+use blufio_core::message::{Address, Attachment, ChatKind, Inbound, InboundKind, Sender};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::NAME;
-use super::wire::{self, Chat, Me, Message, PhotoSize, Quoted, Update, UpdateId};
+use super::wire::{self, Chat, Me, Message, PhotoSize, Quoted, Update, UpdateId, User};
 
 /// Longest text that is handed on, characters; Telegram's own limit is below.
 const TEXT_CHARACTERS_MAX: usize = 16_384;
@@ -19,8 +21,8 @@ pub(crate) const PHOTO_BYTES_MAX: u64 = 5 * 1024 * 1024;
 /// What an update means.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Meaning {
-    /// A message for the runtime.
-    Message(Box<Inbound>),
+    /// For the runtime: a message, or what happened to the chat. One update may tell of several people.
+    Taken(Vec<Inbound>),
     /// Nothing for us, and why.
     Ignored(&'static str),
     /// It cannot be read, and why: to be put aside.
@@ -39,18 +41,20 @@ pub(crate) fn read(raw: &RawValue, update_id: i64, me: &Me) -> Meaning {
         Ok(update) => update,
         Err(error) => return Meaning::Poison(format!("not an update as documented: {error}")),
     };
-    if update.edited_message.is_some() {
-        return Meaning::Ignored("an edited message");
-    }
-    match update.message.or(update.channel_post) {
-        Some(message) => read_message(message, update_id, me),
-        None => Meaning::Ignored("not a message"),
+    let parts =
+        (update.message.or(update.channel_post), update.edited_message.or(update.edited_channel_post));
+    match (parts, update.message_reaction, update.chat_member) {
+        ((Some(message), _), ..) => read_message(message, InboundKind::Message, update_id, me),
+        ((None, Some(message)), ..) => read_message(message, InboundKind::Edited, update_id, me),
+        (_, Some(reaction), _) => happened::reaction(&reaction, update_id),
+        (.., Some(change)) => happened::membership(&change, update_id),
+        _ => Meaning::Ignored("not a message"),
     }
 }
 
-fn read_message(message: Message, update_id: i64, me: &Me) -> Meaning {
+fn read_message(message: Message, kind: InboundKind, update_id: i64, me: &Me) -> Meaning {
     if message.chat.id == 0 {
-        return Meaning::Poison("chat 0 does not exist".to_string());
+        return no_chat();
     }
     // Anonymous administrators speak through a bot of Telegram's and are told by `sender_chat`.
     let is_bot = message
@@ -59,6 +63,9 @@ fn read_message(message: Message, update_id: i64, me: &Me) -> Meaning {
         .is_some_and(|user| user.id == me.id || (user.is_bot && message.sender_chat.is_none()));
     if is_bot {
         return Meaning::Ignored("a bot's message");
+    }
+    if message.new_chat_members.is_some() || message.left_chat_member.is_some() {
+        return happened::members(&message, update_id);
     }
     let is_forwarded =
         message.forward_origin.is_some() || message.forward_date.is_some() || message.is_automatic_forward;
@@ -73,7 +80,8 @@ fn read_message(message: Message, update_id: i64, me: &Me) -> Meaning {
     let Some(text) = addressed else {
         return Meaning::Ignored("a command for another bot");
     };
-    Meaning::Message(Box::new(Inbound {
+    Meaning::Taken(vec![Inbound {
+        kind,
         source_id: format!("update:{update_id}"),
         address: Address {
             channel: NAME.to_string(),
@@ -81,18 +89,23 @@ fn read_message(message: Message, update_id: i64, me: &Me) -> Meaning {
             // Outside forums the field names a chain of replies, which is no place to answer to.
             thread: message.message_thread_id.filter(|_| message.is_topic_message).map(|id| id.to_string()),
         },
-        chat: kind(&message.chat),
+        chat: chat_kind(&message.chat),
         sender: sender(&message),
         text: cut(&harmless(&text)),
         own_words,
         quoted: quoted(&message).map(|text| cut(&harmless(&text))),
+        quoted_id: quoted_id(&message),
         message_id: Some(message.message_id.to_string()),
         sent_ms: seconds(&message.date).saturating_mul(1000),
         attachments,
-    }))
+    }])
 }
 
-fn kind(chat: &Chat) -> ChatKind {
+fn no_chat() -> Meaning {
+    Meaning::Poison("chat 0 does not exist".to_string())
+}
+
+fn chat_kind(chat: &Chat) -> ChatKind {
     match chat.kind.as_str() {
         "private" => ChatKind::Private,
         _ => ChatKind::Group(display_name(chat.title.as_deref().unwrap_or(""))),
@@ -106,13 +119,17 @@ fn sender(message: &Message) -> Sender {
     let Some(user) = &message.from else {
         return Sender { id: String::new(), name: String::new() };
     };
+    // What a bot wrote for somebody is not that person speaking.
+    if message.via_bot.is_some() { Sender { id: String::new(), ..person(user) } } else { person(user) }
+}
+
+/// Somebody by their number; ids of persons are positive.
+fn person(user: &User) -> Sender {
     let name = match &user.last_name {
         Some(last_name) => format!("{} {last_name}", user.first_name),
         None => user.first_name.clone(),
     };
-    // What a bot wrote for somebody is not that person speaking. Ids of persons are positive.
-    let is_person = message.via_bot.is_none() && user.id > 0;
-    let id = if is_person { user.id.to_string() } else { String::new() };
+    let id = if user.id > 0 { user.id.to_string() } else { String::new() };
     Sender { id, name: display_name(&name) }
 }
 
@@ -125,6 +142,11 @@ fn quoted(message: &Message) -> Option<String> {
         .and_then(words)
         .or_else(|| message.reply_to_message.as_ref().and_then(words))?;
     (!text.trim().is_empty()).then_some(text)
+}
+
+/// The message of this chat that it answers to.
+fn quoted_id(message: &Message) -> Option<String> {
+    message.reply_to_message.as_ref()?.message_id.map(|id| id.to_string())
 }
 
 /// A command without the bot's name, `None` when it names another bot. Other texts stay as they are.

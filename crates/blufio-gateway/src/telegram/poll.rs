@@ -40,8 +40,10 @@ const IDLE_POLL_MIN: Duration = Duration::from_secs(1);
 /// Updates without an id that are put aside; further ones are dropped.
 const NAMELESS_MAX: usize = 100;
 
-/// Kinds of updates are asked for by name, so that nothing else wakes us; edits only to be counted.
-const ALLOWED_UPDATES: [&str; 3] = ["message", "edited_message", "channel_post"];
+/// Kinds of updates are asked for by name, so that nothing else wakes us. Reactions, and comings and goings that the
+/// chat itself does not tell, arrive only where the bot is an administrator.
+const ALLOWED_UPDATES: [&str; 6] =
+    ["message", "edited_message", "channel_post", "edited_channel_post", "message_reaction", "chat_member"];
 
 #[derive(Serialize)]
 struct GetUpdates {
@@ -49,7 +51,7 @@ struct GetUpdates {
     offset: Option<i64>,
     limit: u32,
     timeout: u64,
-    allowed_updates: [&'static str; 3],
+    allowed_updates: [&'static str; 6],
 }
 
 #[derive(Serialize)]
@@ -217,7 +219,7 @@ impl Poller<'_> {
             };
             last = last.max(Some(id));
             match inbound::read(raw, id, me) {
-                Meaning::Message(message) => messages.push(*message),
+                Meaning::Taken(told) => messages.extend(told),
                 Meaning::Ignored(why) => {
                     self.telegram.ignored.fetch_add(1, Ordering::Relaxed);
                     tracing::debug!(update = id, why, "ignored");

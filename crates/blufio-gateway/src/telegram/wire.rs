@@ -43,7 +43,55 @@ pub(crate) struct UpdateId {
 pub(crate) struct Update {
     pub message: Option<Message>,
     pub channel_post: Option<Message>,
-    pub edited_message: Option<IgnoredAny>,
+    pub edited_message: Option<Message>,
+    pub edited_channel_post: Option<Message>,
+    pub message_reaction: Option<MessageReaction>,
+    pub chat_member: Option<ChatMemberChange>,
+}
+
+/// Somebody changed the reactions to a message.
+#[derive(Debug, Deserialize)]
+pub(crate) struct MessageReaction {
+    pub chat: Chat,
+    pub message_id: i64,
+    pub user: Option<User>,
+    /// Who reacted in place of an anonymous user.
+    pub actor_chat: Option<Chat>,
+    #[serde(default)]
+    pub date: Value,
+    #[serde(default)]
+    pub old_reaction: Vec<Reaction>,
+    #[serde(default)]
+    pub new_reaction: Vec<Reaction>,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Reaction {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub emoji: Option<String>,
+    pub custom_emoji_id: Option<String>,
+}
+
+/// Somebody's standing in a chat changed.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChatMemberChange {
+    pub chat: Chat,
+    /// Who did it.
+    pub from: User,
+    #[serde(default)]
+    pub date: Value,
+    pub old_chat_member: ChatMember,
+    pub new_chat_member: ChatMember,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ChatMember {
+    pub status: String,
+    pub user: User,
+    /// Of somebody restricted: whether they are in the chat.
+    #[serde(default)]
+    pub is_member: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,6 +123,8 @@ pub(crate) struct Message {
     pub voice: Option<Media>,
     pub video: Option<Media>,
     pub video_note: Option<Media>,
+    pub new_chat_members: Option<Vec<User>>,
+    pub left_chat_member: Option<User>,
 }
 
 /// A file of any kind.
@@ -89,6 +139,7 @@ pub(crate) struct Media {
 /// A message that is quoted, or the part of one.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Quoted {
+    pub message_id: Option<i64>,
     pub text: Option<String>,
     pub caption: Option<String>,
 }

@@ -32,6 +32,10 @@ pub struct TestClock {
 }
 
 impl TestClock {
+    pub fn new() -> Self {
+        Self { manual: ManualClock::new(START_MS), slept: Arc::default() }
+    }
+
     pub fn slept(&self) -> Vec<Duration> {
         self.slept.lock().unwrap().clone()
     }
@@ -79,7 +83,7 @@ impl World {
 
     pub async fn with(sink: RecordingSink) -> Self {
         let server = Server::start().await;
-        let clock = TestClock { manual: ManualClock::new(START_MS), slept: Arc::default() };
+        let clock = TestClock::new();
         let telegram = Arc::new(channel(&server.url(), &clock));
         Self { server, sink: Arc::new(sink), clock, telegram, passed: AtomicUsize::new(0) }
     }

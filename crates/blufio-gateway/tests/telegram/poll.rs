@@ -232,7 +232,7 @@ async fn t18_updates_without_an_id_are_put_aside_once_and_do_not_spin() {
 async fn t19_kinds_that_were_not_asked_for_are_ignored() {
     let world = World::new().await;
     world.server.push(json!({"update_id": 1, "callback_query": {"id": "1", "data": "x"}}));
-    world.server.push(json!({"update_id": 2, "edited_message": {"message_id": 1, "text": "new"}}));
+    world.server.push(json!({"update_id": 2, "my_chat_member": {"chat": {"id": 1, "type": "private"}}}));
     let running = world.run();
     assert_eq!(offset(&world.server.nth("getUpdates", 2).await.parameters), Some(3));
     assert_eq!((world.sink.texts().len(), world.telegram.ignored()), (0, 2));

@@ -9,6 +9,7 @@ use super::folder::FolderNames;
 use super::scope::Checker;
 use super::{
     CheckedAgent, Construct, Environment, Facts, assigned, bounds, closed, mailbox, monitors, reach, report,
+    unused,
 };
 use crate::ast::{self, AfterWhen, ItemKind, TriggerKind};
 use crate::diagnostic::Diagnostics;
@@ -99,6 +100,9 @@ pub(super) fn check_agent(
         anywhere_locals: declared.anywhere_locals,
         start,
     };
+    if !names.recovered {
+        unused::check(&program, &file.items, diagnostics);
+    }
     let facts = prove(&program, sources, diagnostics, names.recovered);
     CheckedAgent { program, span: file.kind_span, facts }
 }

@@ -15,7 +15,7 @@ use super::labels::arrows::{AgentFlow, CallSite};
 use super::labels::cells::Labels;
 use super::labels::graph::{Graph, Kind, NodeId, Via};
 use super::labels::judged::{first_way, with_path};
-use super::labels::values::{VariableId, is_before};
+use super::labels::values::{VariableId, may_have_happened};
 use super::report;
 use crate::diagnostic::{DIAGNOSTICS_MAX, Diagnostic, Diagnostics};
 use crate::source::Span;
@@ -274,7 +274,9 @@ impl Search<'_, '_, '_> {
         }
         let assigns = |variable: &&VariableId| case.flow.values.definition(at, **variable).is_some();
         match case.variables.iter().find(assigns) {
-            Some(variable) if !is_before(via) => Some(Fault::Stale(node.span, case.name(*variable))),
+            Some(variable) if may_have_happened(node, via) => {
+                Some(Fault::Stale(node.span, case.name(*variable)))
+            }
             _ => self.assigned_beside(at),
         }
     }

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::closed::{can_raise, parts, step_expressions};
-use super::flow::{Flow, blocks, is_failure, second_failures};
+use super::closed::{self, can_raise, parts, step_expressions};
+use super::flow::{Flow, blocks, is_failure, second_failures, steps_of};
 use super::{reach, report};
 use crate::diagnostic::Diagnostics;
 use crate::typed::{
@@ -89,8 +89,20 @@ fn visit(
         walk.arrive(cap.otherwise.0 as usize, &entry);
     }
     let mut before_wait = entry.clone();
-    for step in state.body.iter().take_while(|s| !waits(s)) {
+    let first = || state.body.iter().take_while(|s| !waits(s));
+    for step in first() {
         walk.effect_of(step, &mut before_wait);
+    }
+    // Whatever some step of the state empties may be empty when an event comes.
+    let mut emptied = BTreeSet::new();
+    for steps in closed::all_blocks(program, at).into_iter().chain(failure_blocks(program, at)) {
+        walk.emptied_by(steps, &mut emptied);
+    }
+    before_wait.retain(|fact| !emptied.contains(fact));
+    // Ruling 6: steps that fail are taken back whole, and what they assigned with them.
+    let mut when_failed = before_wait.clone();
+    if first().any(fails_somewhere) {
+        when_failed.retain(|fact| entry.contains(fact));
     }
     let mut body = entry;
     walk.steps(&state.body, &mut body);
@@ -102,11 +114,11 @@ fn visit(
     let is_raised = |h: &&Handler| !is_failure(&h.trigger) || can_raise(program, at, &h.trigger);
     let inherited =
         program.anywhere.iter().filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger));
-    let second = second_failures(program, at).into_iter();
+    let second = second_failures(program, at).into_iter().map(|(handler, _)| handler);
     let inherited = inherited.filter(is_raised).chain(second).map(|h| (h, true));
     for (handler, from_anywhere) in own.filter(|(h, _)| is_raised(h)).chain(inherited) {
         let HandlerAction::Run { binder, steps } = &handler.action else { continue };
-        let mut held = before_wait.clone();
+        let mut held = if is_failure(&handler.trigger) { when_failed.clone() } else { before_wait.clone() };
         if from_anywhere {
             walk.locals = &program.anywhere_locals;
         }
@@ -114,6 +126,17 @@ fn visit(
         walk.steps(steps, &mut held);
     }
     (walk.entries, walk.changed)
+}
+
+/// Steps of the failure handlers of a state.
+fn failure_blocks(program: &Program, state: usize) -> impl Iterator<Item = &[Step]> {
+    let handlers = program.states[state].handlers.iter().chain(&program.anywhere);
+    handlers.filter(|handler| is_failure(&handler.trigger)).map(steps_of)
+}
+
+/// Whether a step, or one inside of it, can fail without waiting.
+fn fails_somewhere(step: &Step) -> bool {
+    closed::fails_at_once(step) || blocks(step).into_iter().flatten().any(fails_somewhere)
 }
 
 /// Whether the session may stop at a step, so that handlers may run before what follows.
@@ -159,6 +182,23 @@ fn binders(step: &Step) -> Vec<Vec<Variable>> {
                 calls.iter().filter_map(|c| c.0).collect(),
             ]
         }
+        _ => Vec::new(),
+    }
+}
+
+/// What a step by itself assigns, and whether that may be nothing.
+fn assigned(step: &Step) -> Vec<(Variable, bool)> {
+    match &step.kind {
+        StepKind::Assign(variable, value) => {
+            vec![(*variable, !matches!(value.kind, ExprKind::ToOptional(_)))]
+        }
+        StepKind::PickValue { ty, into, .. } => vec![(*into, matches!(ty, Type::Optional(_)))],
+        StepKind::Write { into, .. } => vec![(*into, false)],
+        StepKind::Request(request) => request.into.map(|into| (into, true)).into_iter().collect(),
+        StepKind::Together(branches) => {
+            branches.iter().filter_map(|b| b.into).map(|into| (into, true)).collect()
+        }
+        StepKind::Each(each) => each.results.map(|(results, _)| (results, false)).into_iter().collect(),
         _ => Vec::new(),
     }
 }
@@ -264,22 +304,24 @@ impl Walk<'_> {
 
     /// What a step by itself assigns.
     fn effect_of(&self, step: &Step, held: &mut Held) {
-        match &step.kind {
-            StepKind::Assign(variable, value) => {
-                if self.is_optional(*variable) && !matches!(value.kind, ExprKind::ToOptional(_)) {
-                    held.remove(&key(*variable));
-                } else {
-                    held.insert(key(*variable));
-                }
+        for (variable, may_be_empty) in assigned(step) {
+            if may_be_empty && self.is_optional(variable) {
+                held.remove(&key(variable));
+            } else {
+                held.insert(key(variable));
             }
-            StepKind::PickValue { ty: Type::Optional(_), into, .. } => self.receive([*into], held),
-            StepKind::PickValue { into, .. } | StepKind::Write { into, .. } => {
-                held.insert(key(*into));
+        }
+    }
+
+    /// What steps, or those inside of them, may leave empty.
+    fn emptied_by(&self, steps: &[Step], found: &mut BTreeSet<Fact>) {
+        for step in steps {
+            let emptied =
+                assigned(step).into_iter().filter(|(v, may_be_empty)| *may_be_empty && self.is_optional(*v));
+            found.extend(emptied.map(|(variable, _)| key(variable)));
+            for block in blocks(step) {
+                self.emptied_by(block, found);
             }
-            StepKind::Request(request) => self.receive(request.into, held),
-            StepKind::Together(branches) => self.receive(branches.iter().filter_map(|b| b.into), held),
-            StepKind::Each(each) => held.extend(each.results.map(|(results, _)| key(results))),
-            _ => {}
         }
     }
 

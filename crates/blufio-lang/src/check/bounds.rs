@@ -5,13 +5,20 @@
 //! caps" times, and between two such visits it follows the acyclic rest. So a component costs at most the capped
 //! visits plus one longest cap-free segment for each of them. Multiplying counters out exactly would explode.
 
-use super::closed::{can_raise, raises};
-use super::flow::{Cause, Flow, blocks, failure_targets, is_failure, may_end, second_failures, targets};
-use super::monitors::{is_wait, waits};
+mod beside;
+pub(super) mod callees;
+mod walks;
+
+use super::closed::raises;
+use super::flow::{Cause, Edge, Flow, blocks};
 use super::{Facts, report};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
 use crate::typed::{EachStep, HandlerAction, Program, Request, RequestStep, Step, StepKind, Trigger};
+
+use beside::{Begun, interruption, worst_beginning};
+use walks::state_of;
+pub(super) use walks::with_refusals;
 
 /// What is counted along the ways of a program: model calls, money, time, what a rule counts.
 pub(super) trait Measure {
@@ -47,7 +54,9 @@ impl Calls<'_> {
         match &step.request {
             Request::Fill { model, .. } => u64::from(model.retries) + 1,
             Request::AskAgent { grant, .. } => {
-                self.0.asks.get(*grant as usize).and_then(|asked| asked.calls_max).unwrap_or(0).into()
+                let asked = self.0.asks.get(*grant as usize);
+                let caps = asked.map_or([None, None], |asked| [asked.calls_max, asked.calls_bound]);
+                caps.into_iter().flatten().min().unwrap_or(0).into()
             }
             _ => 0,
         }
@@ -116,9 +125,15 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagno
     let (calls, path) = worst_case(program, flow, &Calls(program), &|_| true);
     let calls = u32::try_from(calls).unwrap_or(u32::MAX);
     let names: Vec<String> = path.iter().map(|at| program.states[*at].name.clone()).collect();
+    over_budget(program, calls, &names, diagnostics);
+    Facts { calls_per_event: Some(calls), worst_path: names, ..Facts::default() }
+}
+
+/// Reports a bound beyond the budget, or that there is none.
+fn over_budget(program: &Program, calls: u32, path: &[String], diagnostics: &mut Diagnostics) {
     match program.budget.message.calls {
         Some((allowed, span)) if calls > allowed => {
-            diagnostics.push(report::over_budget::report(calls, allowed, &names.join(" → "), span))
+            diagnostics.push(report::over_budget::report(calls, allowed, &path.join(" → "), span))
         }
         None if calls > 0 => {
             if let Some(span) = first_model_step(program) {
@@ -127,7 +142,6 @@ pub(super) fn check(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagno
         }
         _ => {}
     }
-    Facts { calls_per_event: Some(calls), worst_path: names, ..Facts::default() }
 }
 
 fn first_model_step(program: &Program) -> Option<Span> {
@@ -151,38 +165,35 @@ fn first_model_step(program: &Program) -> Option<Span> {
 
 /// One cycle of uncapped states per component that has one.
 fn unbounded_loops(program: &Program, flow: &Flow<'_>) -> Vec<Vec<usize>> {
-    let capped = |at: usize| program.states[at].cap.is_some();
-    // Whether something fails that no event began.
-    let fails = |at: usize, with_timers: bool| {
-        let state = &program.states[at];
-        let timers = state.timers.iter().filter(|_| with_timers).map(|timer| timer.steps.as_slice());
-        let mut blocks = timers.chain([state.body.as_slice()]);
-        let triggers = [Trigger::Failed, Trigger::Uncertain, Trigger::OverBudget];
-        blocks.any(|steps| triggers.iter().any(|trigger| raises(program, steps, trigger)))
+    let capped = |at: usize| program.states[state_of(program, at)].cap.is_some();
+    // Without deadlines only what the body does fails.
+    let fails = |at: usize| {
+        let body = program.states[at].body.as_slice();
+        let mut triggers = [Trigger::Failed, Trigger::Uncertain, Trigger::OverBudget].into_iter();
+        triggers.any(|trigger| raises(program, body, &trigger))
     };
     let (mut out, mut known) = (Vec::new(), std::collections::HashSet::<usize>::new());
     for with_timers in [false, true] {
-        let successors: Vec<Vec<usize>> = (0..program.states.len())
-            .map(|at| {
-                flow.from(at)
-                    .filter(|edge| match edge.cause {
-                        Cause::Body => true,
-                        Cause::Failure => fails(at, with_timers),
-                        Cause::Timer => with_timers,
-                        Cause::Event => false,
-                    })
-                    .map(|e| e.to)
-                    .filter(|to| !capped(*to))
-                    .collect()
-            })
-            .collect();
+        let keeps = |edge: &Edge<'_>| match edge.cause {
+            Cause::Body => true,
+            Cause::Failure => with_timers || fails(edge.from),
+            Cause::Timer => with_timers,
+            Cause::Event | Cause::HandlerFailure => false,
+        };
+        let mut successors = walks::successors(program, flow, keeps);
+        for out in &mut successors {
+            out.retain(|to| !capped(*to));
+        }
         for component in components(&successors) {
             let is_cycle =
                 component.len() > 1 || component.first().is_some_and(|at| successors[*at].contains(at));
-            let harmless = with_timers && !component.iter().any(|at| flow.states[*at].has_effect);
-            if is_cycle && !harmless && !component.iter().any(|at| known.contains(at)) {
-                known.extend(&component);
-                out.push(cycle_in(&component, &successors));
+            let harmless =
+                with_timers && !component.iter().any(|at| flow.states[state_of(program, *at)].has_effect);
+            let states = || component.iter().map(|at| state_of(program, *at));
+            if is_cycle && !harmless && !states().any(|at| known.contains(&at)) {
+                known.extend(states());
+                let cycle = cycle_in(&component, &successors);
+                out.push(cycle.into_iter().map(|at| state_of(program, at)).collect());
             }
         }
     }
@@ -268,22 +279,30 @@ pub(super) fn worst_case(
 ) -> (u64, Vec<usize>) {
     let count = program.states.len();
     let weight = weights(program, flow, by);
-    let successors: Vec<Vec<usize>> = (0..count)
-        .map(|at| flow.from(at).filter(|e| e.cause != Cause::Event).map(|e| e.to).collect())
-        .collect();
+    let successors = walks::successors(program, flow, |edge| edge.cause != Cause::Event);
     let components = components(&successors);
-    let mut component_of = vec![0; count];
+    let mut component_of = vec![0; 2 * count];
     for (id, component) in components.iter().enumerate() {
         for at in component {
             component_of[*at] = id;
         }
     }
-    let interruptions: Vec<Option<u64>> = (0..count).map(|at| interruption(flow, by, at)).collect();
-    let mut entered = vec![false; count];
-    entered[program.start.0 as usize] = true;
-    for edge in &flow.edges {
-        let begins = edge.cause == Cause::Event || interruptions[edge.from].is_some();
-        entered[edge.to] |= begins || component_of[edge.from] != component_of[edge.to];
+    let mut entered = vec![false; 2 * count];
+    for at in with_refusals(program, program.start.0 as usize) {
+        entered[at] = true;
+    }
+    let begins = |cause| matches!(cause, Cause::Event | Cause::HandlerFailure);
+    for edge in flow.edges.iter().chain(&flow.parked).filter(|edge| begins(edge.cause)) {
+        for to in with_refusals(program, edge.to) {
+            entered[to] = true;
+        }
+    }
+    let reached = reached(&entered, &successors);
+    for (at, out) in successors.iter().enumerate().filter(|(at, _)| reached[*at]) {
+        let begins = interruption(flow, by, state_of(program, at)).is_some();
+        for to in out {
+            entered[*to] |= begins || component_of[at] != component_of[*to];
+        }
     }
     let (mut cost, mut then): (Vec<u64>, Vec<Option<usize>>) =
         (vec![0; components.len()], vec![None; components.len()]);
@@ -298,167 +317,41 @@ pub(super) fn worst_case(
         cost[id] = own.saturating_add(best.map_or(0, |next| cost[next]));
         then[id] = best;
     }
-    let from = |at: usize| cost[component_of[at]];
+    let from = |at: usize| {
+        with_refusals(program, at).into_iter().map(|to| cost[component_of[to]]).max().unwrap_or(0)
+    };
     let worst = worst_beginning(program, flow, by, counts, &from);
     let mut path = Vec::new();
     let mut at = worst.1.map(|state| component_of[state]);
     while let Some(id) = at {
-        path.extend(components[id].iter().rev().copied());
+        path.extend(components[id].iter().rev().map(|at| state_of(program, *at)));
         at = then[id];
     }
+    path.dedup();
     (worst.0, path)
+}
+
+/// Nodes that some walk comes to.
+fn reached(entered: &[bool], successors: &[Vec<usize>]) -> Vec<bool> {
+    let mut out = vec![false; successors.len()];
+    let mut work: Vec<usize> = (0..entered.len()).filter(|at| entered[*at]).collect();
+    while let Some(at) = work.pop() {
+        if !std::mem::replace(&mut out[at], true) {
+            work.extend(&successors[at]);
+        }
+    }
+    out
 }
 
 /// What each state adds on one visit: its body, and what deadlines and failure handlers do beside it.
 fn weights(program: &Program, flow: &Flow<'_>, by: &dyn Measure) -> Vec<u64> {
-    let parking = failure_targets(program);
-    (0..program.states.len())
+    let of_state = (0..program.states.len())
         .map(|at| {
             let body = by.enter(at).saturating_add(measure(by, flow.states[at].body));
-            let once = body.saturating_add(beside(program, flow, by, at));
-            // A target of the failure handlers may run once on its own and once more for its own failure.
-            if parking.contains(&at) { once.saturating_mul(2) } else { once }
+            body.saturating_add(beside::beside(program, flow, by, at, Begun::ByItself))
         })
-        .collect()
-}
-
-/// The most that deadlines and failure handlers measure during one visit of a state. Of the deadlines that leave only
-/// one passes; where a failure handler stays, the body and every deadline may fail.
-fn beside(program: &Program, flow: &Flow<'_>, by: &dyn Measure, at: usize) -> u64 {
-    let (stay, leave): (Vec<&[Step]>, Vec<&[Step]>) = program.states[at]
-        .timers
-        .iter()
-        .map(|timer| timer.steps.as_slice())
-        .partition(|steps| may_end(steps));
-    let stayed = stay.iter().fold(0u64, |sum, steps| sum.saturating_add(measure(by, steps)));
-    let left = leave.iter().map(|steps| measure(by, steps)).max().unwrap_or(0);
-    let failures: Vec<&[Step]> = flow.states[at]
-        .handlers
-        .iter()
-        .filter(|handler| is_failure(&handler.trigger) && can_raise(program, at, &handler.trigger))
-        .filter_map(|handler| match &handler.action {
-            HandlerAction::Run { steps, .. } => Some(steps.as_slice()),
-            _ => None,
-        })
-        .collect();
-    let failed = failures.iter().map(|steps| measure(by, steps)).max().unwrap_or(0);
-    let second = second_failures(program, at).into_iter().filter_map(|handler| match &handler.action {
-        HandlerAction::Run { steps, .. } => Some(measure(by, steps)),
-        _ => None,
-    });
-    let failed = failed.saturating_add(second.max().unwrap_or(0));
-    let pieces = 1 + stay.len() + usize::from(!leave.is_empty());
-    let times = if failures.iter().any(|steps| may_end(steps)) { pieces as u64 } else { 1 };
-    stayed.saturating_add(left).saturating_add(failed.saturating_mul(times))
-}
-
-/// The most that follows where deadlines and failure handlers of a state lead.
-fn aside(flow: &Flow<'_>, at: usize, from: &dyn Fn(usize) -> u64) -> u64 {
-    let edges = flow.from(at).filter(|edge| matches!(edge.cause, Cause::Timer | Cause::Failure));
-    edges.map(|edge| from(edge.to)).max().unwrap_or(0)
-}
-
-/// The event that costs most together with all that follows, and the state where that begins.
-fn worst_beginning(
-    program: &Program,
-    flow: &Flow<'_>,
-    by: &dyn Measure,
-    counts: &dyn Fn(&Trigger) -> bool,
-    from: &dyn Fn(usize) -> u64,
-) -> (u64, Option<usize>) {
-    let start = program.start.0 as usize;
-    let mut worst = (from(start), Some(start));
-    let mut look = |total: u64, begins: usize| {
-        if total > worst.0 {
-            worst = (total, Some(begins));
-        }
-    };
-    for (at, state) in flow.states.iter().enumerate() {
-        // A handler that stays, or fails, leaves the rest to the deadlines and the failure handlers.
-        let after = beside(program, flow, by, at).saturating_add(aside(flow, at, from));
-        for handler in &state.handlers {
-            let HandlerAction::Run { steps, .. } = &handler.action else { continue };
-            if is_failure(&handler.trigger) || !counts(&handler.trigger) {
-                continue;
-            }
-            let event = by.take(&handler.trigger).saturating_add(measure(by, steps));
-            for to in reached(program, steps) {
-                look(event.saturating_add(from(to)), to);
-            }
-            look(event.saturating_add(after), at);
-        }
-        look(interrupted(program, flow, by, at, from), at);
-    }
-    worst
-}
-
-/// States that steps lead to.
-fn reached(program: &Program, steps: &[Step]) -> impl Iterator<Item = usize> {
-    let count = program.states.len();
-    targets(steps).into_iter().map(|to| to.0 as usize).filter(move |to| *to < count)
-}
-
-/// The most that a handler measures which runs while a step of the state is pending, and stays: it begins a new event
-/// (with new counts and caps) in which the pending code goes on. `None` without such a handler.
-fn interruption(flow: &Flow<'_>, by: &dyn Measure, at: usize) -> Option<u64> {
-    let handlers = flow.states[at].handlers.iter().filter_map(|handler| match &handler.action {
-        HandlerAction::Run { steps, .. }
-            if !is_failure(&handler.trigger)
-                && !matches!(handler.trigger, Trigger::Wake | Trigger::Every(_))
-                && !waits(steps)
-                && may_end(steps) =>
-        {
-            Some(by.take(&handler.trigger).saturating_add(measure(by, steps)))
-        }
-        _ => None,
-    });
-    handlers.max()
-}
-
-/// The most that an interrupted state still measures, together with all that follows; 0 where nothing interrupts.
-fn interrupted(
-    program: &Program,
-    flow: &Flow<'_>,
-    by: &dyn Measure,
-    at: usize,
-    from: &dyn Fn(usize) -> u64,
-) -> u64 {
-    let Some(first) = interruption(flow, by, at) else { return 0 };
-    let handlers = flow.states[at].handlers.iter().filter_map(|handler| match &handler.action {
-        HandlerAction::Run { steps, .. } => Some(steps.as_slice()),
-        _ => None,
-    });
-    let timers = program.states[at].timers.iter().map(|timer| timer.steps.as_slice());
-    let blocks = handlers.chain(timers).chain([flow.states[at].body]).filter(|steps| waits(steps));
-    let goes_on = blocks.map(|steps| {
-        let left = reached(program, steps).map(from).max().unwrap_or(0);
-        rest(by, steps).saturating_add(left.max(aside(flow, at, from)))
-    });
-    let beside = beside(program, flow, by, at);
-    goes_on.max().map_or(0, |most| first.saturating_add(beside).saturating_add(most))
-}
-
-/// The most that steps measure behind one of their waits.
-fn rest(by: &dyn Measure, steps: &[Step]) -> u64 {
-    // Of what lies behind a step: everything, and what is open behind a wait in it.
-    let (mut all, mut open) = (0u64, 0u64);
-    for step in steps.iter().rev() {
-        let alone = std::slice::from_ref(step);
-        if let StepKind::Each(each) = &step.kind {
-            open = open.max(by.items(each, measure(by, &each.steps)).saturating_add(all));
-        } else {
-            let asks = is_wait(step);
-            for block in blocks(step) {
-                let end = if block.iter().any(super::steps::always_leaves) { 0 } else { all };
-                // Behind the wait of the step itself the whole arm is open, behind one inside the arm its rest.
-                let inside = if asks { measure(by, block) } else { rest(by, block) };
-                open = open.max(inside.saturating_add(end));
-            }
-            open = open.max(if asks { all } else { 0 });
-        }
-        all = measure(by, alone).saturating_add(all);
-    }
-    open
+        .collect::<Vec<u64>>();
+    [of_state.as_slice(), of_state.as_slice()].concat()
 }
 
 /// `entered`: states that a walk may enter from outside of their component, or by a new event.
@@ -474,8 +367,14 @@ fn component_cost(
     if !is_cycle {
         return component.first().map_or(0, |at| weight[*at]);
     }
-    let (capped, free): (Vec<usize>, Vec<usize>) =
-        component.iter().partition(|at| program.states[**at].cap.is_some());
+    let (mut capped, free): (Vec<usize>, Vec<usize>) =
+        component.iter().partition(|at| program.states[state_of(program, **at)].cap.is_some());
+    // A cap counts visits of its state, however it is entered.
+    for at in &mut capped {
+        *at = state_of(program, *at);
+    }
+    capped.sort_unstable();
+    capped.dedup();
     let cap = |at: usize| u64::from(by.visits_max(program, at).unwrap_or(1));
     let visits = capped.iter().fold(0u64, |sum, at| sum.saturating_add(cap(*at)));
     let capped_cost =
@@ -485,7 +384,7 @@ fn component_cost(
 }
 
 /// Heaviest path through the uncapped states of a component. Once `unbounded_loops` found nothing, a circle that is
-/// left in it waits somewhere for an event that fails, so that each of its states counts once.
+/// left in it waits for deadlines and does nothing, so that each of its states counts once.
 fn longest_free_path(free: &[usize], weight: &[u64], successors: &[Vec<usize>]) -> u64 {
     // Tarjan's order is reverse topological: successors of a state come before it.
     let position: std::collections::HashMap<usize, usize> =

@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostics;
 use crate::source::Span;
 use crate::typed::{
     EffectClass, Expr, ExprKind, HandlerAction, ModelUse, OutcomeKind, Program, Request, RequestStep, Step,
-    StepKind, TextPart, Trigger,
+    StepKind, TextPart, Trigger, Type,
 };
 
 /// Reports failures and uncertain outcomes that nobody handles, and handlers for what never happens.
@@ -19,11 +19,11 @@ pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
     let mut any_failure = false;
     for (at, state) in program.states.iter().enumerate() {
         let blocks = all_blocks(program, at);
-        if let Some((what, span)) = blocks.iter().find_map(|steps| first_failure(steps)) {
-            any_failure = true;
-            if !handles(at, &Trigger::Failed) {
-                diagnostics.push(report::failure_open::report(&what, &state.name, span));
-            }
+        any_failure |= blocks.iter().any(|steps| fail(steps));
+        if let Some((what, span)) = blocks.iter().find_map(|steps| first_failure(steps))
+            && !handles(at, &Trigger::Failed)
+        {
+            diagnostics.push(report::failure_open::report(&what, &state.name, span));
         }
         if let Some((what, span)) = blocks.iter().find_map(|steps| first_uncertain(program, steps, runs_once))
             && !handles(at, &Trigger::Uncertain)
@@ -53,7 +53,7 @@ pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
 }
 
 /// Every block of a state that can fail while the session is in it: body, handlers (its own and `anywhere`'s), deadlines.
-fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
+pub(super) fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
     let state = &program.states[state];
     let handlers = state.handlers.iter().chain(&program.anywhere).filter_map(|h| match &h.action {
         HandlerAction::Run { steps, .. } if !super::flow::is_failure(&h.trigger) => Some(steps.as_slice()),
@@ -70,13 +70,46 @@ pub(super) fn can_raise(program: &Program, state: usize, trigger: &Trigger) -> b
     all_blocks(program, state).iter().any(|steps| raises(program, steps, trigger))
 }
 
+/// The same of what runs without an event: the steps on entry and those of deadlines.
+pub(super) fn raises_by_itself(program: &Program, state: usize, trigger: &Trigger) -> bool {
+    let state = &program.states[state];
+    let timers = state.timers.iter().map(|timer| timer.steps.as_slice());
+    timers.chain([state.body.as_slice()]).any(|steps| raises(program, steps, trigger))
+}
+
 /// Whether steps can raise `failed`, `uncertain` or `over_budget`.
 pub(super) fn raises(program: &Program, steps: &[Step], trigger: &Trigger) -> bool {
     match trigger {
-        Trigger::Failed => first_failure(steps).is_some(),
+        Trigger::Failed => fail(steps),
         Trigger::Uncertain => first_uncertain(program, steps, true).is_some(),
         _ => super::bounds::calls_of(program, steps) > 0,
     }
+}
+
+/// Whether steps can raise a failure, even one that nobody has to take: that a list is full parks a session which says
+/// nothing of it.
+fn fail(steps: &[Step]) -> bool {
+    first_failure(steps).is_some()
+        || steps.iter().any(|step| match step.kind {
+            StepKind::Each(_) => false,
+            _ => fails_at_once(step) || blocks(step).into_iter().any(fail),
+        })
+}
+
+/// Whether a step can fail without waiting. A list or a map may be full, and there may be too many wakes.
+pub(super) fn fails_at_once(step: &Step) -> bool {
+    let may_be_full =
+        matches!(step.kind, StepKind::Append(..) | StepKind::PutEntry { .. } | StepKind::Wake { .. });
+    may_be_full || step_expressions(step).into_iter().any(may_fail)
+}
+
+fn may_fail(expr: &Expr) -> bool {
+    // Money of two currencies cannot be compared.
+    let is_mixed =
+        matches!(&expr.kind, ExprKind::Compare(_, a, b) if [a, b].iter().any(|e| e.ty == Type::Money(None)));
+    is_mixed
+        || matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_) | ExprKind::Present(_))
+        || parts(expr).into_iter().any(may_fail)
 }
 
 fn first_failure(steps: &[Step]) -> Option<(String, Span)> {

@@ -9,6 +9,7 @@
 //! A budget is kept at run time in any case: a step beyond it is `over_budget`. So a worst case above the budget is an
 //! error only where nothing takes `over_budget`, and is a fact for people otherwise.
 
+mod models;
 mod prompt;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,13 @@ pub struct Bound {
 /// What stands for "no bound": far above every amount, far below the end of the number.
 pub(super) const UNBOUNDED: u64 = 1 << 56;
 
+/// Days of the longest month.
+const DAYS_OF_MONTH: u64 = 31;
+/// Hours by which a month with a change of clocks is longer at the most.
+const HOURS_OF_CHANGE: u64 = 2;
+/// Share of a day's and of a month's money that heartbeats may spend.
+const HEARTBEAT_HUNDREDTHS: u64 = 90;
+
 /// Bounds of one agent; absent where nothing bounds it, or a price is not known.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Costs {
@@ -67,15 +75,34 @@ pub(super) fn check(agents: &mut [CheckedAgent], environment: &Environment, diag
             pricing.check(message, heartbeat, diagnostics);
             heartbeat_calls(program, &flow, diagnostics);
             prompt::check(program, environment, diagnostics);
+            models::check(program, agent.span, environment, diagnostics);
             timers::check(program, &flow, &pricing, diagnostics);
             let beats = (!program.schedules.is_empty()).then_some(heartbeat);
             agent.facts.money_per_event_micro_usd = message.money;
             agent.facts.time_per_event_ms = message.time;
             agent.facts.money_per_heartbeat_micro_usd = beats.and_then(|costs| costs.money);
+            agent.facts.money_heartbeats_month_micro_usd =
+                beats.and_then(|costs| heartbeats_of_month(&agent.program, costs.money));
             agent.facts.time_per_heartbeat_ms = beats.and_then(|costs| costs.time);
             known.insert(agent.program.name.clone(), message);
         }
     }
+}
+
+/// Most that all heartbeats of a month spend, millionths of a US dollar: every slot runs and each is as dear as it can be,
+/// but not above a budget, of which the last tenth is for people. `None` where nothing bounds it.
+fn heartbeats_of_month(program: &Program, beat: Option<Bound>) -> Option<u64> {
+    let usd = |limits: &Limits, share: u64| {
+        let (allowed, currency, _) = limits.money?;
+        let allowed = u64::try_from(allowed).ok().filter(|_| currency.code() == "usd")?;
+        Some(allowed / 100 * share)
+    };
+    let slots: u64 = program.schedules.iter().map(|schedule| fires_per_month(schedule.when)).sum();
+    let budget = &program.budget;
+    let one = beat.map(|bound| bound.worst).into_iter().chain(usd(&budget.heartbeat, 100)).min();
+    let by_slots = one.map(|one| one.saturating_mul(slots));
+    let by_day = usd(&budget.day, HEARTBEAT_HUNDREDTHS).map(|day| day.saturating_mul(DAYS_OF_MONTH));
+    [by_slots, by_day, usd(&budget.month, HEARTBEAT_HUNDREDTHS)].into_iter().flatten().min()
 }
 
 /// Model calls of one heartbeat against their budget; those of messages are compared with the loops.
@@ -136,7 +163,7 @@ impl Pricing<'_> {
     fn call(&self, model: u32, prompt: u64, is_worst: bool) -> Option<u64> {
         let prices: Option<Vec<u64>> = prompt::names(self.program, model)
             .iter()
-            .map(|name| Some(call_price((self.environment.prices)(name)?, prompt)))
+            .map(|name| Some(call_price(self.environment.prices.of(name, prompt)?, prompt)))
             .collect();
         let prices = prices?;
         if is_worst { prices.into_iter().max() } else { prices.first().copied() }
@@ -177,13 +204,16 @@ impl Pricing<'_> {
         money: Option<Bound>,
         diagnostics: &mut Diagnostics,
     ) {
-        let unpriced = prompt::used_models(self.program)
+        let prices = &self.environment.prices;
+        let is_unpriced = prompt::used_models(self.program)
             .into_iter()
             .flat_map(|model| prompt::names(self.program, model))
-            .find(|name| (self.environment.prices)(name).is_none());
-        if let Some(name) = unpriced {
-            diagnostics.push(report::unpriced::report(&format!("`{name}` has no price"), span));
-        } else if currency.code() != "usd" {
+            .any(|name| prices.of(name, 0).is_none());
+        if is_unpriced {
+            // Reported where the model is asked.
+            return;
+        }
+        if currency.code() != "usd" {
             let why = format!("prices are in usd, the budget is in {}", currency.code());
             diagnostics.push(report::unpriced::report(&why, span));
         } else if !self.takes_over_budget()
@@ -231,6 +261,16 @@ fn fires_per_day(when: ScheduleWhen) -> u64 {
             (u64::from(minutes) * 60_000).div_ceil(u64::try_from(period_ms).unwrap_or(1).max(1))
         }
     }
+}
+
+fn fires_per_month(when: ScheduleWhen) -> u64 {
+    let longer = match when {
+        ScheduleWhen::At { .. } => 0,
+        ScheduleWhen::Period { period_ms, .. } => {
+            (HOURS_OF_CHANGE * 3_600_000).div_ceil(u64::try_from(period_ms).unwrap_or(1).max(1))
+        }
+    };
+    fires_per_day(when) * DAYS_OF_MONTH + longer
 }
 
 /// Money, millionths of a US dollar.

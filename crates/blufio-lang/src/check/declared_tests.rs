@@ -34,6 +34,7 @@ impl Checker<'_> {
     fn test_line(&mut self, line: &Written, span: Span) -> Option<TestLineKind> {
         Some(match line {
             Written::Say(text) => TestLineKind::Say(self.plain(text)),
+            Written::Happens(what, text) => TestLineKind::Happens(what.node.clone(), self.plain(text)),
             Written::ModelSays(text) => TestLineKind::ModelSays(self.plain(text)),
             Written::ModelPicks(value) => TestLineKind::ModelPicks(self.picked(value)),
             Written::ModelCalls(invocation) => {

@@ -13,6 +13,8 @@ pub(super) enum Cause {
     Body,
     /// A step failed (or is uncertain), and a handler took it: nothing is waited for.
     Failure,
+    /// The same, but only steps of handlers can fail: an event comes first.
+    HandlerFailure,
     /// A deadline: no new event, so counters go on.
     Timer,
     /// A new event: counters begin again.
@@ -29,6 +31,8 @@ pub(super) struct Edge<'p> {
     pub steps: &'p [Step],
     /// The event that caused it.
     pub trigger: Option<&'p Trigger>,
+    /// Whether a handler of `anywhere` leads there.
+    pub is_anywhere: bool,
 }
 
 /// What the proofs need to know of a state.
@@ -52,6 +56,9 @@ pub(super) struct Flow<'p> {
     pub states: Vec<StateFacts<'p>>,
     /// Edges, grouped by the state they leave.
     pub edges: Vec<Edge<'p>>,
+    /// Where failures of states lead that `anywhere`'s failure handlers lead to: the second one in a row parks the session
+    /// (ruling 8), the first one does not.
+    pub parked: Vec<Edge<'p>>,
     /// Index of each state's first edge, and one past the last edge at the end.
     starts: Vec<usize>,
 }
@@ -63,6 +70,11 @@ impl<'p> Flow<'p> {
             (Some(&first), Some(&end)) => self.edges[first..end].iter(),
             _ => [].iter(),
         }
+    }
+
+    /// As [`Flow::from`], of the edges that the graph leaves out because they may park the session.
+    pub fn parked_from(&self, state: usize) -> impl Iterator<Item = &Edge<'p>> + Clone {
+        self.parked.iter().filter(move |edge| edge.from == state)
     }
 
     /// For each state the states with an edge to it.
@@ -78,8 +90,7 @@ impl<'p> Flow<'p> {
 /// Builds the graph.
 pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
     let mut flow = Flow::default();
-    // Ruling 8: a failure inside the target of `anywhere on failed` parks the session, it leads nowhere, unless the
-    // target takes it itself.
+    // Ruling 8: in the target of `anywhere on failed` a failure may park the session, unless the target takes it itself.
     let parking = failure_targets(program);
     for (at, state) in program.states.iter().enumerate() {
         let mut facts = StateFacts {
@@ -90,41 +101,51 @@ pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
             handlers: handlers_in_force(program, at),
         };
         let mut edges = Vec::new();
-        let mut push = |steps: &'p [Step], cause: Cause, trigger: Option<&'p Trigger>| {
+        let mut push = |steps: &'p [Step], cause: Cause, trigger: Option<&'p Trigger>, is_anywhere: bool| {
             let to = targets(steps).into_iter().map(|to| to.0 as usize);
-            edges.extend(to.map(|to| Edge { from: at, to, cause, steps, trigger }));
+            let is_failure = matches!(cause, Cause::Failure | Cause::HandlerFailure);
+            let parks = is_anywhere && is_failure && parking.contains(&at);
+            let edges = if parks { &mut flow.parked } else { &mut edges };
+            edges.extend(to.map(|to| Edge { from: at, to, cause, steps, trigger, is_anywhere }));
         };
-        push(&state.body, Cause::Body, None);
+        push(&state.body, Cause::Body, None, false);
         for timer in &state.timers {
-            push(&timer.steps, Cause::Timer, None);
+            push(&timer.steps, Cause::Timer, None, false);
             facts.has_effect |= has_effect(&timer.steps);
         }
-        let is_own = |handler: &Handler| state.handlers.iter().any(|own| std::ptr::eq(own, handler));
-        for handler in &facts.handlers {
+        let own = state.handlers.len();
+        for (index, handler) in facts.handlers.iter().enumerate() {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
             if !is_failure(&handler.trigger) {
-                push(steps, Cause::Event, Some(&handler.trigger));
-            } else if closed::can_raise(program, at, &handler.trigger)
-                && (is_own(handler) || !parking.contains(&at))
-            {
-                push(steps, Cause::Failure, Some(&handler.trigger));
+                push(steps, Cause::Event, Some(&handler.trigger), index >= own);
+            } else if closed::can_raise(program, at, &handler.trigger) {
+                let by_itself = closed::raises_by_itself(program, at, &handler.trigger);
+                let cause = if by_itself { Cause::Failure } else { Cause::HandlerFailure };
+                push(steps, cause, Some(&handler.trigger), index >= own);
             }
         }
-        for handler in second_failures(program, at) {
-            if let HandlerAction::Run { steps, .. } = &handler.action
-                && !parking.contains(&at)
-            {
-                push(steps, Cause::Failure, Some(&handler.trigger));
+        for (handler, by_itself) in second_failures(program, at) {
+            if let HandlerAction::Run { steps, .. } = &handler.action {
+                let cause = if by_itself { Cause::Failure } else { Cause::HandlerFailure };
+                push(steps, cause, Some(&handler.trigger), true);
             }
         }
         if let Some(cap) = state.cap {
             let to = cap.otherwise.0 as usize;
-            edges.push(Edge { from: at, to, cause: Cause::Body, steps: &[], trigger: None });
+            edges.push(Edge {
+                from: at,
+                to,
+                cause: Cause::Body,
+                steps: &[],
+                trigger: None,
+                is_anywhere: false,
+            });
         }
         flow.states.push(facts);
         flow.edges.extend(edges);
     }
     flow.edges.retain(|edge| edge.to < program.states.len());
+    flow.parked.retain(|edge| edge.to < program.states.len());
     flow.starts =
         (0..=program.states.len()).map(|at| flow.edges.partition_point(|edge| edge.from < at)).collect();
     flow
@@ -153,20 +174,26 @@ pub(super) fn handlers_in_force(program: &Program, state: usize) -> Vec<&Handler
     own.iter().chain(inherited).collect()
 }
 
-/// Failure handlers of `anywhere` that take a failure of the state's own failure handlers.
-pub(super) fn second_failures(program: &Program, state: usize) -> Vec<&Handler> {
-    let own = program.states[state].handlers.iter().filter(|own| is_failure(&own.trigger));
-    let own: Vec<&[Step]> = own
-        .filter_map(|own| match &own.action {
-            HandlerAction::Run { steps, .. } => Some(steps.as_slice()),
-            _ => None,
-        })
-        .collect();
-    let takes = |handler: &&Handler| {
-        is_failure(&handler.trigger)
-            && own.iter().any(|steps| closed::raises(program, steps, &handler.trigger))
+/// Failure handlers of `anywhere` that take a failure of the state's own failure handlers, and whether that comes without
+/// an event.
+pub(super) fn second_failures<'p>(program: &'p Program, state: usize) -> Vec<(&'p Handler, bool)> {
+    let own: Vec<&Handler> =
+        program.states[state].handlers.iter().filter(|own| is_failure(&own.trigger)).collect();
+    let taken = |handler: &'p Handler| {
+        let fails = |own: &&&Handler| closed::raises(program, steps_of(own), &handler.trigger);
+        let mut failing = own.iter().filter(fails).peekable();
+        failing.peek()?;
+        Some((handler, failing.any(|own| closed::raises_by_itself(program, state, &own.trigger))))
     };
-    program.anywhere.iter().filter(takes).collect()
+    program.anywhere.iter().filter(|handler| is_failure(&handler.trigger)).filter_map(taken).collect()
+}
+
+/// The steps that a handler runs.
+pub(super) fn steps_of(handler: &Handler) -> &[Step] {
+    match &handler.action {
+        HandlerAction::Run { steps, .. } => steps,
+        _ => &[],
+    }
 }
 
 /// Blocks directly inside a step.

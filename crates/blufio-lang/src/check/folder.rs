@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::report;
-use super::{Checked, Environment, agent, capabilities, costs, labels, routes};
+use super::{Checked, Environment, agent, bounds, capabilities, costs, labels, routes};
 use crate::ast;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::source::{SourceMap, Span};
 
 /// Most states of one agent.
@@ -83,10 +83,12 @@ pub(super) fn check_folder(
     }
     // What is missing in a program would be missing in its proofs: they wait until names and types are settled.
     let is_settled = |code: &str| ("E0300".."E0900").contains(&code);
-    if !names.recovered && diagnostics.iter().all(|d| is_settled(d.code)) {
+    if !names.recovered && diagnostics.iter().all(|d| d.severity == Severity::Warning || is_settled(d.code)) {
+        bounds::callees::check(&mut checked.agents, diagnostics);
         capabilities::check(&checked.agents, diagnostics);
         labels::check(&mut checked, diagnostics);
         costs::check(&mut checked.agents, environment, diagnostics);
+        routes::check_awaited(&checked, diagnostics);
     }
     checked
 }

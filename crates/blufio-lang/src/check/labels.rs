@@ -12,17 +12,24 @@
 //!   That an earlier step failed, or that an event never came, withholds a step and does not choose it.
 //! * An event decides everything until the session is at rest again, where nothing of it but slots, history and memory
 //!   is left.
+//! * What fails is taken back whole (ruling 6), so whoever takes the failure finds what was there before.
+//! * What a session of another version brings along is trusted by nobody: see `versions`.
+//!
+//! `simulate::soundness` holds all of it against the labels that running sessions really meet.
 
 pub(super) mod arrows;
 pub(super) mod cells;
 mod control;
 pub(super) mod graph;
 pub(super) mod judged;
+#[cfg(test)]
+pub(crate) mod places;
 mod trust;
 pub(super) mod values;
+mod versions;
 
 #[cfg(test)]
-pub(in crate::check) mod tests;
+pub(crate) mod tests;
 
 use arrows::{AgentFlow, Artist, Interface, Memory};
 use cells::{Cells, Labels, Role};
@@ -30,7 +37,7 @@ use cells::{Cells, Labels, Role};
 use super::{Checked, approvals};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
-use crate::typed::{HandlerAction, Label, Program, Request, Step, StepKind, Who};
+use crate::typed::{Handler, HandlerAction, Label, Program, Request, Step, StepKind, Who};
 
 /// The solved fixpoint.
 pub(super) struct Analysis<'p> {
@@ -91,12 +98,23 @@ fn answers(program: &Program) -> bool {
 }
 
 fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>) -> Analysis<'p> {
+    let mut analysis = draw(programs, routes);
+    analysis.cells.solve();
+    analysis
+}
+
+/// Cells and arrows, before any label is spread.
+fn draw<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>) -> Analysis<'p> {
     let mut cells = Cells::default();
     let mut agents: Vec<AgentFlow<'p>> =
         programs.iter().map(|program| AgentFlow::new(program, answers(program), &mut cells)).collect();
     let interfaces: Vec<Interface> = agents.iter().map(|flow| flow.interface.clone()).collect();
     let trust: Vec<trust::Trust> = programs.iter().map(|program| trust::of(routes, &program.name)).collect();
-    let mut mixed: Vec<bool> = trust.iter().map(|trust| trust.mixed).collect();
+    let mut mixed: Vec<bool> = trust
+        .iter()
+        .zip(programs)
+        .map(|(trust, program)| trust.mixed || handlers(program).any(|h| h.trigger.brings_a_name()))
+        .collect();
     let [person, chat, all] = [(); 3].map(|()| cells.cell(Role::Memory));
     for (at, program) in programs.iter().enumerate() {
         let interface = &interfaces[at];
@@ -122,11 +140,11 @@ fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>)
             memory,
             answers_outside: answers_outside(programs, program),
             joins: false,
+            joins_names: false,
             beside: Vec::new(),
         };
         artist.draw(answers(program));
     }
-    cells.solve();
     spread_mixed(programs, &mut mixed);
     Analysis { cells, agents, mixed }
 }
@@ -168,10 +186,13 @@ enum Talk<'p> {
     With(&'p str),
 }
 
+fn handlers(program: &Program) -> impl Iterator<Item = &Handler> {
+    program.states.iter().flat_map(|s| &s.handlers).chain(&program.anywhere)
+}
+
 fn talks(program: &Program) -> Vec<Talk<'_>> {
     let timers = program.states.iter().flat_map(|s| &s.timers).map(|t| &t.steps);
-    let handlers = program.states.iter().flat_map(|s| &s.handlers).chain(&program.anywhere);
-    let handled = handlers.filter_map(|h| match &h.action {
+    let handled = handlers(program).filter_map(|h| match &h.action {
         HandlerAction::Run { steps, .. } => Some(steps),
         _ => None,
     });

@@ -21,6 +21,7 @@ pub mod infinite_type;
 pub mod label_reaches;
 pub mod message_lost;
 pub mod missing_part;
+pub mod model_lacks;
 pub mod no_budget;
 pub mod no_field;
 pub mod no_routes;
@@ -55,6 +56,7 @@ pub mod unpriced;
 pub mod unreachable;
 pub mod untrusted_control;
 pub mod untrusted_selector;
+pub mod unused_policy;
 pub mod vacuous_rule;
 pub mod within_too_short;
 pub mod wrong_approver;
@@ -111,6 +113,7 @@ pub const PAGES: &[Page] = &[
     uncertain_open::PAGE,
     message_lost::PAGE,
     dead_handler::PAGE,
+    unused_policy::PAGE,
     over_budget::PAGE,
     no_budget::PAGE,
     bad_route::PAGE,
@@ -124,6 +127,7 @@ pub const PAGES: &[Page] = &[
     zero_time::PAGE,
     period_too_short::PAGE,
     within_too_short::PAGE,
+    model_lacks::PAGE,
     untrusted_selector::PAGE,
     untrusted_control::PAGE,
     approval_hides::PAGE,

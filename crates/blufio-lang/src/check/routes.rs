@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The routes file: people, and an ordered list of rules of which the first that fits takes a message.
 
+mod webhooks;
+
 use super::expressions::literal;
 use super::folder::FolderNames;
 use super::{Construct, Environment, report};
 use crate::ast::{self, PersonIdentity, RouteSource, RouteTarget};
 use crate::diagnostic::Diagnostics;
 use crate::source::Span;
+use crate::typed::{Danger, EffectClass};
+pub(super) use webhooks::check_awaited;
+use webhooks::field_path;
 
 /// Checked routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,21 +99,8 @@ pub enum Per {
     Person,
     /// A chat.
     Chat,
-    /// A value in what was posted: names of fields.
+    /// A value in what was posted: the name of the body and that of its field.
     Value(Vec<String>),
-}
-
-/// `a.id` as names; `None` for anything else.
-fn field_path(kind: &ast::ExprKind) -> Option<Vec<String>> {
-    match kind {
-        ast::ExprKind::Name(name) if !matches!(name.as_str(), "person" | "chat") => Some(vec![name.clone()]),
-        ast::ExprKind::Field(base, field) => {
-            let mut path = field_path(&base.kind)?;
-            path.push(field.node.clone());
-            Some(path)
-        }
-        _ => None,
-    }
 }
 
 /// Checks the routes file.
@@ -210,7 +202,8 @@ impl RoutesChecker<'_, '_> {
                     in_group = literal(title).map(|title| (channel.node.clone(), title));
                 }
                 Some(PersonIdentity::Tool(tool)) => {
-                    self.needs(Construct::Webhooks, "a person from a tool", person.span);
+                    self.needs(Construct::People, "a person from a tool", person.span);
+                    self.person_tool(tool);
                     from_tool = Some(tool.node.clone());
                 }
                 Some(PersonIdentity::People(members)) => {
@@ -227,6 +220,32 @@ impl RoutesChecker<'_, '_> {
                 zone,
             });
         }
+    }
+
+    /// A tool that says who somebody is now: it is called on the way to every question and message, so it must be one
+    /// that may be, and what it says decides who approves, so it must be trusted.
+    fn person_tool(&mut self, tool: &ast::Ident) {
+        let tools = &self.environment.tools;
+        let Some(info) = tools.iter().find(|info| info.name == tool.node) else {
+            let near = report::nearest(&tool.node, tools.iter().map(|info| info.name.as_str()));
+            self.diagnostics.push(report::unknown_name::report(&tool.node, tool.span, near));
+            return;
+        };
+        let needs_arguments = info.parameters.iter().any(|(_, of)| !of.ends_with('?'));
+        let repeats = matches!(info.effect, EffectClass::Pure | EffectClass::Read);
+        let why = if info.gives.trim() != "text" {
+            "it must give the name of a person, as `text`"
+        } else if needs_arguments {
+            "it is called without arguments"
+        } else if !repeats || info.danger == Danger::Dangerous {
+            "it is called on the way to every question: it must only read"
+        } else if info.label.is_some() {
+            "who approves is not for others to say: its result must carry no label"
+        } else {
+            return;
+        };
+        let title = format!("`{}` cannot say who somebody is", tool.node);
+        self.diagnostics.push(report::bad_route::report(&title, tool.span, why));
     }
 
     fn group(&mut self, name: &str, members: &[ast::Ident]) {
@@ -275,6 +294,10 @@ impl RoutesChecker<'_, '_> {
                     self.needs(Construct::Webhooks, "a webhook", path.span);
                     let webhook = self.webhook(path, signed_by.as_ref(), ty);
                     self.key_of_webhook(&route.to, binder.as_ref(), ty);
+                    if matches!(to, To::Drop(_)) {
+                        let hint = "delete it: what is posted to a path that no route names is refused";
+                        self.bad("a webhook that drops everything", route.span, hint);
+                    }
                     let rule = Rule {
                         channel: Some("http".into()),
                         group: None,
@@ -311,72 +334,6 @@ impl RoutesChecker<'_, '_> {
                     });
                 }
             }
-        }
-    }
-
-    fn webhook(&mut self, path: &ast::Text, signed_by: Option<&ast::Ident>, ty: &ast::Ident) -> Webhook {
-        let written = literal(path).unwrap_or_default();
-        if !written.starts_with('/') || written.contains("..") || written.contains(['?', '#', ' ']) {
-            self.bad("a path begins with `/` and has no query", path.span, "for example \"/alerts\"");
-        }
-        if signed_by.is_none() {
-            let hint = "add `signed by KEY`; anybody who finds the address could post otherwise";
-            self.bad("this webhook is not signed", path.span, hint);
-        }
-        if self.record_of(&ty.node).is_none() {
-            let known = self.shared_types();
-            let near = report::nearest(&ty.node, known.iter().copied());
-            self.diagnostics.push(report::unknown_type::report(&ty.node, ty.span, near));
-        }
-        Webhook {
-            path: written,
-            signed_by: signed_by.map(|key| key.node.clone()).unwrap_or_default(),
-            event: ty.node.clone(),
-        }
-    }
-
-    fn shared_types(&self) -> Vec<&str> {
-        self.names
-            .shared
-            .iter()
-            .filter_map(|item| match &item.kind {
-                ast::ItemKind::Type(declaration) => Some(declaration.name.node.as_str()),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// Fields of a record that a shared file declares.
-    fn record_of(&self, name: &str) -> Option<&[ast::Field]> {
-        self.names.shared.iter().find_map(|item| match &item.kind {
-            ast::ItemKind::Type(declaration) if declaration.name.node == name => match &declaration.body {
-                ast::TypeBody::Record(fields) => Some(fields.as_slice()),
-                _ => None,
-            },
-            _ => None,
-        })
-    }
-
-    /// The key of a webhook's session begins with the name of what was posted and goes on with its fields.
-    fn key_of_webhook(&mut self, to: &RouteTarget, binder: Option<&ast::Ident>, ty: &ast::Ident) {
-        let RouteTarget::Agent { per: Some(per), .. } = to else { return };
-        let Some(path) = field_path(&per.kind) else {
-            self.bad(
-                "a webhook has neither a person nor a chat",
-                per.span,
-                "write `per a.id`, with a field of what is posted",
-            );
-            return;
-        };
-        let starts_right = binder.is_some_and(|binder| path.first() == Some(&binder.node));
-        let known = match (self.record_of(&ty.node), path.get(1)) {
-            (Some(fields), Some(field)) => fields.iter().any(|f| f.name.node == *field),
-            (None, _) => true,
-            (_, None) => false,
-        };
-        if !starts_right || !known || path.len() != 2 {
-            let title = format!("there is no `{}` to be keyed by", path.join("."));
-            self.bad(&title, per.span, "write `as TYPE a … per a.FIELD`, with a field of that type");
         }
     }
 

@@ -39,7 +39,7 @@ fn zero_time(program: &Program, flow: &Flow<'_>, diagnostics: &mut Diagnostics) 
                     .timers
                     .iter()
                     .any(|timer| may_take_no_time(timer) && std::ptr::eq(timer.steps.as_slice(), edge.steps)),
-                Cause::Failure | Cause::Event => false,
+                Cause::Failure | Cause::HandlerFailure | Cause::Event => false,
             });
             immediate.map(|edge| edge.to).filter(|to| !capped(*to)).collect()
         })

@@ -247,6 +247,7 @@ impl Checker<'_> {
             gives,
             with: ask.with.iter().map(|t| t.node.clone()).collect(),
             calls_max: ask.calls_max.as_ref().map(|c| c.node),
+            calls_bound: None,
             span: ask.span,
         });
     }

@@ -22,7 +22,7 @@ fn examples() -> Vec<Graph> {
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |_| true,
         performs: |_| true,
-        prices: |_| None,
+        prices: crate::check::Prices::any(),
     };
     let (checked, _) = check(&sources, &environment);
     let mut graphs: Vec<Graph> = checked.agents.iter().map(|agent| graph(&agent.program)).collect();

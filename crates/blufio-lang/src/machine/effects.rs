@@ -185,6 +185,8 @@ impl Machine {
         let Some(site) = program.sites.get(usize::from(pending.site)) else {
             return Stop::Fault(Fault::Corrupt("no such effect site"));
         };
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.resolves(program, pending.number, pending.site, &outcome));
         let next = self.outcome(program, site, outcome);
         match pending.place {
             Place::Alone => self.resume_alone(context, &pending, next),
@@ -381,6 +383,8 @@ impl Machine {
 
     /// Puts a value into a register of either file; `false` when it does not belong there.
     pub(super) fn store(&mut self, register: Register, value: Value) -> bool {
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.stored(register));
         match register {
             Register::Object(index) => match self.objects.get_mut(usize::from(index)) {
                 Some(place) => *place = value,

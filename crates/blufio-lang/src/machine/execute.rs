@@ -27,6 +27,9 @@ pub(super) struct Context<'p> {
     pub forked: Vec<(u16, Box<[Value]>)>,
     /// What the step began with, for the rules.
     pub happened: Happened,
+    /// Labels, while code runs.
+    #[cfg(test)]
+    pub shadow: Option<Box<super::shadow::Shadow>>,
 }
 
 /// A pending wake.
@@ -54,6 +57,8 @@ impl<'p> Context<'p> {
             wake_next: 0,
             forked: Vec::new(),
             happened: Happened::Nothing,
+            #[cfg(test)]
+            shadow: None,
         }
     }
 }
@@ -119,6 +124,8 @@ pub(super) fn execute(
         };
     }
     loop {
+        #[cfg(test)]
+        super::shadow::executes(context, pc);
         let Some(&instruction) = code.get(pc) else { return Exit::Trap(Trap::Corrupt("ran off the code")) };
         pc += 1;
         match instruction {
@@ -151,8 +158,7 @@ pub(super) fn execute(
             I::Each(each) => return Exit::Each(each.0),
             I::Go(state) => {
                 // A circle of states costs what its bodies cost.
-                let length = pc.saturating_sub(usize::from(entry)) as u64;
-                context.fuel = attempt!(context.fuel.checked_sub(length), Trap::OutOfFuel);
+                attempt!(spend(&mut context.fuel, pc.saturating_sub(usize::from(entry))), Trap::OutOfFuel);
                 return Exit::Go(state.0);
             }
             I::Done(Object(value)) => return Exit::Done(Some(objects[usize::from(value)].clone())),
@@ -172,9 +178,16 @@ pub(super) fn execute(
 fn land(pc: &mut usize, fuel: &mut u64, target: Target) -> Option<()> {
     let target = usize::from(target.0);
     if target < *pc {
-        *fuel = fuel.checked_sub((*pc - target) as u64)?;
+        spend(fuel, *pc - target)?;
     }
     *pc = target;
+    Some(())
+}
+
+/// Takes fuel for so many instructions. `None` when it is used up.
+#[inline(always)]
+fn spend(fuel: &mut u64, length: usize) -> Option<()> {
+    *fuel = fuel.checked_sub(length as u64)?;
     Some(())
 }
 

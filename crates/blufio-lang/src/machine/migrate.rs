@@ -5,6 +5,8 @@
 
 use super::execute::{Context, Exit, Wake};
 use super::{Machine, Status, live, objects};
+use crate::program::instruction::Instruction;
+use crate::program::operand::Role;
 use crate::program::shape::ShapeId;
 use crate::program::shape::conforms;
 use crate::program::{Frame, Migration, Program, Register, Slot};
@@ -92,6 +94,10 @@ impl Machine {
         };
         let mut known = new.states.iter().enumerate();
         let (at, there) = known.find(|(_, state)| state.name == name).ok_or_else(gone)?;
+        // The proofs look at a state that waits only where its steps come to their end.
+        if !comes_to_rest(new, there.body) {
+            return Err(gone());
+        }
         // A deadline is known by its place in the state.
         if there.timers.len() != here.timers.len() {
             return Err(Stays::Deadlines(here.name.clone()));
@@ -158,6 +164,39 @@ impl Machine {
         }
         Some(())
     }
+}
+
+/// Whether steps may come to their end, so that a session waits in their state.
+fn comes_to_rest(program: &Program, body: u16) -> bool {
+    let (mut seen, mut work) = (vec![false; program.code.len()], vec![body]);
+    while let Some(at) = work.pop() {
+        let (Some(&instruction), Some(seen)) =
+            (program.code.get(usize::from(at)), seen.get_mut(usize::from(at)))
+        else {
+            continue;
+        };
+        if std::mem::replace(seen, true) {
+            continue;
+        }
+        match instruction {
+            Instruction::End() => return true,
+            Instruction::Go(_) | Instruction::Done(_) | Instruction::DoneEmpty() => {}
+            Instruction::Jump(to) => work.push(to.0),
+            Instruction::Await(site) => work.extend(program.landings(site.0)),
+            Instruction::Each(each) => {
+                work.extend(program.loops.get(usize::from(each.0)).map(|each| each.resume))
+            }
+            other => {
+                work.push(at.saturating_add(1));
+                other.operands(|role| {
+                    if let Role::Target(to) = role {
+                        work.push(to);
+                    }
+                });
+            }
+        }
+    }
+    false
 }
 
 fn renamed<'a>(migration: &'a Migration, name: &'a str) -> &'a str {

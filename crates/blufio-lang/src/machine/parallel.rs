@@ -63,6 +63,8 @@ impl Machine {
         self.each =
             Some(Parallel { each, origin, items, next: 0, waiting: Vec::new(), results: Vec::new(), timer });
         self.publish(program);
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.begins_each(program, described));
         self.advance_each(context)
     }
 
@@ -82,6 +84,8 @@ impl Machine {
                     parallel.next += 1;
                 }
                 self.clear(&frame);
+                #[cfg(test)]
+                self.shadowed(|shadow| shadow.back_at_each(true));
                 if let Err(stop) = self.run_item(context, item, body, Some((variable, value))) {
                     return stop;
                 }
@@ -125,6 +129,8 @@ impl Machine {
             }
             Exit::Trap(Trap::Arithmetic(_) | Trap::Invalid(_)) => {
                 self.undo(context);
+                #[cfg(test)]
+                self.shadow_collects(context.program, true);
                 Ok(())
             }
             Exit::Trap(Trap::OutOfFuel) => Err(Stop::Fault(Fault::OutOfFuel)),
@@ -141,6 +147,10 @@ impl Machine {
         let (scalar, object) = (usize::from(frame.scalar_first), usize::from(frame.object_first));
         let scalars = self.scalars.get(scalar..scalar + frame.scalars.len()).unwrap_or(&[]).into();
         let objects = self.objects.get(object..object + frame.objects.len()).unwrap_or(&[]).into();
+        #[cfg(test)]
+        let frame = frame.clone();
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.put_aside(item, &frame));
         if let Some(parallel) = &mut self.each {
             parallel.waiting.push(Strand { item, scalars, objects });
         }
@@ -160,6 +170,8 @@ impl Machine {
         for (place, value) in self.objects.iter_mut().skip(object).zip(strand.objects) {
             *place = value;
         }
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.taken_up(item, &frame));
         true
     }
 
@@ -185,6 +197,8 @@ impl Machine {
         if !self.take_up(context.program, item) {
             return Stop::Fault(Fault::Corrupt("an item that does not wait"));
         }
+        #[cfg(test)]
+        self.shadow_collects(context.program, true);
         self.advance_each(context)
     }
 
@@ -204,6 +218,8 @@ impl Machine {
             let at = parallel.results.partition_point(|(known, _)| *known < item);
             parallel.results.insert(at, (item, value.unwrap_or(Value::YesNo(true))));
         }
+        #[cfg(test)]
+        self.shadow_collects(program, false);
         self.publish(program);
     }
 
@@ -232,6 +248,8 @@ impl Machine {
         };
         let segment = Segment { entry: described.resume, bind: None, origin: parallel.origin };
         self.each = None;
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.back_at_each(false));
         self.drive(context, segment)
     }
 }

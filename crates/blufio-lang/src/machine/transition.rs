@@ -13,7 +13,12 @@ use crate::value::{Failure, FailureKind, Value};
 impl Machine {
     /// Initial values, then the start state.
     pub(super) fn begin(&mut self, context: &mut Context<'_>, parameters: &[Value]) -> Stop {
-        match self.execute(context, context.program.layout.initial) {
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.silent = true);
+        let exit = self.execute(context, context.program.layout.initial);
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.silent = false);
+        match exit {
             Exit::End => {}
             Exit::Trap(Trap::Arithmetic(detail) | Trap::Invalid(detail)) => {
                 return Stop::Fault(Fault::Unhandled(Arc::new(failure(FailureKind::Arithmetic, detail))));
@@ -30,6 +35,8 @@ impl Machine {
                 return Stop::Fault(Fault::Corrupt("a parameter of another type"));
             }
         }
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.begins(program));
         let start = context.program.start as u16;
         match self.enter(context, start, None, Origin::Plain) {
             Ok(segment) => self.drive(context, segment),
@@ -43,6 +50,8 @@ impl Machine {
         loop {
             let origin = segment.origin;
             if segment.bind.is_none() && context.program.is_empty_at(segment.entry) {
+                #[cfg(test)]
+                self.shadowed(|shadow| shadow.rests_at(segment.entry));
                 return self.rest(context.program);
             }
             self.remember(context);
@@ -52,7 +61,11 @@ impl Machine {
                 return Stop::Fault(Fault::Corrupt("a register of another kind"));
             }
             let next = match self.execute(context, segment.entry) {
-                Exit::End => return self.rest(context.program),
+                Exit::End => {
+                    #[cfg(test)]
+                    self.shadowed(|shadow| shadow.rests());
+                    return self.rest(context.program);
+                }
                 Exit::Await(site) => return self.wait(context, site, origin),
                 Exit::Gather(resume) => match self.gather(context, resume, origin) {
                     Some(stop) => return stop,
@@ -83,7 +96,12 @@ impl Machine {
     }
 
     pub(super) fn execute(&mut self, context: &mut Context<'_>, entry: u16) -> Exit {
-        execute(context, self.visit, &mut self.scalars, &mut self.objects, entry)
+        #[cfg(test)]
+        std::mem::swap(&mut context.shadow, &mut self.shadow);
+        let exit = execute(context, self.visit, &mut self.scalars, &mut self.objects, entry);
+        #[cfg(test)]
+        std::mem::swap(&mut context.shadow, &mut self.shadow);
+        exit
     }
 
     /// Notes what the next segment may change. Nothing else is alive then: temporaries are dead, and a segment that
@@ -99,6 +117,8 @@ impl Machine {
         self.before.objects.clear();
         self.before.objects.extend_from_slice(self.objects.get(..objects).unwrap_or(&[]));
         self.before.actions = context.actions.len();
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.remembers());
         self.before.wakes.clone_from(&context.wakes);
     }
 
@@ -113,6 +133,11 @@ impl Machine {
         context.actions.truncate(self.before.actions);
         context.wakes.clone_from(&self.before.wakes);
         context.forked.clear();
+        #[cfg(test)]
+        self.shadowed(|shadow| {
+            shadow.undone();
+            shadow.failed();
+        });
     }
 
     /// Waits for the effect of a site.
@@ -148,6 +173,11 @@ impl Machine {
     ) -> Result<(), Fault> {
         if !can_ask(program, site, &values) {
             return Err(Fault::Corrupt("an effect without its values"));
+        }
+        #[cfg(test)]
+        {
+            let number = self.effects;
+            self.shadowed(|shadow| shadow.asks(program, site, number, place == Place::Branch));
         }
         self.pending.push(Pending { site, number: self.effects, origin, place, values, fresh: true });
         self.effects = self.effects.saturating_add(1);
@@ -213,7 +243,12 @@ impl Machine {
         self.clear(&program.layout.anywhere);
         self.clear(&state.frame);
         if let Some(arm) = state.arm {
-            match self.execute(context, arm) {
+            #[cfg(test)]
+            self.shadowed(|shadow| shadow.silent = true);
+            let exit = self.execute(context, arm);
+            #[cfg(test)]
+            self.shadowed(|shadow| shadow.silent = false);
+            match exit {
                 Exit::End => {}
                 Exit::Trap(Trap::Arithmetic(detail) | Trap::Invalid(detail)) => {
                     return self.fail(context, failure(FailureKind::Arithmetic, detail), Origin::Plain);
@@ -234,6 +269,8 @@ impl Machine {
             }
             let state =
                 context.program.states.get(usize::from(target)).ok_or(Fault::Corrupt("no such state"))?;
+            #[cfg(test)]
+            self.shadowed(|shadow| shadow.entered(u32::from(target), state.cap.map(|cap| cap.counter)));
             let Some(cap) = state.cap else { return Ok(target) };
             let counter =
                 self.counters.get_mut(usize::from(cap.counter)).ok_or(Fault::Corrupt("no such counter"))?;
@@ -255,6 +292,8 @@ impl Machine {
         if let Some(objects) = self.objects.get_mut(object_first..object_first + frame.objects.len()) {
             objects.fill(Value::None);
         }
+        #[cfg(test)]
+        self.shadowed(|shadow| shadow.cleared(frame));
     }
 
     /// Who takes a failure: the state, then `anywhere`; a failure of the state's own handler goes to `anywhere`, a
@@ -335,6 +374,11 @@ impl Machine {
             HandlerAction::Run { entry, binder, quick } => {
                 if !quick {
                     self.cancel_pending(context);
+                }
+                #[cfg(test)]
+                {
+                    let is_busy = !self.pending.is_empty();
+                    self.shadowed(|shadow| shadow.raised(program, entry, is_busy));
                 }
                 Ok(Segment { entry, bind: binder.map(|register| (register, bound)), origin })
             }

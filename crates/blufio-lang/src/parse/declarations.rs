@@ -313,6 +313,11 @@ impl Builder<'_> {
         let line = node.into_inner().next()?;
         let kind = match line.as_rule() {
             Rule::test_say => TestLineKind::Say(self.text_of(&line)),
+            Rule::test_happens => {
+                let what = child(&line, Rule::happening)?;
+                let word = Spanned { node: what.as_str().trim().to_string(), span: self.span(&what) };
+                TestLineKind::Happens(word, self.text_of(&line))
+            }
             Rule::test_event => {
                 TestLineKind::Event { event: self.ident_of(&line), fields: self.arguments(&line) }
             }

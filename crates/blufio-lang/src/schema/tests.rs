@@ -271,3 +271,32 @@ fn lists_and_maps_keep_their_bounds() {
     assert_eq!(violations(&program, EVERYTHING, with("f14", json!("tomorrow"))).len(), 1);
     assert_eq!(violations(&program, EVERYTHING, with("f15", json!("{"))).len(), 1);
 }
+
+#[test]
+fn somebody_elses_document_may_hold_more_than_the_shape_and_its_maps_are_objects() {
+    let shapes = vec![
+        record(vec![field("id", 1), field("counts", 2), field("raw", 3), field("note", 4)]),
+        Shape::Text(Some(5)),
+        Shape::Map(ShapeId(5), 2),
+        Shape::Json,
+        Shape::Optional(ShapeId(1)),
+        Shape::Int(0, 9),
+    ];
+    let program = Program { shapes, ..program() };
+    let document = json!({ "id": "a", "counts": { "x": 1 }, "raw": [1, null], "sender": { "login": "b" } });
+    let value = program.value_of_document(ShapeId(0), &document).unwrap();
+    assert!(program.value_of_shape(ShapeId(0), &document).is_err(), "what a model writes is read strictly");
+    let kept = program.json_of_shape(ShapeId(0), &value);
+    assert_eq!(program.value_of_shape(ShapeId(0), &kept).unwrap(), value, "as it is stored it reads back");
+    assert_eq!(kept["raw"], "[1,null]");
+    let wrong = json!({ "id": "too long", "counts": { "x": 1, "y": 10, "z": 0 } });
+    let paths: Vec<String> = program
+        .value_of_document(ShapeId(0), &wrong)
+        .unwrap_err()
+        .into_iter()
+        .map(|violation| violation.to_string())
+        .collect();
+    assert_eq!(paths.len(), 3, "{paths:?}");
+    let whole = program.value_of_document(ShapeId(0), &json!([])).unwrap_err();
+    assert_eq!(whole[0].path, "body");
+}

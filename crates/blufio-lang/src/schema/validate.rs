@@ -18,7 +18,7 @@ const VIOLATIONS_MAX: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {message}")]
 pub struct Violation {
-    /// Where, as `refund.amount`; `answer` for the whole.
+    /// Where, as `refund.amount`; `answer` or `body` for the whole.
     pub path: String,
     /// What is expected.
     pub message: String,
@@ -30,7 +30,7 @@ impl Program {
         let Some(schema) = self.schemas.get(schema as usize) else {
             return Err(vec![Violation { path: "answer".into(), message: "there is no such schema".into() }]);
         };
-        let mut reader = Reader { program: self, path: Vec::new(), violations: Vec::new() };
+        let mut reader = Reader::new(self, "answer", false);
         let shape = self.shape(schema.shape);
         let value = match shape {
             Some(Shape::Union(union)) => reader.union(union, json),
@@ -47,25 +47,42 @@ impl Program {
 impl Program {
     /// The value of a shape that JSON stands for, in the form that [`Program::json_of_shape`] writes: what a tool gave.
     pub fn value_of_shape(&self, shape: ShapeId, json: &Json) -> Result<Value, Vec<Violation>> {
-        let mut reader = Reader { program: self, path: Vec::new(), violations: Vec::new() };
-        match reader.value(shape, json) {
-            Some(value) if reader.violations.is_empty() => Ok(value),
-            _ => Err(reader.violations),
-        }
+        Reader::new(self, "answer", false).whole_value(shape, json)
+    }
+
+    /// The value of a shape that somebody's document stands for, whose author does not know the shape: what the shape
+    /// does not name is left out, a map may be an object, and a `json` is whatever stands there.
+    pub fn value_of_document(&self, shape: ShapeId, json: &Json) -> Result<Value, Vec<Violation>> {
+        Reader::new(self, "body", true).whole_value(shape, json)
     }
 }
 
 struct Reader<'a> {
     program: &'a Program,
+    /// What the whole is called.
+    whole: &'static str,
+    /// Whether the author knows nothing of the shape.
+    foreign: bool,
     path: Vec<String>,
     violations: Vec<Violation>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(program: &'a Program, whole: &'static str, foreign: bool) -> Self {
+        Self { program, whole, foreign, path: Vec::new(), violations: Vec::new() }
+    }
+
+    fn whole_value(mut self, shape: ShapeId, json: &Json) -> Result<Value, Vec<Violation>> {
+        match self.value(shape, json) {
+            Some(value) if self.violations.is_empty() => Ok(value),
+            _ => Err(self.violations),
+        }
+    }
+
     /// Notes a violation here; gives `None` so that callers can return it.
     fn wrong<T>(&mut self, message: impl Into<String>) -> Option<T> {
         if self.violations.len() < VIOLATIONS_MAX {
-            let path = if self.path.is_empty() { "answer".to_string() } else { self.path.join(".") };
+            let path = if self.path.is_empty() { self.whole.to_string() } else { self.path.join(".") };
             self.violations.push(Violation { path, message: message.into() });
         }
         None
@@ -80,7 +97,8 @@ impl Reader<'_> {
 
     fn object<'j>(&mut self, json: &'j Json, known: &[&str]) -> Option<&'j Map<String, Json>> {
         let Some(object) = json.as_object() else { return self.wrong("must be an object") };
-        for key in object.keys().filter(|key| !known.contains(&key.as_str())) {
+        let foreign = self.foreign;
+        for key in object.keys().filter(|key| !foreign && !known.contains(&key.as_str())) {
             let _: Option<()> = self.under(key, |r| r.wrong("is not a property of the answer; leave it out"));
         }
         Some(object)
@@ -165,6 +183,7 @@ impl Reader<'_> {
             Shape::Time => {
                 self.parsed(json, "a time of day such as 08:30", |t| parse_time(t).map(Value::Time))
             }
+            Shape::Json if self.foreign => Some(Value::Json(json.to_string().into())),
             Shape::Json => self.parsed(json, "a text that holds one JSON document", |t| {
                 serde_json::from_str::<serde::de::IgnoredAny>(t).ok().map(|_| Value::Json(t.into()))
             }),
@@ -256,6 +275,11 @@ impl Reader<'_> {
     }
 
     fn map(&mut self, of: ShapeId, max: u32, json: &Json) -> Option<Value> {
+        if let (true, Some(object)) = (self.foreign, json.as_object()) {
+            let entry = |(key, value): (&String, &Json)| serde_json::json!({ "key": key, "value": value });
+            let entries: Json = object.iter().map(entry).collect();
+            return self.map(of, max, &entries);
+        }
         let Some(items) = json.as_array() else { return self.wrong("must be a list of entries") };
         if items.len() > max as usize {
             return self.wrong(format!("must have at most {max} entries, has {}", items.len()));

@@ -16,7 +16,7 @@ use crate::program::Program;
 use crate::source::Span;
 use crate::value::{FailureKind, Value};
 
-mod choices;
+pub(super) mod choices;
 mod stuck;
 
 use choices::{Choice, Menu};
@@ -172,10 +172,10 @@ struct Open {
 
 /// An armed deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Deadline {
-    due_ms: i64,
-    timer: u32,
-    visit: u64,
+pub(super) struct Deadline {
+    pub due_ms: i64,
+    pub timer: u32,
+    pub visit: u64,
 }
 
 struct Explorer<'p> {

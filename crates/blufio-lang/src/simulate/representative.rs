@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::BEGINNING_MS;
 use super::harvest::Literals;
+use crate::effect::Event;
 use crate::program::Program;
 use crate::program::shape::{Field, Shape, ShapeId};
 use crate::value::{Currency, Failure, FailureKind, Message, Value};
@@ -220,4 +221,10 @@ fn around(plain: i64, compared: &[i64], step: i64) -> impl Iterator<Item = i64> 
 /// A message of the sender.
 pub(super) fn message(text: &str) -> Message {
     Message { inbox_id: 1, text: text.into(), sender: "Ada".into(), own_words: true }
+}
+
+/// Something that happens to the chat. A name of who comes or goes is nobody's own words.
+pub(super) fn happening(what: &str, text: &str, inbox_id: i64) -> Event {
+    let own_words = !matches!(what, "joined" | "left");
+    Event::Channel { what: what.into(), message: Arc::new(Message { inbox_id, own_words, ..message(text) }) }
 }

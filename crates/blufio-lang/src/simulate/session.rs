@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::representative::Representatives;
+use super::representative::{Representatives, happening};
 use super::world::{World, failed};
 use super::{BEGINNING_MS, Folder, arms, describe};
 use crate::effect::{Action, Awaited, Disposition, Effect, EffectId, Event, Outcome, StepResult, Stop};
@@ -16,6 +16,9 @@ use crate::value::{FailureKind, Message, Value};
 
 mod time;
 mod tools;
+
+/// The event that may concern a message still waiting.
+const EDITED: &str = "edited";
 
 /// Something that happened; agents, states and arms are indexes of the [`Folder`].
 #[derive(Debug, Clone, PartialEq)]
@@ -204,6 +207,32 @@ impl<'f> Session<'f> {
         let message =
             Message { inbox_id: self.messages, text: text.into(), sender: "Ada".into(), own_words: true };
         self.deliver(Event::Message(Arc::new(message)));
+    }
+
+    /// Something happens to the chat; false when no handler waits for it. An edit of a message that nobody has read yet
+    /// changes the message.
+    pub fn happens(&mut self, what: &str, text: &str) -> bool {
+        let here = |open: &&mut Open<'f>| matches!(open.effect, Effect::AskAgent { here: true, .. });
+        let newest = self.messages;
+        let unread = self.mail.iter_mut().find_map(|mail| match &mut mail.event {
+            Event::Message(message) if what == EDITED && message.inbox_id == newest => Some(message),
+            _ => None,
+        });
+        if let Some(message) = unread {
+            Arc::make_mut(message).text = text.into();
+            return true;
+        }
+        if let Some(child) = self.open.iter_mut().find(here).and_then(|open| open.child.as_mut())
+            && child.happens(what, text)
+        {
+            self.pump();
+            return true;
+        }
+        if !self.program().listens(what) {
+            return false;
+        }
+        self.deliver(happening(what, text, newest));
+        true
     }
 
     /// An event arrives.

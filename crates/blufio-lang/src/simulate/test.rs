@@ -171,6 +171,7 @@ impl Runner<'_> {
         let acts = matches!(
             line.kind,
             TestLineKind::Say(_)
+                | TestLineKind::Happens(..)
                 | TestLineKind::Event(..)
                 | TestLineKind::Wait(_)
                 | TestLineKind::Answers(..)
@@ -192,6 +193,12 @@ impl Runner<'_> {
     fn perform(&mut self, kind: &TestLineKind, span: Span) -> Result<(), (String, String)> {
         match kind {
             TestLineKind::Say(text) => self.session.say(text),
+            TestLineKind::Happens(what, text) => {
+                if !self.session.happens(what, text) {
+                    let title = format!("no handler waits for `{what}`");
+                    return Err((title, "nothing would happen".into()));
+                }
+            }
             TestLineKind::Event(id, value) => self.event(*id, value)?,
             TestLineKind::ModelPicks(value) => self.model_picks(value)?,
             TestLineKind::ModelSays(text) => self.model("write` or `turn", &|_, purpose| match purpose {

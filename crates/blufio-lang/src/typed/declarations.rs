@@ -128,6 +128,8 @@ pub struct AgentGrant {
     pub with: Vec<String>,
     /// Cap on its model calls.
     pub calls_max: Option<u32>,
+    /// Its own bound per event, once the folder is known.
+    pub calls_bound: Option<u32>,
     /// Place of the grant.
     pub span: Span,
 }
@@ -304,6 +306,8 @@ pub struct TestLine {
 pub enum TestLineKind {
     /// A message arrives.
     Say(String),
+    /// Something happens to the chat: `edited`, `reaction`, `joined` or `left`, and what.
+    Happens(String, String),
     /// An event of a declared type arrives.
     Event(TypeId, Expr),
     /// The next `turn` asks for this call: grant and arguments.

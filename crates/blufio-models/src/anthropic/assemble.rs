@@ -11,7 +11,7 @@ use blufio_core::model::{
 use serde_json::{Map, Value};
 
 use super::PROVIDER;
-use super::sse::SseEvent;
+use crate::sse::SseEvent;
 
 /// Most content blocks of one answer.
 const BLOCKS_MAX: usize = 1_024;
@@ -87,7 +87,7 @@ impl Assembler {
             "content_block_stop" => self.block_stop(&data),
             "message_delta" => self.message_delta(&data),
             "message_stop" => self.message_stop(),
-            "error" => Err(super::errors::from_body(&data, None)),
+            "error" => Err(super::errors::from_event(&data)),
             _ => Ok(()),
         }
     }

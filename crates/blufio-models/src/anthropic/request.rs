@@ -41,6 +41,9 @@ fn prompt_fields(request: &ModelRequest) -> Vec<String> {
             .iter()
             .enumerate()
             .map(|(at, text)| match at {
+                at if at == last && request.caches_static_for_an_hour => {
+                    json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral", "ttl": "1h"}})
+                }
                 at if at == last => {
                     json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}})
                 }
@@ -54,10 +57,19 @@ fn prompt_fields(request: &ModelRequest) -> Vec<String> {
             "\"output_config\":{{\"format\":{{\"type\":\"json_schema\",\"schema\":{schema}}}}}"
         ));
     }
-    let last = request.turns.len().saturating_sub(1);
-    let turns: Vec<String> = request.turns.iter().enumerate().map(|(at, t)| turn(t, at == last)).collect();
+    let marked = marked_turns(&request.turns);
+    let turns: Vec<String> =
+        request.turns.iter().enumerate().map(|(at, t)| turn(t, marked.contains(&at))).collect();
     fields.push(format!("\"messages\":[{}]", turns.join(",")));
     fields
+}
+
+/// Where the prompt is to be cached up to: the newest turn, and the turn that was the newest when the model was asked
+/// last, in case the provider does not look back that far by itself.
+fn marked_turns(turns: &[Turn]) -> Vec<usize> {
+    let answered = turns.iter().rposition(|turn| turn.role == Role::Assistant);
+    let before = answered.and_then(|at| turns.get(..at)?.iter().rposition(|turn| turn.role == Role::User));
+    before.into_iter().chain(turns.len().checked_sub(1)).collect()
 }
 
 /// JSON text as it is; an empty object where it is not JSON.
@@ -73,7 +85,7 @@ fn tool(offer: &blufio_core::model::ToolOffer) -> String {
     )
 }
 
-fn turn(turn: &Turn, is_newest: bool) -> String {
+fn turn(turn: &Turn, is_marked: bool) -> String {
     let role = match turn.role {
         Role::User => "user",
         Role::Assistant => "assistant",
@@ -86,7 +98,7 @@ fn turn(turn: &Turn, is_newest: bool) -> String {
         .blocks
         .iter()
         .enumerate()
-        .map(|(at, b)| block(b, is_newest && at == last && turn.role == Role::User))
+        .map(|(at, b)| block(b, is_marked && at == last && turn.role == Role::User))
         .collect();
     format!("{{\"role\":\"{role}\",\"content\":[{}]}}", blocks.join(","))
 }
@@ -136,6 +148,7 @@ mod tests {
             turns,
             output_schema: None,
             output_tokens_max: 100,
+            caches_static_for_an_hour: false,
         }
     }
 

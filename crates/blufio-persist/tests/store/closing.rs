@@ -92,3 +92,20 @@ fn reading_only_reads_and_refuses_to_write() {
     });
     assert_eq!(verify(data.path()), [3]);
 }
+
+#[test]
+fn a_setting_is_read_at_rest_without_a_trace() {
+    let data = tempdir().unwrap();
+    let read = || SqliteStore::setting_at_rest(data.path(), "k");
+    assert!(read().is_err(), "there is no database");
+    let store = SqliteStore::open(data.path(), &Options::default()).unwrap();
+    runtime().block_on(async {
+        store.set_setting("k", "1").await.unwrap();
+        assert_eq!(read().unwrap().as_deref(), Some("1"), "with a log, through the log");
+        store.close().await.unwrap();
+    });
+    drop(store);
+    assert_eq!(read().unwrap().as_deref(), Some("1"));
+    assert_eq!(SqliteStore::setting_at_rest(data.path(), "other").unwrap(), None);
+    assert!(!data.path().join("blufio.db-wal").exists());
+}

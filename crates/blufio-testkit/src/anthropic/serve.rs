@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{Answer, Script, Shared, check, is_structured, last_user_text};
+use crate::schema::first_value;
 
 /// Largest request, as the real API documents it.
 const BODY_BYTES_MAX: usize = 32 << 20;
@@ -89,33 +90,6 @@ fn echo(body: &Value) -> Answer {
     }
     let schema = body.pointer("/output_config/format/schema").unwrap_or(&Value::Null);
     Answer::json(&first_value(schema))
-}
-
-fn first_value(schema: &Value) -> Value {
-    if let Some(first) = schema.get("enum").and_then(Value::as_array).and_then(|e| e.first()) {
-        return first.clone();
-    }
-    if let Some(options) = schema.get("anyOf").and_then(Value::as_array) {
-        let null = options.iter().any(|o| o.get("type").and_then(Value::as_str) == Some("null"));
-        return if null { Value::Null } else { options.first().map_or(Value::Null, first_value) };
-    }
-    match schema.get("type").and_then(Value::as_str) {
-        Some("object") => {
-            let fields = schema.get("properties").and_then(Value::as_object);
-            Value::Object(
-                fields
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, field)| (name.clone(), first_value(field)))
-                    .collect(),
-            )
-        }
-        Some("array") => json!([]),
-        Some("integer" | "number") => json!(1),
-        Some("boolean") => json!(true),
-        Some("string") => json!("x"),
-        _ => Value::Null,
-    }
 }
 
 fn error(status: u16, kind: &str, message: &str, retry_after: Option<u64>) -> Response {

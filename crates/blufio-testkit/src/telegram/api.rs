@@ -128,6 +128,15 @@ fn integer(given: &Map<String, Value>, name: &str) -> Option<i64> {
     }
 }
 
+/// Names in a list, or in the text of one, as forms give it. An empty list asks for the usual kinds.
+fn names(given: &Value) -> Option<Vec<String>> {
+    let list: Vec<String> = match given {
+        Value::String(text) => serde_json::from_str(text).ok()?,
+        list => serde_json::from_value(list.clone()).ok()?,
+    };
+    (!list.is_empty()).then_some(list)
+}
+
 async fn get_updates(shared: &Arc<Shared>, given: &Map<String, Value>) -> Answer {
     let limit = integer(given, "limit").unwrap_or(100).clamp(1, 100) as usize;
     let wait = Duration::from_secs(integer(given, "timeout").unwrap_or(0).clamp(0, 50) as u64);
@@ -138,6 +147,9 @@ async fn get_updates(shared: &Arc<Shared>, given: &Map<String, Value>) -> Answer
                 state.violations.push("getUpdates: a negative offset forgets updates".into());
             }
             state.updates.retain(|(id, _)| *id >= offset);
+        }
+        if let Some(kinds) = given.get("allowed_updates") {
+            state.allowed = names(kinds);
         }
         state.poll += 1;
         state.poll

@@ -5,7 +5,7 @@ mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use blufio_lang::authority::{self, Authority};
@@ -14,6 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::INPUT_HAS_ERRORS;
+use crate::models::Models;
 use crate::output::{self, DataArguments};
 use crate::programs::{self, ProgramSet};
 use crate::sources::SourceError;
@@ -49,9 +50,10 @@ pub fn default_path(named: Option<&PathBuf>) -> PathBuf {
 }
 
 /// Checks; 1 when there are errors.
-pub fn run(arguments: &Arguments) -> Result<u8> {
+pub fn run(arguments: &Arguments, config: Option<&Path>) -> Result<u8> {
+    let models = Models::load(config)?;
     let path = default_path(arguments.path.as_ref());
-    let set = match programs::load(&path) {
+    let set = match programs::load(&path, &models) {
         Ok(set) => set,
         Err(SourceError::NotAProgram { path, problem }) => {
             if arguments.data.is_json() {
@@ -68,7 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     if let Some(old) = &arguments.diff
         && !set.diagnostics.has_errors()
     {
-        return compare(&programs::load(old)?, &set, arguments.data.is_json());
+        return compare(&programs::load(old, &models)?, &set, arguments.data.is_json());
     }
     if let Some(data) = &arguments.db
         && !set.diagnostics.has_errors()
@@ -140,6 +142,7 @@ fn as_json(set: &ProgramSet) -> Value {
             "states": agent.program.states.len(),
             "model_calls_per_event": agent.facts.calls_per_event,
             "worst_path": agent.facts.worst_path,
+            "heartbeats_usd_per_month_max": agent.facts.money_heartbeats_month_micro_usd.map(|usd| usd as f64 / 1e6),
             "powers": authority::authority(agent).powers.iter().map(|(power, at)| json!({ "power": power.to_string(), "states": at })).collect::<Vec<_>>(),
         })
     };
@@ -171,6 +174,14 @@ fn print(set: &ProgramSet) -> Result<()> {
                 program.version,
                 program.states.len()
             ));
+            if let Some(usd) = agent.facts.money_heartbeats_month_micro_usd {
+                text.push_str(&format!(
+                    "{} v{}: at most {:.2} usd a month for heartbeats\n",
+                    program.name,
+                    program.version,
+                    usd as f64 / 1e6
+                ));
+            }
         }
     }
     text.push_str(&match (errors, warnings) {

@@ -14,7 +14,7 @@ use blufio_testkit::telegram;
 use clap::Args;
 
 use crate::output;
-use crate::wiring::{KEY_VARIABLE, TOKEN_VARIABLE};
+use crate::wiring::TOKEN_VARIABLE;
 use world::{CUSTOMER, OWNER, World};
 
 /// Longest wait for any one thing to happen.
@@ -55,7 +55,7 @@ impl Server {
             .env("BLUFIO_TELEGRAM__OWNER", OWNER.to_string())
             .env("BLUFIO_MODELS__ANTHROPIC__BASE_URL", world.model.url())
             .env(TOKEN_VARIABLE, telegram::TOKEN)
-            .env(KEY_VARIABLE, "demo-key")
+            .env("ANTHROPIC_API_KEY", "demo-key")
             .env("BLUFIO_CONFIG", folder.join("blufio.toml"))
             .env("BLUFIO_LOG__LEVEL", "error")
             .stdin(Stdio::null())

@@ -2,7 +2,7 @@
 //! `blufio explore [PATH]`: every path of the agents to a bound, without a model: sessions that are stuck or parked, and
 //! what no path reaches.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -35,8 +35,8 @@ pub struct Arguments {
 }
 
 /// Explores; 1 when a session is stuck, parked or changed by a crash, or when the programs have errors.
-pub fn run(arguments: &Arguments) -> Result<u8> {
-    let simulated = simulated(&default_path(arguments.path.as_ref()))?;
+pub fn run(arguments: &Arguments, config: Option<&Path>) -> Result<u8> {
+    let simulated = simulated(&default_path(arguments.path.as_ref()), config)?;
     if simulated.has_errors() {
         return Ok(INPUT_HAS_ERRORS);
     }

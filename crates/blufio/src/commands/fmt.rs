@@ -2,12 +2,9 @@
 //! `blufio fmt [PATH…]`: brings files into the one style. A file is replaced whole or not at all, and one that does not
 //! parse is never touched.
 
-mod diff;
-
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -19,7 +16,9 @@ use serde_json::{Value, json};
 
 use super::check::{count, default_path};
 use crate::cli::INPUT_HAS_ERRORS;
+use crate::diff;
 use crate::output::{self, DataArguments};
+use crate::rewrite::replace;
 use crate::sources::{self, SourceError};
 
 /// Deepest folder below the named one.
@@ -185,24 +184,6 @@ fn judge(name: &str, before: String) -> Verdict {
         }
         Err(error @ FormatError::Immovable) => Verdict::Refused(error.to_string()),
     }
-}
-
-/// Writes beside the file and renames, so that nobody ever sees half of it. A link stays a link.
-fn replace(file: &Path, text: &str) -> Result<()> {
-    let target = file.canonicalize()?;
-    let meta = target.metadata()?;
-    let folder = target.parent().context("a file lies in a folder")?;
-    let mut beside = tempfile::Builder::new().prefix(".fmt-").tempfile_in(folder)?;
-    beside.write_all(text.as_bytes())?;
-    let new = beside.as_file();
-    let owner = new.metadata()?;
-    if (owner.uid(), owner.gid()) != (meta.uid(), meta.gid()) {
-        fchown(new, Some(meta.uid()), Some(meta.gid()))?;
-    }
-    new.set_permissions(meta.permissions())?;
-    new.sync_all()?;
-    beside.persist(&target)?;
-    Ok(())
 }
 
 fn report(outcomes: &[Outcome], arguments: &Arguments) -> Result<()> {

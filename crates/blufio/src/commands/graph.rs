@@ -16,6 +16,7 @@ use crate::cli::{Context, INPUT_HAS_ERRORS};
 use crate::config::Config;
 use crate::control::client;
 use crate::control::protocol::{Answer, Ask};
+use crate::models::Models;
 use crate::programs::ProgramSet;
 use crate::{output, programs};
 
@@ -59,9 +60,10 @@ pub struct Arguments {
     output: Option<PathBuf>,
 }
 
-/// Draws; 1 when the programs have errors. The configuration is read only to find a session.
+/// Draws; 1 when the programs have errors.
 pub fn run(arguments: &Arguments, config: Option<&Path>, data: Option<PathBuf>) -> Result<u8> {
-    let set = programs::load(&default_path(arguments.path.as_ref()))?;
+    let config = Config::load(config)?;
+    let set = programs::load(&default_path(arguments.path.as_ref()), &Models::of(&config)?)?;
     if !set.diagnostics.is_empty() {
         output::talk(&render(&set.diagnostics, &set.sources.map, output::colour(&io::stderr())));
     }
@@ -73,7 +75,7 @@ pub fn run(arguments: &Arguments, config: Option<&Path>, data: Option<PathBuf>) 
     }
     let session = match &arguments.session {
         Some(key) => {
-            let context = Context { config: Config::load(config)?, data };
+            let context = Context { config, data };
             Some(session(&context, key)?)
         }
         None => None,

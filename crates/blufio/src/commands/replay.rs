@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::cli::{Context, INPUT_HAS_ERRORS};
 use crate::control::client;
 use crate::daemon;
+use crate::models::Models;
 use crate::output::{self, DataArguments};
 use crate::wiring::Places;
 
@@ -118,7 +119,10 @@ async fn read(store: &SqliteStore, key: &str) -> Result<Record> {
 
 /// The agent of that name in a folder.
 fn other(context: &Context, agents: &Path, name: &str) -> Result<Arc<Program>> {
-    let set = daemon::checked(&Places { agents: agents.to_path_buf(), data: context.data_folder()? })?;
+    let set = daemon::checked(
+        &Places { agents: agents.to_path_buf(), data: context.data_folder()? },
+        &Models::of(&context.config)?,
+    )?;
     let found = set.programs.into_iter().find(|agent| agent.program.name == name);
     let found = found.ok_or_else(|| anyhow!("there is no agent `{name}` in {}", agents.display()))?;
     Ok(Arc::new(found.program))

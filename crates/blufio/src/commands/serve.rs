@@ -2,6 +2,7 @@
 //! `blufio serve [AGENTS]`: names everything that is missing, locks the data folder, starts the runtime, answers the
 //! control socket, and drains on SIGTERM.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,10 +14,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::cli::{Context, INPUT_HAS_ERRORS, USAGE_OR_IO};
 use crate::control::server;
 use crate::daemon::Daemon;
+use crate::models::{self, Models};
 use crate::programs::{self, ProgramSet};
 use crate::sources::SourceError;
 use crate::wiring::{self, Doors, Places};
-use crate::{logging, output};
+use crate::{logging, output, webhooks};
 
 /// Threads that drive sessions; the store and blocking work have their own.
 const WORKER_THREADS: usize = 2;
@@ -32,12 +34,18 @@ pub struct Arguments {
 pub fn run(context: &Context, arguments: Arguments) -> Result<u8> {
     logging::start(&context.config);
     let places = Places { agents: context.agents_folder(arguments.agents), data: context.data_folder()? };
-    let set = match load(&places)? {
+    let models = Models::of(&context.config)?;
+    let set = match load(&places, &models)? {
         Ok(set) => set,
         Err(code) => return Ok(code),
     };
-    let doors = Doors { telegram: set.uses_channel("telegram"), anthropic: set.uses_provider("anthropic") };
-    let missing = missing(doors);
+    let doors = Doors {
+        telegram: set.uses_channel("telegram"),
+        providers: set.providers(),
+        webhooks: !set.webhooks().is_empty(),
+    };
+    let mut missing = missing(&doors, &models);
+    missing.extend(webhooks::missing_keys(&set.webhooks()));
     if !missing.is_empty() {
         output::talk(&format!("Not started; this is missing:\n{}", missing.join("\n")));
         return Ok(USAGE_OR_IO);
@@ -50,15 +58,15 @@ pub fn run(context: &Context, arguments: Arguments) -> Result<u8> {
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
-    let code = runtime.block_on(serve(context, places, doors, &set));
+    let code = runtime.block_on(serve(context, places, doors, models, &set));
     // What still blocks must not hold the process up: everything acknowledged is stored.
     runtime.shutdown_background();
     code
 }
 
 /// The programs, or the exit code when there are none that can run.
-fn load(places: &Places) -> Result<Result<ProgramSet, u8>> {
-    match programs::load(&places.agents) {
+fn load(places: &Places, models: &Models) -> Result<Result<ProgramSet, u8>> {
+    match programs::load(&places.agents, models) {
         Ok(set) if set.diagnostics.has_errors() => {
             output::talk(&render(&set.diagnostics, &set.sources.map, output::colour(&std::io::stderr())));
             output::talk("Not started: the programs have errors.");
@@ -69,7 +77,10 @@ fn load(places: &Places) -> Result<Result<ProgramSet, u8>> {
             let mut lines = vec![format!(
                 "  agents    {path}: {problem}\n            write the first ones:  blufio init"
             )];
-            lines.extend(missing(Doors { telegram: true, anthropic: true }));
+            // What the first agents need.
+            let first = BTreeSet::from(["anthropic".to_string()]);
+            let doors = Doors { telegram: true, providers: first, webhooks: false };
+            lines.extend(missing(&doors, models));
             output::talk(&output::harmless(&format!("Not started; this is missing:\n{}", lines.join("\n"))));
             Ok(Err(USAGE_OR_IO))
         }
@@ -81,22 +92,29 @@ fn load(places: &Places) -> Result<Result<ProgramSet, u8>> {
 }
 
 /// Every missing thing with the command that fixes it.
-fn missing(doors: Doors) -> Vec<String> {
+fn missing(doors: &Doors, models: &Models) -> Vec<String> {
     let mut lines = Vec::new();
-    if doors.telegram && wiring::secret(wiring::TOKEN_VARIABLE).is_none() {
+    if doors.telegram && models::secret(wiring::TOKEN_VARIABLE).is_none() {
         lines.push(format!("  Telegram  {0} is not set: talk to @BotFather, /newbot, then\n            export {0}=123456789:AA…", wiring::TOKEN_VARIABLE));
     }
-    if doors.anthropic && wiring::secret(wiring::KEY_VARIABLE).is_none() {
-        lines.push(format!("  model     {0} is not set: make a key at console.anthropic.com, then\n            export {0}=sk-ant-…", wiring::KEY_VARIABLE));
-    }
+    let keys = doors.providers.iter().filter_map(|provider| models.missing_key(provider));
+    lines.extend(
+        keys.map(|missing| format!("  model     {} is not set: {}", missing.variable, missing.fix())),
+    );
     lines
 }
 
-async fn serve(context: &Context, places: Places, doors: Doors, set: &ProgramSet) -> Result<u8> {
+async fn serve(
+    context: &Context,
+    places: Places,
+    doors: Doors,
+    models: Models,
+    set: &ProgramSet,
+) -> Result<u8> {
     let mut stop_signals = StopSignals::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
     let data = places.data.clone();
-    let daemon = Arc::new(Daemon::start(&context.config, places, doors, set).await?);
+    let daemon = Arc::new(Daemon::start(&context.config, places, doors, models, set).await?);
     let listener = server::bind(&data)?;
     tracing::info!(data = %data.display(), agents = set.programs.len(), "ready");
     let pairing = async {

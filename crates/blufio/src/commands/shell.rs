@@ -21,7 +21,8 @@ use crate::cli::Context;
 use crate::control::protocol::{Answer, Ask, Heard, Say};
 use crate::control::{client, server};
 use crate::daemon::{self, Daemon};
-use crate::wiring::{self, Doors, Places};
+use crate::models::Models;
+use crate::wiring::{Doors, Places};
 use crate::{logging, output};
 use screen::Screen;
 
@@ -71,17 +72,16 @@ async fn open(stream: UnixStream) -> Result<Conversation> {
     }
 }
 
-/// The runtime in this process, reached as a server would be. Telegram stays closed: its messages wait for `serve`.
+/// The runtime in this process, reached as a server would be. Telegram and webhooks stay closed: their messages wait
+/// for `serve`.
 async fn start_own(context: &Context, places: Places) -> Result<(Conversation, Arc<Daemon>)> {
-    let set = daemon::checked(&places)?;
-    let doors = Doors { telegram: false, anthropic: set.uses_provider("anthropic") };
-    if doors.anthropic && wiring::secret(wiring::KEY_VARIABLE).is_none() {
-        bail!(
-            "{0} is not set: make a key at console.anthropic.com, then `export {0}=sk-ant-…`",
-            wiring::KEY_VARIABLE
-        );
+    let models = Models::of(&context.config)?;
+    let set = daemon::checked(&places, &models)?;
+    let doors = Doors { telegram: false, providers: set.providers(), webhooks: false };
+    if let Some(missing) = doors.providers.iter().find_map(|provider| models.missing_key(provider)) {
+        bail!("{} is not set: {}", missing.variable, missing.fix());
     }
-    let daemon = Arc::new(Daemon::start(&context.config, places, doors, &set).await?);
+    let daemon = Arc::new(Daemon::start(&context.config, places, doors, models, &set).await?);
     let (here, there) = UnixStream::pair()?;
     let served = Arc::clone(&daemon);
     tokio::spawn(async move {

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::check::{count, default_path};
 use crate::cli::INPUT_HAS_ERRORS;
+use crate::models::Models;
 use crate::output::{self, DataArguments};
 use crate::{programs, sources};
 
@@ -56,9 +57,11 @@ pub struct Simulated {
 }
 
 /// Reads, checks and compiles a folder for the simulation, which performs every construct.
-pub fn simulated(path: &Path) -> Result<Simulated> {
+pub fn simulated(path: &Path, config: Option<&Path>) -> Result<Simulated> {
+    let models = Models::load(config)?;
     let sources = sources::load(path)?;
-    let environment = Environment { performs: |_| true, ..programs::environment(&sources.manifests) };
+    let environment =
+        Environment { performs: |_| true, ..programs::environment(&sources.manifests, &models) };
     let (checked, mut diagnostics) = check(&sources.map, &environment);
     let mut folder = Folder::default();
     if !diagnostics.has_errors() {
@@ -86,13 +89,13 @@ struct Run {
 }
 
 /// Runs the tests; 1 when one fails, when a program has errors or the coverage is too low.
-pub fn run(arguments: &Arguments) -> Result<u8> {
-    let mut runs = run_all(arguments)?;
+pub fn run(arguments: &Arguments, config: Option<&Path>) -> Result<u8> {
+    let mut runs = run_all(arguments, config)?;
     if arguments.update {
         let changed: usize = runs.iter().map(update).sum::<Result<usize>>()?;
         output::talk(&format!("{} brought up to date", count(changed, "line")));
         if changed > 0 {
-            runs = run_all(arguments)?;
+            runs = run_all(arguments, config)?;
         }
     }
     let has_errors = runs.iter().any(|run| run.simulated.diagnostics.has_errors());
@@ -122,12 +125,12 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     Ok(if has_errors || has_failed || is_low { INPUT_HAS_ERRORS } else { 0 })
 }
 
-fn run_all(arguments: &Arguments) -> Result<Vec<Run>> {
+fn run_all(arguments: &Arguments, config: Option<&Path>) -> Result<Vec<Run>> {
     let default = [default_path(None)];
     let paths: &[PathBuf] = if arguments.paths.is_empty() { &default } else { &arguments.paths };
     let mut runs = Vec::with_capacity(paths.len());
     for path in paths {
-        let simulated = simulated(path)?;
+        let simulated = simulated(path, config)?;
         simulated.has_errors();
         let report = run_tests(&simulated.folder, arguments.filter.as_deref());
         runs.push(Run { simulated, report });

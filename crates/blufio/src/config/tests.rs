@@ -33,8 +33,11 @@ fn every_key_is_read_and_every_key_can_be_overridden() {
     assert!(config.log_json);
     let values = |kind| match kind {
         Kind::Id | Kind::Rate => "7",
+        Kind::Listen => "[::1]:7118",
         Kind::Word(words) => words[0],
         Kind::Path | Kind::Text => "other",
+        Kind::Variable => "OTHER",
+        Kind::Flag => "false",
     };
     for (key, kind) in KEYS {
         let name = format!("BLUFIO_{}", key.to_uppercase().replace('.', "__"));
@@ -120,6 +123,33 @@ fn c07_wrong_types_are_named() {
 }
 
 #[test]
+fn c08_and_c09_only_loopback_is_listened_on() {
+    assert_eq!(load("").unwrap().gateway_listen.to_string(), "127.0.0.1:7117");
+    let listen = |text: &str| load(&format!("[gateway]\nlisten = \"{text}\"\n"));
+    for good in ["127.0.0.1:80", "127.9.9.9:65535", "[::1]:7117", "127.0.0.1:0"] {
+        assert_eq!(listen(good).unwrap().gateway_listen.to_string(), good);
+    }
+    for open in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", "[::ffff:127.0.0.1]:80", "8.8.8.8:80"] {
+        let problem = listen(open).unwrap_err().to_string();
+        assert!(problem.contains("TLS") && problem.contains("loopback"), "{problem}");
+    }
+    for wrong in [
+        "localhost:80",
+        "127.1:80",
+        "127.0.0.1",
+        "127.0.0.1:65536",
+        "127.0.0.1:-1",
+        ":80",
+        "http://127.0.0.1:80",
+    ] {
+        let problem = listen(wrong).unwrap_err().to_string();
+        assert!(problem.contains("an address with its port") && problem.contains(":2"), "{problem}");
+    }
+    assert!(problem("[gateway]\nlisten = 7117\n").contains("in quotes"));
+    assert!(load_with(b"", &[("BLUFIO_GATEWAY__LISTEN", "0.0.0.0:1")]).is_err());
+}
+
+#[test]
 fn c11_secrets_are_refused_and_not_shown() {
     for text in [
         "[telegram]\ntoken = \"123:SECRET\"\n",
@@ -156,4 +186,66 @@ fn c22_the_working_directory_and_home_are_not_searched() {
         ("PWD".to_string(), folder.path().display().to_string()),
     ];
     assert_eq!(Config::load_from(None, &environment).unwrap().file, None);
+}
+
+#[test]
+fn a_provider_is_configured_by_its_name_and_known_ones_need_nothing() {
+    let config = load("").unwrap();
+    assert_eq!(config.providers["openai"].base_url, "https://api.openai.com/v1");
+    assert_eq!(config.providers["ollama"].kind, ProviderKind::Ollama);
+    assert_eq!(config.providers["groq"].key_variable, "GROQ_API_KEY");
+    let text = "[models.my-box]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:8080/v1\"\nkey_variable = \"BOX\"\ntools = false\n";
+    let config = load(text).unwrap();
+    let mine = &config.providers["my-box"];
+    assert_eq!((mine.kind, mine.key_variable.as_str(), mine.needs_key), (ProviderKind::OpenAi, "BOX", true));
+    assert!(!mine.tools && mine.images);
+    let changed =
+        [("BLUFIO_MODELS__MY_BOX__TOOLS", "true"), ("BLUFIO_MODELS__ANTHROPIC__BASE_URL", "https://y")];
+    let config = load_with(text.as_bytes(), &changed).unwrap();
+    assert!(config.providers["my-box"].tools && !config.providers.contains_key("my_box"));
+    assert_eq!(config.providers["anthropic"].base_url, "https://y");
+}
+
+#[test]
+fn every_key_of_a_provider_changes_it() {
+    let text = "[models.box]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1\"\n";
+    let before = load(text).unwrap();
+    for (field, kind) in providers::FIELDS {
+        let value = match kind {
+            Kind::Word(_) if *field == "kind" => "ollama",
+            Kind::Word(words) => words[0],
+            Kind::Variable => "OTHER",
+            Kind::Flag => "false",
+            _ => "https://other",
+        };
+        let name = format!("BLUFIO_MODELS__BOX__{}", field.to_uppercase());
+        let after = load_with(text.as_bytes(), &[(&name, value)]).unwrap();
+        assert_ne!(after.providers["box"], before.providers["box"], "{name}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_provider_is_named_with_its_place() {
+    for (text, words) in [
+        ("[models.box]\nbase_url = \"http://127.0.0.1:1\"\n", ":2: `models.box.kind` is missing"),
+        ("[models.box]\nkind = \"openai\"\n", "`models.box.base_url` is missing"),
+        ("[models.box]\nkind = \"opnai\"\n", "one of anthropic, openai, ollama"),
+        ("[models.openai]\nbase_ulr = \"x\"\n", "did you mean `models.openai.base_url`"),
+        ("[models.Box]\nkind = \"openai\"\n", "is no name of a provider"),
+        ("[models.box]\nkind = \"anthropic\"\n", "is named `anthropic`"),
+        ("[models.anthropic]\nkind = \"openai\"\n", ":2: the Messages API"),
+        ("[models.ollama]\ndialect = \"groq\"\n", "means nothing here"),
+        ("[models.anthropic]\ntools = false\n", "means nothing here"),
+        ("[models.openai]\ntools = \"no\"\n", "without quotes"),
+        ("[models.openai]\ndialect = \"french\"\n", "one of openai, openrouter"),
+        ("models = 3\n", "is a section"),
+        ("[models]\nopenai = 3\n", "is a section"),
+        ("prices_file = 3\n", "a path in quotes"),
+    ] {
+        assert!(problem(text).contains(words), "{text}: {}", problem(text));
+    }
+    let secret = problem("[models.openai]\nkey_variable = \"sk-proj-abc\"\n");
+    assert!(secret.contains("name of an environment variable") && !secret.contains("abc"), "{secret}");
+    let error = load_with(b"", &[("BLUFIO_MODELS__OPENAI__BASE_ULR", "x")]).unwrap_err().to_string();
+    assert!(error.contains("BLUFIO_MODELS__OPENAI__BASE_URL"), "{error}");
 }

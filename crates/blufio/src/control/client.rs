@@ -62,11 +62,12 @@ pub async fn ask_or_read(data: &Path, wanted: Ask) -> Result<Answer> {
     if let Some(answer) = ask(data, wanted.clone()).await? {
         return Ok(answer);
     }
-    let store = if matches!(wanted, Ask::DropSession { .. }) {
-        SqliteStore::open(data, &blufio_persist::Options::default())?
-    } else {
-        SqliteStore::open_read_only(data)?
-    };
+    // A folder without a database is a wrong folder: nothing is created in it.
+    let mut store = SqliteStore::open_read_only(data)?;
+    if matches!(wanted, Ask::DropSession { .. } | Ask::Kill { .. } | Ask::Release | Ask::KeepFile(_)) {
+        blufio_core::store::Store::close(&store).await?;
+        store = SqliteStore::open(data, &blufio_persist::Options::default())?;
+    }
     let answer = read(&store, wanted).await;
     blufio_core::store::Store::close(&store).await?;
     answer

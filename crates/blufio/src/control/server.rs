@@ -8,18 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use blufio_agent::{caps, kill};
 use blufio_core::channel::SinkError;
 use blufio_core::clock::Clock;
-use blufio_core::store::Store;
+use blufio_core::store::{CostGroup, CostQuery, Costs, Store};
+use blufio_lang::program::civil::print_moment;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::protocol::{Answer, Ask, Heard, JournalLine, Request, Say, StatusReport, VERSION};
+use super::protocol::{
+    Answer, Ask, CostLine, CostReport, EventLine, EventPost, GROUPS_MAX, Heard, JournalLine, Request, Say,
+    StatusReport, VERSION,
+};
 use super::shell_channel::{self, ShellChannel};
-use super::{LINE_BYTES_MAX, socket_path};
+use super::{LINE_BYTES_MAX, socket_path, versions};
 use crate::clock::SystemClock;
 use crate::daemon::Daemon;
 
@@ -130,11 +135,20 @@ async fn answer(daemon: &Daemon, ask: Ask) -> Result<Answer> {
             Answer::Status(Box::new(StatusReport {
                 process: std::process::id(),
                 version: env!("CARGO_PKG_VERSION").to_string(),
+                webhooks: daemon.listens_on().map(|address| format!("http://{address}")),
                 status,
             }))
         }
+        Ask::Event(EventPost { agent, event, value, id, session }) => {
+            match daemon.handle.event(&agent, session.as_deref(), &event, value, &id).await {
+                Ok(taken) => Answer::Event(EventLine { id, session: taken.session, new: taken.is_new }),
+                Err(error) => Answer::EventRefused(error.into()),
+            }
+        }
         Ask::Reload => Answer::Done(daemon.reload().await?),
         Ask::Stop => Answer::Done("stopping".to_string()),
+        Ask::Kill { reason } => Answer::Killed(daemon.handle.kill(reason).await?),
+        Ask::Release => Answer::Released(daemon.handle.release().await?),
         Ask::DropSession { key } => Answer::Dropped(daemon.handle.drop_session(&key).await?),
         other => read(&*daemon.store, other).await?,
     })
@@ -160,9 +174,41 @@ pub async fn read(store: &dyn Store, ask: Ask) -> Result<Answer> {
             };
             Answer::Journal(store.journal(id, 0, ROWS_MAX).await?.into_iter().map(line).collect())
         }
+        Ask::Costs { by, since_ms, agent } => {
+            Answer::Costs(Box::new(costs(store, by, since_ms, agent).await?))
+        }
+        Ask::Kill { reason } => Answer::Killed(kill::kill(store, reason, SystemClock.now_ms()).await?),
+        Ask::Release => Answer::Released(kill::release(store).await?),
         Ask::DropSession { key } => Answer::Dropped(store.drop_session(&key, SystemClock.now_ms()).await?),
+        Ask::History { agent, file } => Answer::History(versions::list(store, agent, file).await?),
+        Ask::FileVersion { agent, file, hash } => {
+            Answer::FileVersion(Box::new(versions::one(store, &agent, &file, &hash).await?))
+        }
+        Ask::KeepFile(text) => Answer::Kept(versions::keep(store, *text, SystemClock.now_ms()).await?),
         _ => Answer::Failed("no server runs on this data folder".to_string()),
     })
+}
+
+async fn costs(
+    store: &dyn Store,
+    by: CostGroup,
+    since_ms: Option<i64>,
+    agent: Option<String>,
+) -> Result<CostReport> {
+    let query = CostQuery { by, since_ms, agent: agent.clone(), groups_max: GROUPS_MAX };
+    let Costs { total, mut groups } = store.costs(query).await?;
+    if by == CostGroup::Day {
+        for row in &mut groups {
+            let moment = row.name.parse().map(print_moment).unwrap_or_default();
+            row.name = moment.split('T').next().unwrap_or_default().to_string();
+        }
+        // Time runs from the top to the bottom.
+        groups.reverse();
+    }
+    let mut caps = caps::caps(store, SystemClock.now_ms()).await?;
+    caps.retain(|cap| agent.as_ref().is_none_or(|agent| cap.agent == *agent));
+    let groups = groups.into_iter().map(CostLine::from).collect();
+    Ok(CostReport { by, since_ms, agent, total: total.into(), groups, caps })
 }
 
 /// The session of a key: the living one, else the last that ended.

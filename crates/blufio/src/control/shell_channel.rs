@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, ChannelHealth, InboundSink, SendError};
-use blufio_core::message::{Address, ChatKind, Inbound, Sender};
+use blufio_core::message::{Address, ChatKind, Inbound, InboundKind, Sender};
 use tokio::sync::broadcast;
 
 use super::protocol::Heard;
@@ -47,6 +47,7 @@ impl ShellChannel {
     /// A message that somebody typed; `source_id` must be new.
     pub fn message(source_id: String, text: &str, now_ms: i64) -> Inbound {
         Inbound {
+            kind: InboundKind::Message,
             source_id,
             address: Address { channel: NAME.to_string(), chat: CHAT.to_string(), thread: None },
             chat: ChatKind::Private,
@@ -54,6 +55,7 @@ impl ShellChannel {
             text: text.chars().take(MESSAGE_CHARACTERS_MAX).collect(),
             own_words: true,
             quoted: None,
+            quoted_id: None,
             message_id: None,
             sent_ms: now_ms,
             attachments: Vec::new(),

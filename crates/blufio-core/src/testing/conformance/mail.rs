@@ -16,6 +16,9 @@ pub(super) async fn accepting_is_idempotent(store: &dyn Store) {
     assert_eq!(keys, ["b"]);
     assert_eq!(source_ids(store, "a").await, ["1"]);
     assert_eq!(source_ids(store, "b").await, ["2", "3"]);
+    assert_eq!(good(store.received_ms("test", "1").await), Some(1_000));
+    assert_eq!(good(store.received_ms("test", "4").await), None);
+    assert_eq!(good(store.received_ms("shell", "1").await), None);
     // The same id of another channel is another message.
     let mut other = batch(&[("1", Some("a"))]);
     other.channel = "shell".into();

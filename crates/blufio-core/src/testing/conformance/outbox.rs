@@ -111,9 +111,9 @@ pub(super) async fn notices_belong_to_nobody(store: &dyn Store) {
 
 pub(super) async fn ledger_and_totals(store: &dyn Store) {
     assert_eq!(good(store.totals().await), StoreTotals::default());
-    good(store.record_attempt(attempt("overloaded")).await);
+    good(store.record_attempt(attempt("overloaded").into()).await);
     let mut step = first_step("a");
-    step.ledger = vec![attempt("ok"), attempt("incomplete")];
+    step.ledger = vec![attempt("ok").into(), attempt("incomplete").into()];
     step.outbox = vec![text("1", "x")];
     let a = good(store.commit(step).await);
     let all = good(store.ledger(None, 10).await);

@@ -14,7 +14,7 @@ pub(super) async fn a_step_changes_everything_at_once(store: &dyn Store) {
     step.transcript = vec![(turn("hello"), 9)];
     step.outbox = vec![text("5", "one"), NewOutbox { address: address("5"), text: None }];
     step.timers = vec![(3, 0, 5_000)];
-    step.ledger = vec![attempt("ok")];
+    step.ledger = vec![attempt("ok").into()];
     let committed = good(store.commit(step.clone()).await);
     assert_eq!((committed.step, committed.outbox.len()), (1, 2));
     let row = found(store.session("a").await);
@@ -85,7 +85,7 @@ pub(super) async fn a_refused_commit_leaves_no_trace(store: &dyn Store) {
     bad.transcript = vec![(turn("x"), 1)];
     bad.outbox = vec![text("1", "never")];
     bad.timers = vec![(0, 0, 1)];
-    bad.ledger = vec![attempt("ok")];
+    bad.ledger = vec![attempt("ok").into()];
     bad.close_streams = vec![(77_777, "no such stream".into())];
     assert!(matches!(store.commit(bad).await, Err(StoreError::Refused(_))));
     assert_eq!((found(store.session("a").await), good(store.totals().await)), before);

@@ -72,11 +72,16 @@ pub(super) async fn questions_open_change_and_close(store: &dyn Store) {
     good(store.accept(words.clone()).await);
     words.questions = vec![QuestionChange { id: rows[2].id, question: None }];
     good(store.accept(words).await);
+    let ids = ["2", "1"].map(str::to_string).to_vec();
+    assert_eq!(good(store.stored("test", ids.clone()).await), ["1"]);
+    assert_eq!(good(store.stored("other", ids).await), Vec::<String>::new());
     let rows = good(store.questions().await);
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0].question, reminded);
     // What was sent is edited; what is not wanted any more is closed with its effect alone.
     sent(store, first.touched[0].0).await;
+    let shown: Vec<_> = good(store.questions().await).into_iter().map(|row| row.message_id).collect();
+    assert_eq!(shown, [Some("m1".to_string()), None]);
     let mut close = next_step("a", &first);
     let mark = Some("no longer needed".to_string());
     close.extra.close_questions =

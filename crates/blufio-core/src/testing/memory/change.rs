@@ -4,7 +4,7 @@
 use super::{Mail, Tables, is_open};
 use crate::message::UnixMs;
 use crate::store::{
-    Committed, InboxBatch, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
+    Attempted, Committed, InboxBatch, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
     SessionRow, SessionStatus, StepCommit, StoreError, TimerKind, TimerRow, TranscriptRow,
 };
 
@@ -21,9 +21,11 @@ impl Tables {
         let mut keys: Vec<String> = Vec::new();
         let stored_before = self.seen.len();
         for new in batch.messages {
-            if !self.seen.insert((batch.channel.clone(), new.message.source_id.clone())) {
+            let name = (batch.channel.clone(), new.message.source_id.clone());
+            if self.seen.contains_key(&name) {
                 continue;
             }
+            self.seen.insert(name, batch.now_ms);
             self.insert_outbox(None, new.answers, batch.now_ms);
             let Some(key) = new.key else { continue };
             if !keys.contains(&key) {
@@ -154,7 +156,10 @@ impl Tables {
             self.timers.insert(id, TimerRow { id, session, kind, visit, timer, due_ms });
         }
         let (questions, touched) = self.apply_extra(session, &commit.key, extra, is_live, now_ms);
-        self.ledger.extend(commit.ledger.into_iter().map(|row| LedgerRow { session: Some(session), ..row }));
+        for attempt in commit.ledger {
+            let row = LedgerRow { session: Some(session), ..attempt.row };
+            self.attempted(Attempted { row, ..attempt });
+        }
         let created_ms = self.sessions.get(&session).map_or(now_ms, |row| row.created_ms);
         let row = SessionRow {
             id: session,

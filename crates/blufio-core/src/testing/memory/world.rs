@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Questions, memory, uses and the progress line, in plain structs.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Mail, Tables};
+use super::{Mail, Tables, count};
 use crate::message::{Address, UnixMs};
 use crate::store::{
-    AskedRows, INTERNAL_CHANNEL, MemoryChange, NewOutbox, OutboxState, Progress, QuestionChange, QuestionRow,
-    StepExtra, marked,
+    Announced, Announcement, AskedRows, Attempted, Cap, Epoch, INTERNAL_CHANNEL, MemoryChange, NewOutbox,
+    OutboxState, Progress, QuestionChange, QuestionRow, StepExtra, is_near, marked,
 };
 
 #[derive(Debug, Default)]
@@ -17,6 +18,12 @@ pub(super) struct World {
     /// Scope and text, oldest first.
     memories: Vec<(String, String)>,
     uses: BTreeMap<(String, String), UnixMs>,
+    /// What is used of each cap, until when, and whether that was told.
+    spent: BTreeMap<String, (i64, UnixMs, bool)>,
+    /// Worst case and caps of announced attempts, by the number of their ledger row.
+    open: BTreeMap<usize, (i64, Vec<Cap>)>,
+    /// What stands for the turns of a session before one.
+    pub epochs: BTreeMap<(i64, i64), Epoch>,
     /// Message that shows the progress of a session.
     progress: HashMap<i64, i64>,
 }
@@ -56,6 +63,48 @@ impl World {
         true
     }
 
+    pub fn used(&self, what: &str, now_ms: UnixMs) -> i64 {
+        count(self.uses.iter().filter(|((known, _), until)| known == what && **until > now_ms))
+    }
+
+    pub fn spent(&self, what: &str, now_ms: UnixMs) -> i64 {
+        self.spent.get(what).filter(|(_, until, _)| *until > now_ms).map_or(0, |(used, ..)| *used)
+    }
+
+    /// Takes of every cap; the first that has not enough left, otherwise.
+    fn take(&mut self, attempt: &Announcement) -> Result<Vec<usize>, (usize, i64)> {
+        for (at, cap) in attempt.caps.iter().enumerate() {
+            let left = cap.most_usd_micros.saturating_sub(self.spent(&cap.what, attempt.now_ms));
+            if attempt.worst_usd_micros > left {
+                return Err((at, left));
+            }
+        }
+        let mut warnings = Vec::new();
+        for (at, cap) in attempt.caps.iter().enumerate() {
+            let used = self.spent(&cap.what, attempt.now_ms).saturating_add(attempt.worst_usd_micros);
+            let told =
+                self.spent.get(&cap.what).is_some_and(|(_, until, told)| *told && *until > attempt.now_ms);
+            let near = cap.warns && is_near(used, cap.most_usd_micros);
+            if near && !told {
+                warnings.push(at);
+            }
+            self.spent.insert(cap.what.clone(), (used, cap.until_ms, told || near));
+        }
+        Ok(warnings)
+    }
+
+    fn settle(&mut self, row: usize, usd_micros: Option<i64>) -> bool {
+        let Some((worst, caps)) = self.open.remove(&row) else { return false };
+        for cap in caps {
+            if let Some((used, until, _)) = self.spent.get_mut(&cap.what)
+                && *until == cap.until_ms
+            {
+                *used = used.saturating_add(usd_micros.unwrap_or(worst).saturating_sub(worst));
+            }
+        }
+        true
+    }
+
     fn remember(&mut self, change: MemoryChange) {
         match change {
             MemoryChange::Remember { scope, text } => {
@@ -69,6 +118,37 @@ impl World {
 }
 
 impl Tables {
+    pub(super) fn announce(&mut self, attempt: Announcement) -> Announced {
+        match self.world.take(&attempt) {
+            Err((cap, left_usd_micros)) => Announced::Refused { cap, left_usd_micros },
+            Ok(warnings) => {
+                self.world.open.insert(self.ledger.len(), (attempt.worst_usd_micros, attempt.caps));
+                self.ledger.push(attempt.row);
+                Announced::Granted { row: i64::try_from(self.ledger.len()).unwrap_or(i64::MAX) - 1, warnings }
+            }
+        }
+    }
+
+    pub(super) fn attempted(&mut self, attempt: Attempted) {
+        let Some(row) = attempt.announced.and_then(|row| usize::try_from(row).ok()) else {
+            return self.ledger.push(attempt.row);
+        };
+        if self.world.settle(row, attempt.row.usd_micros)
+            && let Some(stored) = self.ledger.get_mut(row)
+        {
+            *stored = attempt.row;
+        }
+    }
+
+    /// The open questions, with the messages that show them.
+    pub(super) fn questions(&self) -> Vec<QuestionRow> {
+        let shown = |row: &QuestionRow| {
+            let shows = self.outbox.iter().find(|known| Some(known.id) == row.question.outbox);
+            QuestionRow { message_id: shows.and_then(|known| known.provider_id.clone()), ..row.clone() }
+        };
+        self.world.questions.values().map(shown).collect()
+    }
+
     pub(super) fn change_questions(&mut self, changes: Vec<QuestionChange>) {
         for change in changes {
             match change.question {
@@ -93,10 +173,15 @@ impl Tables {
     ) -> (AskedRows, Vec<(i64, Address)>) {
         let (mut ids, mut touched) = (Vec::new(), Vec::new());
         for mail in extra.mail {
-            if self.seen.insert((INTERNAL_CHANNEL.to_string(), mail.message.source_id.clone())) {
+            let name = (INTERNAL_CHANNEL.to_string(), mail.message.source_id.clone());
+            if let Entry::Vacant(unseen) = self.seen.entry(name) {
+                unseen.insert(now_ms);
                 let (received_ms, joined, consumed) = (now_ms, false, false);
                 self.inbox.push(Mail { key: mail.key, message: mail.message, received_ms, joined, consumed });
             }
+        }
+        if let Some(epoch) = extra.epoch {
+            self.world.epochs.insert((session, epoch.start), epoch);
         }
         for close in extra.close_questions {
             let asks = |row: &QuestionRow| {
@@ -126,7 +211,8 @@ impl Tables {
             self.world.last_question += 1;
             let id = self.world.last_question;
             ids.push((id, question.outbox));
-            let row = QuestionRow { id, session, key: key.to_string(), asking: new.asking, question };
+            let (key, message_id) = (key.to_string(), None);
+            let row = QuestionRow { id, session, key, asking: new.asking, question, message_id };
             self.world.questions.insert(id, row);
         }
         extra.memories.into_iter().for_each(|change| self.world.remember(change));

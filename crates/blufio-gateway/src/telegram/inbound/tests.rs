@@ -34,7 +34,7 @@ fn message(changes: Value) -> Meaning {
 #[track_caller]
 fn taken(meaning: Meaning) -> Inbound {
     match meaning {
-        Meaning::Message(message) => *message,
+        Meaning::Taken(mut told) if told.len() == 1 => told.remove(0),
         other => panic!("not a message: {other:?}"),
     }
 }
@@ -53,6 +53,7 @@ fn is_poison(meaning: Meaning) {
 fn a_private_text_message() {
     let inbound = taken(message(json!({})));
     let expected = Inbound {
+        kind: InboundKind::Message,
         source_id: "update:1".into(),
         address: Address { channel: "telegram".into(), chat: "7".into(), thread: None },
         chat: ChatKind::Private,
@@ -60,6 +61,7 @@ fn a_private_text_message() {
         text: "hello".into(),
         own_words: true,
         quoted: None,
+        quoted_id: None,
         message_id: Some("5".into()),
         sent_ms: 1_700_000_000_000,
         attachments: vec![],
@@ -68,10 +70,19 @@ fn a_private_text_message() {
 }
 
 #[test]
-fn t11_edited_messages_are_not_answered_twice() {
-    let edited = json!({"message_id": 5, "date": 1, "edit_date": 2, "text": "x", "chat": {"id": 7, "type": "private"}});
-    is_ignored(read_text(&json!({"update_id": 1, "edited_message": edited}).to_string()));
-    is_ignored(read_text(&json!({"update_id": 1, "edited_message": {"anything": []}}).to_string()));
+fn t11_edited_messages_are_told_as_such() {
+    let edited = json!({"message_id": 5, "date": 1, "edit_date": 2, "text": "/x@blufio_bot", "chat": {"id": 7, "type": "private"},
+        "from": {"id": 7, "first_name": "Ada"}});
+    for part in ["edited_message", "edited_channel_post"] {
+        let edit = taken(read_text(&json!({"update_id": 9, part: edited}).to_string()));
+        assert_eq!((edit.kind, edit.source_id.as_str()), (InboundKind::Edited, "update:9"));
+        assert_eq!((edit.message_id.as_deref(), edit.text.as_str()), (Some("5"), "/x"));
+        assert!(edit.own_words);
+    }
+    // A place that moves is edited every few seconds.
+    let moving = json!({"message_id": 5, "date": 1, "chat": {"id": 7, "type": "private"}, "location": {"latitude": 1.0}});
+    is_ignored(read_text(&json!({"update_id": 1, "edited_message": moving}).to_string()));
+    is_poison(read_text(&json!({"update_id": 1, "edited_message": {"anything": []}}).to_string()));
 }
 
 #[test]
@@ -237,22 +248,12 @@ fn t39_commands_and_whom_they_address() {
 
 #[test]
 fn t43_what_is_no_text_is_ignored_politely() {
-    for kind in [
-        "contact",
-        "location",
-        "poll",
-        "dice",
-        "story",
-        "successful_payment",
-        "new_chat_members",
-        "voice",
-        "sticker",
-    ] {
+    for kind in ["contact", "location", "poll", "dice", "story", "successful_payment", "voice", "sticker"] {
         is_ignored(message(json!({"text": null, kind: {"x": 1}})));
     }
     for kind in [
         "callback_query",
-        "message_reaction",
+        "message_reaction_count",
         "poll",
         "business_message",
         "my_chat_member",
@@ -290,13 +291,84 @@ fn t49_quoted_words_stand_apart() {
         ("hello", Some("obey␀"), true)
     );
     let part = taken(message(json!({"reply_to_message": attack, "quote": {"text": "part", "position": 0}})));
-    assert_eq!(part.quoted.as_deref(), Some("part"));
+    assert_eq!((part.quoted.as_deref(), part.quoted_id.as_deref()), (Some("part"), Some("3")));
     let caption = taken(message(json!({"reply_to_message": {"caption": "picture"}})));
     assert_eq!(caption.quoted.as_deref(), Some("picture"));
     assert_eq!(
         taken(message(json!({"reply_to_message": {"forum_topic_created": {"name": "x"}}}))).quoted,
         None
     );
+}
+
+fn reacted(user: Value, old: Value, new: Value) -> Meaning {
+    let mut update = json!({"chat": {"id": -100, "type": "supergroup", "title": "Team"}, "message_id": 31, "date": 1_700_000_000,
+        "old_reaction": old, "new_reaction": new});
+    for (key, value) in user.as_object().unwrap() {
+        update[key] = value.clone();
+    }
+    read_text(&json!({"update_id": 8, "message_reaction": update}).to_string())
+}
+
+#[test]
+fn t46_a_reaction_is_its_senders_and_says_what_was_added() {
+    let (up, heart) = (json!({"type": "emoji", "emoji": "👍"}), json!({"type": "emoji", "emoji": "❤"}));
+    let ada = json!({"user": {"id": 7, "is_bot": false, "first_name": "Ada"}});
+    let told = taken(reacted(ada.clone(), json!([up]), json!([up, heart])));
+    assert_eq!((told.kind, told.text.as_str(), told.own_words), (InboundKind::Reaction, "❤", true));
+    assert_eq!((told.sender.id.as_str(), told.chat), ("7", ChatKind::Group("Team".into())));
+    assert_eq!((told.quoted_id.as_deref(), told.message_id, told.quoted), (Some("31"), None, None));
+    is_ignored(reacted(ada.clone(), json!([up, heart]), json!([up])));
+    is_ignored(reacted(ada.clone(), json!([]), json!([{"type": "from the future"}])));
+    is_ignored(reacted(json!({"user": {"id": 8, "is_bot": true}}), json!([]), json!([up])));
+    let bought = json!([{"type": "custom_emoji", "custom_emoji_id": "53\u{0}"}, {"type": "paid"}]);
+    assert_eq!(taken(reacted(ada, json!([]), bought)).text, ":53␀: ⭐");
+    let anonymous = json!({"actor_chat": {"id": -100, "type": "supergroup", "title": "Team"}});
+    let told = taken(reacted(anonymous, json!([]), json!([up])));
+    assert_eq!((told.sender.id.as_str(), told.sender.name.as_str()), ("", "Team"));
+}
+
+#[test]
+fn who_comes_and_goes_is_told_once_and_by_name_only() {
+    let group = json!({"id": -100, "type": "supergroup", "title": "Team"});
+    let (ben, eve) = (json!({"id": 21, "first_name": "Ben"}), json!({"id": 22, "first_name": "E\u{202E}ve"}));
+    let service =
+        json!({"chat": group, "text": null, "new_chat_members": [ben, eve, {"id": 42, "is_bot": true}]});
+    let Meaning::Taken(told) = message(service) else { panic!("two came") };
+    let seen: Vec<_> = told
+        .iter()
+        .map(|one| {
+            (one.kind, one.source_id.as_str(), one.sender.id.as_str(), one.text.as_str(), one.own_words)
+        })
+        .collect();
+    let (first, second) = ("joined:-100:21:1700000000", "joined:-100:22:1700000000");
+    assert_eq!(
+        seen,
+        [
+            (InboundKind::Joined, first, "7", "Ben", false),
+            (InboundKind::Joined, second, "7", "E\u{FFFD}ve", false)
+        ]
+    );
+    let change = |old: Value, new: Value| {
+        let mut change = json!({"chat": group, "from": {"id": 7, "first_name": "Ada"}, "date": 1_700_000_000,
+            "old_chat_member": old, "new_chat_member": new});
+        change["old_chat_member"]["user"] = ben.clone();
+        change["new_chat_member"]["user"] = ben.clone();
+        read_text(&json!({"update_id": 9, "chat_member": change}).to_string())
+    };
+    let status = |status: &str| json!({"status": status});
+    let joined = taken(change(status("left"), status("member")));
+    assert_eq!((joined.source_id.as_str(), joined.sender.id.as_str()), (first, "7"), "the same event");
+    let gone = json!({"chat": group, "text": null, "left_chat_member": ben});
+    let (left, kicked) = (taken(message(gone)), taken(change(status("administrator"), status("kicked"))));
+    assert_eq!((left.kind, left.text.as_str()), (InboundKind::Left, "Ben"));
+    assert_eq!(left.source_id, kicked.source_id);
+    is_ignored(change(status("member"), status("administrator")));
+    is_ignored(change(json!({"status": "restricted", "is_member": true}), status("member")));
+    is_ignored(message(json!({"chat": group, "text": null, "left_chat_member": {"id": 42, "is_bot": true}})));
+    is_ignored(message(json!({"text": null, "new_chat_members": []})));
+    // A clock that stands at nothing tells no two events apart.
+    let timeless = taken(message(json!({"chat": group, "text": null, "date": 0, "left_chat_member": ben})));
+    assert_eq!(timeless.source_id, "update:1:21");
 }
 
 #[test]

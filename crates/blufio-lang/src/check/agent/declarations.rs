@@ -3,6 +3,9 @@
 
 use super::*;
 
+/// How long providers keep the beginning of a prompt, milliseconds.
+const CACHE_MS: [i64; 2] = [5 * 60_000, 60 * 60_000];
+
 impl Checker<'_> {
     /// A path below the program's folder, or an error.
     pub fn path(&mut self, text: &ast::Text) -> Option<String> {
@@ -109,11 +112,10 @@ impl Checker<'_> {
             ));
             return None;
         };
-        if !self.environment.providers.iter().any(|p| p == provider) {
-            match report::nearest(provider, self.environment.providers.iter().map(String::as_str)) {
-                Some(near) => self.push(report::unknown_model::report(&name, text.span, Some(near))),
-                None => self.later(format!("provider `{provider}`"), text.span),
-            }
+        if self.environment.provider(provider).is_none() {
+            let known = self.environment.providers.iter().map(|known| known.name.as_str());
+            let near = report::nearest(provider, known);
+            self.push(report::unknown_model::provider(provider, text.span, near));
         }
         Some(name)
     }
@@ -226,6 +228,10 @@ impl Checker<'_> {
                     }
                     ast::BudgetLimit::Time(time) => {
                         limits.time_ms = Some((time.node, time.span));
+                        if !matches!(scope, "message" | "heartbeat") {
+                            let why = "time is limited per message or per heartbeat";
+                            self.diagnostics.push(report::bad_bounds::report(why, time.span));
+                        }
                         unfinished.push((Construct::Money, "a budget in time".to_string(), time.span));
                     }
                 }
@@ -263,6 +269,10 @@ impl Checker<'_> {
                     if let Some(cache) = cache_ms {
                         self.needs(Construct::Context, "`cache` with a duration", cache.span);
                         declared.context.static_cache_ms = Some(cache.node);
+                        if !CACHE_MS.contains(&cache.node) {
+                            let why = "providers keep a prompt for 5m or for 1h";
+                            self.push(report::bad_bounds::report(why, cache.span));
+                        }
                     }
                     declared.context.static_tokens_max = tokens_max;
                 }

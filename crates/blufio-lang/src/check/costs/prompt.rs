@@ -19,10 +19,8 @@ pub(super) fn tokens(program: &Program, model: &ModelUse) -> u64 {
     let context = &program.context;
     let files = context.static_files.len() as u64 + u64::from(context.skills);
     let zone = context.static_tokens_max.map_or(files * VALUE_TOKENS_MAX, u64::from);
-    let memory = match context.recall {
-        Some(recall) => recall.tokens_max.map_or(VALUE_TOKENS_MAX, u64::from),
-        None => u64::from(model.memory) * VALUE_TOKENS_MAX,
-    };
+    let recalled = context.recall.and_then(|recall| recall.tokens_max).map_or(VALUE_TOKENS_MAX, u64::from);
+    let memory = u64::from(model.memory) * recalled;
     let history = if model.history { history_tokens(program) } else { 0 };
     let named: u64 = model.from.iter().map(|(words, value)| words.len() as u64 + value_tokens(value)).sum();
     let instruction: u64 = model
@@ -80,17 +78,39 @@ pub(super) fn names(program: &Program, model: u32) -> Vec<&str> {
     out
 }
 
-/// Every model step: what it uses, and its place.
-fn model_steps(program: &Program) -> Vec<(&ModelUse, Span)> {
+/// What a step wants of its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A text: `write`.
+    Text,
+    /// A value of a type: `pick`, `fill`.
+    Structure,
+    /// The next turn of the conversation.
+    Turn,
+}
+
+/// A model step.
+pub(super) struct ModelStep<'p> {
+    pub model: &'p ModelUse,
+    pub asked: Asked,
+    pub span: Span,
+}
+
+/// Every model step.
+pub(super) fn model_steps(program: &Program) -> Vec<ModelStep<'_>> {
     let mut out = Vec::new();
     for step in super::every_step(program) {
         match &step.kind {
             StepKind::PickArms { model, .. }
             | StepKind::PickValue { model, .. }
-            | StepKind::Write { model, .. }
-            | StepKind::Turn { model, .. }
             | StepKind::Request(RequestStep { request: Request::Fill { model, .. }, .. }) => {
-                out.push((model, step.span));
+                out.push(ModelStep { model, asked: Asked::Structure, span: step.span });
+            }
+            StepKind::Write { model, .. } => {
+                out.push(ModelStep { model, asked: Asked::Text, span: step.span });
+            }
+            StepKind::Turn { model, .. } => {
+                out.push(ModelStep { model, asked: Asked::Turn, span: step.span });
             }
             _ => {}
         }
@@ -100,17 +120,17 @@ fn model_steps(program: &Program) -> Vec<(&ModelUse, Span)> {
 
 /// Models that some step uses, the one that summarises included.
 pub(super) fn used_models(program: &Program) -> Vec<u32> {
-    let mut out: Vec<u32> = model_steps(program).into_iter().map(|(model, ..)| model.model.0).collect();
+    let mut out: Vec<u32> = model_steps(program).into_iter().map(|step| step.model.model.0).collect();
     out.extend(program.context.history.and_then(|history| history.summarize));
     out
 }
 
 /// Reports prompts that do not fit the window of a model that may be asked.
 pub(super) fn check(program: &Program, environment: &Environment, diagnostics: &mut Diagnostics) {
-    for (model, span) in model_steps(program) {
+    for ModelStep { model, span, .. } in model_steps(program) {
         let prompt = tokens(program, model);
         let tight = names(program, model.model.0).into_iter().find_map(|name| {
-            let price = (environment.prices)(name)?;
+            let price = environment.prices.of(name, prompt)?;
             let room = u64::from(price.window_tokens).saturating_sub(u64::from(price.output_tokens_max));
             (prompt > room).then_some((name, price))
         });

@@ -2,7 +2,7 @@
 //! Bounds computed by hand, with the price of the tests: 0.10 usd per million tokens in, 0.50 out, 8,000 out at the most.
 
 use super::Bound;
-use crate::check::{CheckedAgent, Environment, ToolInfo, ToolScope, check};
+use crate::check::{CheckedAgent, Environment, Feature, Prices, Provider, ToolInfo, ToolScope, check};
 use crate::source::SourceMap;
 use crate::typed::{Danger, EffectClass, Label};
 
@@ -114,10 +114,7 @@ fn every_model_that_may_be_asked_needs_a_price() {
         "start state idle { on message m { pick Wish using auto \"1234\" { question {} other {} } } }";
     let text = agent(", 1 usd", states).replace("models { fast = \"anthropic/claude-haiku-5-5\" }", models);
     let found = checked(&text).1;
-    assert_eq!(
-        found,
-        [("E0507", "this budget cannot be kept: `anthropic/unpriced` has no price".to_string())]
-    );
+    assert_eq!(found, [("E0507", "`anthropic/unpriced` has no price".to_string())]);
     assert_eq!(
         checked(&text.replace("using auto", "using fast")).1,
         vec![],
@@ -153,15 +150,15 @@ state two max 2 per event else idle {{ pick Wish using fast \"1\" {{ question or
 fn priced(text: &str) -> (Vec<CheckedAgent>, Vec<&'static str>) {
     let mut sources = SourceMap::default();
     sources.add("a.agent", text).unwrap();
-    let prices = |name: &str| {
-        let price = Environment::any_price(name).filter(|_| !name.ends_with("/unpriced"))?;
+    let prices = Prices::new(|name, prompt| {
+        let price = Prices::any().of(name, prompt).filter(|_| !name.ends_with("/unpriced"))?;
         let times = if name.ends_with("/dear") { 10 } else { 1 };
         Some(crate::check::ModelPrice {
             input_micro_usd_per_million: price.input_micro_usd_per_million * times,
             output_micro_usd_per_million: price.output_micro_usd_per_million * times,
             ..price
         })
-    };
+    });
     let (checked, diagnostics) = check(&sources, &Environment { prices, ..environment() });
     (checked.agents, diagnostics.iter().map(|d| d.code).collect())
 }

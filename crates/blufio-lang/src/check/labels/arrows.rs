@@ -129,6 +129,8 @@ pub(super) struct Artist<'a, 'p> {
     pub answers_outside: bool,
     /// Whether a message may join the history at any step that reads it.
     pub joins: bool,
+    /// Whether names of people enter it so.
+    pub joins_names: bool,
     /// Nodes that may run while a step is pending.
     pub beside: Vec<bool>,
 }
@@ -138,17 +140,24 @@ impl<'p> Artist<'_, 'p> {
         let program = self.flow.graph.program;
         let handlers = || program.states.iter().flat_map(|s| &s.handlers).chain(&program.anywhere);
         self.joins = handlers().any(|h| matches!(h.action, HandlerAction::Join));
+        self.joins_names =
+            handlers().any(|h| matches!(h.action, HandlerAction::Join) && h.trigger.brings_a_name());
         self.beside = vec![false; self.flow.graph.nodes.len()];
         for at in self.flow.graph.beside.values().flatten().cloned().flatten() {
             self.beside[at as usize] = true;
         }
         self.draw_control(answers);
+        self.other_versions();
         let nodes: Vec<NodeId> = self.flow.graph.ids().collect();
         for at in nodes {
             self.draw_edges(at);
             match self.flow.graph.nodes[at as usize].kind.clone() {
                 Kind::Handler(handler) => self.handler(at, handler),
-                Kind::Timer(timer) => self.read(&timer.after, at, self.flow.result(at)),
+                // A deadline is worked out when its state is entered.
+                Kind::Timer(timer) => {
+                    let entry = Graph::entry(self.flow.graph.nodes[at as usize].state as usize);
+                    self.read(&timer.after, entry, self.flow.result(at));
+                }
                 Kind::Arm(..) => self.arm(at),
                 Kind::Step(step) => self.step(at, step),
                 // How often a capped state was entered is decided by what decides whether it is entered.
@@ -243,8 +252,15 @@ impl<'p> Artist<'_, 'p> {
             if is_pending {
                 self.cells.flow(pending, self.flow.history(out.to), span);
             }
-            if out.via == Via::Fail {
-                self.cells.flow(self.flow.result(at), self.flow.result(out.to), span);
+            if out.via == Via::Fail && step.is_some() {
+                // An item that fails has no result, so the list of results tells of it, though of no secret.
+                let costs_item = matches!(self.flow.graph.nodes[out.to as usize].kind, Kind::Step(_));
+                let (from, to) = (self.flow.result(at), self.flow.result(out.to));
+                if costs_item {
+                    self.cells.flow_but_secret(from, to, span);
+                } else {
+                    self.cells.flow(from, to, span);
+                }
             }
         }
     }
@@ -266,6 +282,10 @@ impl<'p> Artist<'_, 'p> {
         match &handler.trigger {
             Trigger::Message | Trigger::Word(_) | Trigger::Channel(_) => {
                 self.cells.flow(self.flow.interface.sender, result, span);
+                if handler.trigger.brings_a_name() {
+                    let name = self.cells.source(Label::Message, span, "the name of somebody");
+                    self.cells.flow(name, result, span);
+                }
                 self.enters_history(at, result);
             }
             // Whoever posts may sign, but what it says comes from elsewhere.
@@ -336,6 +356,13 @@ impl<'p> Artist<'_, 'p> {
             for (variable, cell) in self.flow.values.definitions(at).to_vec() {
                 let before = self.flow.values.read(&self.flow.graph, self.cells, variable, at);
                 self.cells.flow(before, cell, span);
+                // Whether it is full, or complete, is told by what it held.
+                if !matches!(
+                    step.kind,
+                    StepKind::Request(RequestStep { request: Request::Approve { .. }, .. })
+                ) {
+                    self.cells.flow(before, result, span);
+                }
             }
         }
     }
@@ -361,6 +388,10 @@ impl<'p> Artist<'_, 'p> {
                 self.leaves(result, control, "memory", span);
                 self.cells.flow(result, self.memory.scope(*scope), span);
             }
+            // That something was given up is told by its not being there.
+            StepKind::ForgetHistory => self.enters_history(at, control),
+            StepKind::ForgetWakes => self.cells.flow(control, self.flow.values.wakes, span),
+            StepKind::ForgetMemory(scope) => self.cells.flow(control, self.memory.scope(*scope), span),
             StepKind::Wake { .. } => {
                 self.cells.flow(result, self.flow.values.wakes, span);
                 self.cells.flow(control, self.flow.values.wakes, span);
@@ -400,6 +431,11 @@ impl<'p> Artist<'_, 'p> {
             self.cells.flow(self.flow.history(at), result, span);
             if self.joins {
                 self.cells.flow(self.flow.interface.sender, result, span);
+            }
+            if self.joins_names {
+                let name = self.cells.source(Label::Message, span, "the name of somebody");
+                self.cells.flow(name, result, span);
+                self.enters_history(at, name);
             }
         }
         if model.memory {

@@ -9,7 +9,7 @@ use crate::typed::Label;
 
 /// A set of labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::check) struct Labels(u8);
+pub(crate) struct Labels(u8);
 
 fn bit(label: Label) -> u8 {
     1 << label as u8
@@ -34,6 +34,18 @@ impl Labels {
     /// Those that must not decide what is dangerous: all but `secret`, which is about where text goes.
     pub fn untrusted(self) -> Self {
         Self(self.0 & !bit(Label::Secret))
+    }
+
+    /// Those that the other set does not hold.
+    #[cfg(test)]
+    pub fn but(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether the other set holds all of these.
+    #[cfg(test)]
+    pub fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
     }
 
     /// Whether there is none.

@@ -6,12 +6,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use super::super::closed;
-use super::super::flow::{blocks, failure_targets, is_failure, may_end, second_failures};
+use super::super::flow::{blocks, is_failure, may_end, steps_of};
+use super::super::{closed, monitors};
 use crate::source::Span;
 use crate::typed::{
-    Expr, ExprKind, Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind,
-    Timer, Trigger, Variable,
+    Handler, HandlerAction, OutcomeKind, Program, Request, RequestStep, Step, StepKind, Timer, Trigger,
+    Variable,
 };
 
 /// Index of a node.
@@ -20,7 +20,7 @@ pub(in crate::check) type NodeId = u32;
 /// The end.
 pub(in crate::check) const EXIT: NodeId = 0;
 /// Where handlers end that leave a pending step as it is.
-const BACK: NodeId = 1;
+pub(super) const BACK: NodeId = 1;
 /// Nodes before those of the states.
 const FIXED: u32 = 2;
 /// Nodes that every state has before its steps.
@@ -156,6 +156,12 @@ impl<'p> Graph<'p> {
         std::iter::once(pending).chain(node.each).filter(move |key| waits && self.beside.contains_key(key))
     }
 
+    /// Whether a node stands in a handler that leaves a pending step as it is.
+    pub fn is_beside(&self, node: NodeId) -> bool {
+        let pending = Self::entry(self.nodes[node as usize].state as usize) + 2;
+        self.beside.get(&pending).into_iter().flatten().any(|range| range.contains(&node))
+    }
+
     /// Nodes in source order that a session can come to.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
         (0..self.nodes.len() as NodeId).filter(|at| self.reachable[*at as usize])
@@ -260,6 +266,8 @@ struct Place {
     state: usize,
     is_anywhere: bool,
     each: Option<NodeId>,
+    /// The `each` around it, however many items it does at once.
+    item: Option<NodeId>,
 }
 
 struct Builder<'p> {
@@ -267,25 +275,17 @@ struct Builder<'p> {
     answers: bool,
     nodes: Vec<Node<'p>>,
     beside: HashMap<NodeId, Vec<Range<NodeId>>>,
-    /// States in which a failure parks the session (ruling 8).
-    parking: BTreeSet<usize>,
 }
 
 impl<'p> Builder<'p> {
     fn new(program: &'p Program, answers: bool) -> Self {
-        let mut builder = Self {
-            program,
-            answers,
-            nodes: Vec::new(),
-            beside: HashMap::new(),
-            parking: failure_targets(program),
-        };
-        let place = Place { state: program.start.0 as usize, is_anywhere: false, each: None };
+        let mut builder = Self { program, answers, nodes: Vec::new(), beside: HashMap::new() };
+        let place = Place { state: program.start.0 as usize, is_anywhere: false, each: None, item: None };
         for _ in 0..FIXED {
             builder.push(Kind::Exit, place, Span::default());
         }
         for (state, declared) in program.states.iter().enumerate() {
-            let place = Place { state, is_anywhere: false, each: None };
+            let place = Place { state, is_anywhere: false, each: None, item: None };
             for kind in [Kind::Entry, Kind::Wait, Kind::Pending, Kind::Failing] {
                 builder.push(kind, place, declared.span);
             }
@@ -307,7 +307,7 @@ impl<'p> Builder<'p> {
         let state = &self.program.states[at];
         let (entry, wait) = (Graph::entry(at), Graph::wait(at));
         let (pending, failing) = (wait + 1, wait + 2);
-        let place = Place { state: at, is_anywhere: false, each: None };
+        let place = Place { state: at, is_anywhere: false, each: None, item: None };
         let body = self.block(&state.body, wait, place);
         match state.cap {
             Some(cap) => {
@@ -316,40 +316,68 @@ impl<'p> Builder<'p> {
             }
             None => self.edge(entry, body, Via::Plain),
         }
+        self.taken_back(entry, &state.body, failing);
         for timer in &state.timers {
             let make = |b: &mut Self, end| {
                 let node = b.push(Kind::Timer(timer), place, timer.span);
                 let steps = b.block(&timer.steps, end, place);
                 b.edge(node, steps, Via::Plain);
+                b.taken_back(node, &timer.steps, failing);
                 node
             };
             self.event(wait, pending, &timer.steps, true, make);
         }
         let own = state.handlers.iter().map(|h| (h, false));
+        // A failure of a failure handler of the state goes to that of `anywhere`.
+        let own_fail = state.handlers.iter().any(|h| is_failure(&h.trigger) && any_fails(steps_of(h)));
         let inherited = self
             .program
             .anywhere
             .iter()
-            .filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger))
-            .chain(second_failures(self.program, at))
+            .filter(|h| {
+                let is_hidden = state.handlers.iter().any(|o| o.trigger == h.trigger);
+                !is_hidden || (own_fail && is_failure(&h.trigger))
+            })
             .map(|h| (h, true));
+        let events = state.handlers.iter().chain(&self.program.anywhere).filter(|h| !is_failure(&h.trigger));
+        let beside_fails = events
+            .map(steps_of)
+            .chain(state.timers.iter().map(|timer| timer.steps.as_slice()))
+            .any(|steps| !monitors::waits(steps) && any_fails(steps));
         for (handler, is_anywhere) in own.chain(inherited) {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
             let place = Place { is_anywhere, ..place };
             let make = |b: &mut Self, end| {
                 let node = b.push(Kind::Handler(handler), place, handler.span);
-                let steps = b.block(steps, end, place);
-                b.edge(node, steps, Via::Plain);
+                let inner = b.block(steps, end, place);
+                b.edge(node, inner, Via::Plain);
+                b.taken_back(node, steps, failing);
                 node
             };
             if is_failure(&handler.trigger) {
                 let node = make(self, wait);
                 self.edge(failing, node, Via::Plain);
+                // What fails while a step is pending may leave that as it is.
+                if beside_fails && may_end(steps) {
+                    let first = self.nodes.len() as NodeId;
+                    let node = make(self, BACK);
+                    self.edge(failing, node, Via::Plain);
+                    let range = first..self.nodes.len() as NodeId;
+                    self.beside.entry(pending).or_default().push(range);
+                }
             } else {
                 // `wake` and `every` wait for the end of a pending step.
                 let interrupts = !matches!(handler.trigger, Trigger::Wake | Trigger::Every(_));
                 self.event(wait, pending, steps, interrupts, make);
             }
+        }
+    }
+
+    /// Ruling 6: what fails is taken back whole, so whoever takes the failure finds what was there before the steps.
+    /// Behind a wait that is what the wait has found.
+    fn taken_back(&mut self, begin: NodeId, steps: &[Step], failing: NodeId) {
+        if any_fails(steps) {
+            self.edge(begin, failing, Via::Fail);
         }
     }
 
@@ -406,13 +434,16 @@ impl<'p> Builder<'p> {
         if waits(step) {
             self.edge(node, Graph::entry(place.state) + 2, Via::Pend);
         }
-        let takes_failures =
-            self.program.states[place.state].handlers.iter().any(|own| is_failure(&own.trigger));
-        if fails(step) && (takes_failures || !self.parking.contains(&place.state)) {
+        if fails(step) {
             self.edge(node, Graph::entry(place.state) + 3, Via::Fail);
+            // A step that fails inside of `each` costs its item.
+            if let Some(each) = place.item {
+                self.edge(node, each, Via::Fail);
+            }
         }
         if let StepKind::Each(each) = &step.kind {
-            let inside = Place { each: if each.at_once > 1 { Some(node) } else { place.each }, ..place };
+            let at_once = if each.at_once > 1 { Some(node) } else { place.each };
+            let inside = Place { each: at_once, item: Some(node), ..place };
             let first = self.nodes.len() as NodeId;
             let arm = self.push(Kind::Arm(step, 0, vec![each.variable]), inside, step.span);
             let body = self.block(&each.steps, node, inside);
@@ -497,10 +528,9 @@ pub(in crate::check) fn waits(step: &Step) -> bool {
 
 /// Whether a failure of the step may be raised.
 fn fails(step: &Step) -> bool {
-    waits(step) || closed::step_expressions(step).into_iter().any(may_fail)
+    waits(step) || closed::fails_at_once(step)
 }
 
-fn may_fail(expr: &Expr) -> bool {
-    matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_) | ExprKind::Present(_))
-        || closed::parts(expr).into_iter().any(may_fail)
+fn any_fails(steps: &[Step]) -> bool {
+    steps.iter().any(|step| fails(step) || blocks(step).into_iter().any(any_fails))
 }

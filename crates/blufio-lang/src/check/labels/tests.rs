@@ -2,8 +2,10 @@
 //! Small programs, each with one way for a label to travel.
 
 mod asked;
+mod happenings;
+mod runs;
 
-use crate::check::{Checked, Environment, ToolInfo, ToolScope, check};
+use crate::check::{Checked, Environment, Feature, Prices, Provider, ToolInfo, ToolScope, check};
 use crate::diagnostic::Diagnostics;
 use crate::source::SourceMap;
 use crate::typed::{Danger, EffectClass, Label};

@@ -31,6 +31,8 @@ pub(in crate::check) struct Values {
     open: Vec<(VariableId, NodeId, CellId)>,
     /// Where pending wakes are kept.
     pub wakes: CellId,
+    /// What sessions of other versions bring along, by variable.
+    carried: HashMap<VariableId, CellId>,
 }
 
 impl Values {
@@ -54,6 +56,7 @@ impl Values {
             met: HashMap::new(),
             open: Vec::new(),
             wakes,
+            carried: HashMap::new(),
         };
         for at in graph.ids() {
             let node = &graph.nodes[at as usize];
@@ -120,11 +123,23 @@ impl Values {
         self.initial.get(at).copied()
     }
 
+    /// A session of another version may bring this along for a slot, or for any local, to wherever it waits.
+    pub fn carry(&mut self, slot: Option<VariableId>, cell: CellId) {
+        let locals = self.first_locals.first().copied().unwrap_or(0)..self.roles.len() as u32;
+        let carried = slot.into_iter().chain(if slot.is_none() { locals } else { 0..0 });
+        self.carried.extend(carried.map(|variable| (variable, cell)));
+    }
+
+    fn carried(&self, graph: &Graph<'_>, variable: VariableId, node: NodeId) -> Option<CellId> {
+        let waits = matches!(graph.nodes[node as usize].kind, Kind::Wait);
+        self.carried.get(&variable).copied().filter(|_| waits)
+    }
+
     /// Every cell of a slot.
     pub fn cells_of(&self, variable: VariableId) -> impl Iterator<Item = CellId> + '_ {
         let own =
             self.definitions.iter().flatten().filter(move |(v, _)| *v == variable).map(|(_, cell)| *cell);
-        own.chain(self.initial.get(variable as usize).copied())
+        own.chain(self.initial.get(variable as usize).copied()).chain(self.carried.get(&variable).copied())
     }
 
     /// What a variable may hold when a node begins.
@@ -142,16 +157,24 @@ impl Values {
             {
                 cells.flow(*initial, met, graph.nodes[node as usize].span);
             }
+            if let Some(carried) = self.carried(graph, variable, node) {
+                cells.flow(carried, met, graph.nodes[node as usize].span);
+            }
             for &(before, via) in &graph.predecessors[node as usize] {
                 if via == Via::Restart {
                     continue;
                 }
                 let span = graph.nodes[before as usize].span;
-                let value = match self.definition(before, variable) {
-                    Some(cell) if !is_before(via) => cell,
-                    _ => self.at(graph, cells, variable, before),
-                };
-                cells.flow(value, met, span);
+                let definition = self.definition(before, variable);
+                if let Some(cell) =
+                    definition.filter(|_| may_have_happened(&graph.nodes[before as usize], via))
+                {
+                    cells.flow(cell, met, span);
+                }
+                if definition.is_none() || is_before(via) {
+                    let value = self.at(graph, cells, variable, before);
+                    cells.flow(value, met, span);
+                }
                 if let Some(beside) = self.beside(graph, before, variable) {
                     cells.flow(beside, met, span);
                 }
@@ -170,12 +193,16 @@ impl Values {
             if let [(before, via)] = graph.predecessors[at as usize].as_slice()
                 && at != graph.start()
                 && self.beside(graph, *before, variable).is_none()
+                && self.carried(graph, variable, at).is_none()
             {
                 match self.definition(*before, variable) {
                     Some(cell) if !is_before(*via) => return cell,
-                    _ => at = *before,
+                    Some(_) if may_have_happened(&graph.nodes[*before as usize], *via) => {}
+                    _ => {
+                        at = *before;
+                        continue;
+                    }
                 }
-                continue;
             }
             let cell = cells.cell(self.roles[variable as usize]);
             self.met.insert((variable, at), cell);
@@ -201,8 +228,22 @@ impl Values {
     }
 }
 
-/// Whether the step's own assignments have not happened on an edge.
-pub(in crate::check) fn is_before(via: Via) -> bool {
+/// Whether an assignment of the step may have happened on an edge: branches and items end one after the other.
+pub(in crate::check) fn may_have_happened(node: &Node<'_>, via: Via) -> bool {
+    let is_partial = match &node.kind {
+        Kind::Step(Step { kind: StepKind::Together(_) | StepKind::Each(_), .. }) => true,
+        // What was filled or corrected stays, even if the steps behind it fail.
+        Kind::Step(Step { kind: StepKind::Request(step), .. }) => {
+            let keeps = matches!(step.request, Request::Fill { .. } | Request::Approve { .. });
+            keeps && via == Via::Fail
+        }
+        _ => false,
+    };
+    is_partial || !is_before(via)
+}
+
+/// Whether the step's own assignments may not have happened on an edge.
+fn is_before(via: Via) -> bool {
     matches!(via, Via::Pend | Via::Fail)
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How often something can happen per event or per session, for `at most N X`: the same linear bound as of model calls.
 
-use crate::check::bounds::{Measure, components, measure, worst_case};
+use crate::check::bounds::{Measure, components, measure, with_refusals, worst_case};
 use crate::check::closed::can_raise;
 use crate::check::flow::{Cause, Edge, Flow, is_failure, may_end, targets};
 use crate::typed::{HandlerAction, Program, Request, RequestStep, Step, StepKind, Subject, Trigger};
@@ -87,7 +87,8 @@ fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) ->
         |at: usize| program.states[at].cap.filter(|cap| !cap.per_event).map(|cap| u64::from(cap.visits_max));
     let weight = |at: usize| {
         let state = &flow.states[at];
-        let beside = |edge: &&Edge<'_>| matches!(edge.cause, Cause::Event | Cause::Failure);
+        let beside =
+            |edge: &&Edge<'_>| matches!(edge.cause, Cause::Event | Cause::Failure | Cause::HandlerFailure);
         let edges = flow.from(at).filter(beside).map(|edge| {
             let event = edge.trigger.map_or(0, |trigger| by.take(trigger));
             event.saturating_add(measure(by, edge.steps))
@@ -115,7 +116,8 @@ fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) ->
     let successors: Vec<Vec<usize>> = (0..program.states.len())
         .map(|at| {
             let open = |to: &usize| cap(at).is_none() && cap(*to).is_none();
-            flow.from(at).map(|edge| edge.to).chain(by_failure(program, flow, at)).filter(open).collect()
+            let to = flow.from(at).map(|edge| edge.to).chain(by_failure(program, flow, at));
+            to.flat_map(|to| with_refusals(program, to)).filter(open).collect()
         })
         .collect();
     let timers = |at: usize| {

@@ -3,6 +3,7 @@
 //! What the path leaves to data is chosen as well as the written conditions let one see.
 
 use super::steps::{Choice, Node, What};
+use crate::effect::happening_sample;
 use crate::program::civil::{print_date, print_time};
 use crate::source::SourceMap;
 use crate::typed::{
@@ -108,7 +109,7 @@ impl<'p> Writer<'p> {
                     let (name, fields) = (self.type_name(*id), self.fields_of(*id));
                     self.value(format!("event {name}("), fields, ")", None);
                 }
-                Trigger::Channel(word) => self.plain(format!("// somebody: {word}")),
+                Trigger::Channel(word) => self.plain(format!("{word} \"{}\"", happening_sample(word))),
                 _ => {}
             },
             What::Raised(handler) => match handler.trigger {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Rules on small programs: what holds, what does not, and the path that shows it.
 
-use crate::check::{Environment, ToolInfo, ToolScope, check};
+use crate::check::{Environment, Feature, Prices, Provider, ToolInfo, ToolScope, check};
 use crate::source::SourceMap;
 use crate::typed::{Danger, EffectClass, Label};
 

@@ -10,6 +10,8 @@ pub const PAGE: Page = Page {
     code: "E0501",
     title: "a route that cannot work",
     text: r##"A route names a channel that exists, a sender that `people` knows and an agent of the folder that people can talk to.
+A webhook is signed, and names a record of a `shared` file that its agent waits for; its sessions are kept by a field that is
+never missing.
 
 Refused:
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs that the checker refuses, compiled all the same: the monitors stop the step that would break the rule.
 
-use crate::check::{Environment, ToolInfo, ToolScope, check};
+use crate::check::{Environment, Feature, Prices, Provider, ToolInfo, ToolScope, check};
 use crate::effect::{Effect, Event, Fault, Outcome, Stop};
 use crate::machine::Machine;
 use crate::machine::tests::{Session, message};

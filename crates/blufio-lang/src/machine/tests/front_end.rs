@@ -2,7 +2,7 @@
 //! From text to steps: programs as people write them, through parser, checker, compiler and machine.
 
 use super::{Session, failed};
-use crate::check::{Environment, ToolInfo, ToolScope, check};
+use crate::check::{Environment, Feature, Prices, Provider, ToolInfo, ToolScope, check};
 use crate::compile::compile;
 use crate::effect::{Action, Event, Outcome};
 use crate::program::Program;

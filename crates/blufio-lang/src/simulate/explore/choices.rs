@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use super::Deadline;
-use crate::effect::{Disposition, Effect, EffectId, Event, ModelPurpose, Outcome};
+use crate::effect::{Disposition, Effect, EffectId, Event, ModelPurpose, Outcome, happening_sample};
 use crate::machine::Machine;
 use crate::program::shape::ShapeId;
 use crate::program::{EffectClass, Program, Purpose, Trigger};
 use crate::simulate::harvest::{Literals, harvest};
-use crate::simulate::representative::{Representatives, message};
+use crate::simulate::representative::{Representatives, happening, message};
 use crate::simulate::{BEGINNING_MS, describe};
 use crate::typed;
 use crate::value::{Failure, FailureKind, ToolCall, Value};
@@ -18,7 +18,7 @@ const HOUR_MS: i64 = 3_600_000;
 
 /// Something that can happen.
 #[derive(Debug, Clone)]
-pub(super) struct Choice {
+pub(in crate::simulate) struct Choice {
     /// As tests write it.
     pub line: String,
     pub event: Event,
@@ -29,7 +29,7 @@ pub(super) struct Choice {
 }
 
 /// What can happen to sessions of a program.
-pub(super) struct Menu<'p> {
+pub(in crate::simulate) struct Menu<'p> {
     program: &'p Program,
     stand_ins: Representatives<'p>,
     /// Events from outside, as tests write them.
@@ -316,8 +316,8 @@ fn events(program: &Program, stand_ins: &Representatives<'_>) -> Vec<(String, Ev
             && !words.contains(&word.as_str())
         {
             words.push(word);
-            let event = Event::Channel { what: word.as_str().into(), message: Arc::new(message("hello")) };
-            out.push((format!("// somebody {word}"), event));
+            let event = happening(word, happening_sample(word), 1);
+            out.push((format!("{word} {}", describe::quoted(happening_sample(word))), event));
         }
     }
     for schedule in 0..u32::try_from(program.schedules.len()).unwrap_or(0) {

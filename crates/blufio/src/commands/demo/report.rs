@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::world::{ANSWER, CUSTOMER, FAREWELL, World};
+use crate::models::Models;
 use crate::programs;
 
 /// One model's part of the bill.
@@ -48,7 +49,7 @@ impl Report {
         let store = SqliteStore::open_read_only(&folder.join("data"))?;
         let session = store.sessions(true, 1).await?.pop().context("the server kept no session")?;
         let highlight = path_taken(&store, session.id, &session.state_name).await?;
-        let set = programs::load(&folder.join("agents"))?;
+        let set = programs::load(&folder.join("agents"), &Models::load(None)?)?;
         let agent = set.checked.agents.first().context("the demo has no agent")?;
         let picture = graph(&agent.program);
         let texts = world.telegram.texts(CUSTOMER);

@@ -14,7 +14,7 @@ enum Edit {
 }
 
 /// The diff; empty when the texts are the same.
-pub(super) fn unified(name: &str, before: &str, after: &str) -> String {
+pub fn unified(name: &str, before: &str, after: &str) -> String {
     if before == after {
         return String::new();
     }
@@ -50,6 +50,15 @@ pub(super) fn unified(name: &str, before: &str, after: &str) -> String {
         }
     }
     out
+}
+
+/// Lines that one text has more than another, and that it has not.
+pub fn counts(before: &str, after: &str) -> (usize, usize) {
+    let (old, new): (Vec<&str>, Vec<&str>) =
+        (before.split_inclusive('\n').collect(), after.split_inclusive('\n').collect());
+    let edits = edits(&old, &new);
+    let count = |wanted: Edit| edits.iter().filter(|edit| **edit == wanted).count();
+    (count(Edit::Insert), count(Edit::Remove))
 }
 
 /// What turns the old lines into the new ones: the longest common subsequence stays.
@@ -130,6 +139,7 @@ mod tests {
             unified("a", "x", "x\n"),
             "--- a\n+++ a\n@@ -1,1 +1,1 @@\n-x\n\\ No newline at end of file\n+x\n"
         );
+        assert_eq!((counts(before, after), counts("", "x\n"), counts("x", "x")), ((2, 1), (1, 0), (0, 0)));
         assert_eq!(unified("a", "", "x\n"), "--- a\n+++ a\n@@ -0,0 +1,1 @@\n+x\n");
     }
 }

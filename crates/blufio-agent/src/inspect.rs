@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the next prompt of a session would hold, zone by zone, read from the store alone: for `blufio context` and
+//! `blufio prompt`. Nothing is performed and nothing written.
+
+use blufio_core::model::{ModelRequest, Role, ToolOffer, Turn};
+use blufio_core::store::{LedgerRow, Store, StoreError};
+use blufio_core::tokens;
+use blufio_core::tool::ToolManifest;
+use blufio_lang::program::Program;
+
+use crate::context;
+use crate::estimators::stored_ratio;
+use crate::options::Limits;
+use crate::reload::Programs;
+use crate::transcript::text_turn;
+
+/// What stands in a question that is not known yet.
+const NEXT_QUESTION: &str = "(what is said next)";
+/// Rows of the ledger that are looked at.
+const LEDGER_ROWS: u32 = 200;
+
+/// A session's prompt.
+pub struct Inspection {
+    /// Its program.
+    pub program: Program,
+    /// State that it stands in.
+    pub state: String,
+    /// Static zone, block by block.
+    pub system: Vec<String>,
+    /// Tools, as they are offered.
+    pub tools: Vec<ToolOffer>,
+    /// What stands for the turns before the window.
+    pub summary: Option<Turn>,
+    /// First turn of the transcript that prompts hold.
+    pub start: i64,
+    /// The window.
+    pub turns: Vec<Turn>,
+    /// The model that was asked last, else the first that the program names.
+    pub model: String,
+    /// Tokens that the provider reports for one that is estimated.
+    pub ratio: f64,
+    /// The last answered attempt that read this history.
+    pub last: Option<LedgerRow>,
+}
+
+/// Tokens of the zones, as the model counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zones {
+    /// Tools.
+    pub tools: u64,
+    /// Goal, fixed rules, files, list of skills.
+    pub system: u64,
+    /// What stands for earlier turns.
+    pub summary: u64,
+    /// Turns.
+    pub history: u64,
+}
+
+impl Zones {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.tools + self.system + self.summary + self.history
+    }
+}
+
+impl Inspection {
+    /// Reads the newest live session of a key. `manifest` tells what tools are, given the folder of the program.
+    pub async fn read(
+        store: &dyn Store,
+        key: &str,
+        manifests: impl FnOnce(&std::path::Path) -> Box<dyn Fn(&str) -> Option<ToolManifest>>,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(session) = store.session(key).await? else { return Ok(None) };
+        let loaded = Programs::default().by_hash(store, session.program).await?;
+        let loaded =
+            loaded.ok_or_else(|| StoreError::Refused(format!("the program of {key} is not stored")))?;
+        let manifest = manifests(&loaded.folder);
+        let tools = context::offers(&loaded.program, None, |tool| manifest(tool));
+        let rows = store.transcript(session.id, session.history_start).await?;
+        let summary = store.epoch(session.id, session.history_start).await?.map(|epoch| epoch.summary);
+        let ledger = store.ledger(Some(session.id), LEDGER_ROWS).await?;
+        let last = ledger.into_iter().find(|row| row.outcome == "ok" && row.purpose != "summary");
+        let first = || loaded.program.models.iter().find_map(|model| model.chain.first().cloned());
+        let model = last.as_ref().map(|row| row.model_asked.clone()).or_else(first).unwrap_or_default();
+        Ok(Some(Self {
+            state: session.state_name,
+            system: loaded.system.clone(),
+            tools,
+            summary,
+            start: session.history_start,
+            turns: rows.into_iter().map(|row| row.turn).collect(),
+            ratio: stored_ratio(store, &model).await?,
+            model,
+            last,
+            program: loaded.program.clone(),
+        }))
+    }
+
+    /// The zones' sizes.
+    pub fn zones(&self) -> Zones {
+        let corrected = |tokens: u64| (tokens as f64 * self.ratio).ceil() as u64;
+        let empty =
+            || ModelRequest { system: Vec::new(), tools: Vec::new(), turns: Vec::new(), ..self.request() };
+        let frame = tokens::estimate_request(&empty());
+        let of = |request: ModelRequest| corrected(tokens::estimate_request(&request).saturating_sub(frame));
+        Zones {
+            tools: of(ModelRequest { tools: self.tools.clone(), ..empty() }),
+            system: of(ModelRequest { system: self.system.clone(), ..empty() }),
+            summary: of(ModelRequest { turns: self.summary.clone().into_iter().collect(), ..empty() }),
+            history: of(ModelRequest { turns: self.turns.clone(), ..empty() }),
+        }
+    }
+
+    /// The request of the next `turn`: what is said next stands as a mark.
+    pub fn request(&self) -> ModelRequest {
+        let mut turns: Vec<Turn> = self.summary.iter().chain(&self.turns).cloned().collect();
+        if turns.last().is_none_or(|turn| turn.role == Role::Assistant) {
+            turns.push(text_turn(Role::User, NEXT_QUESTION));
+        }
+        ModelRequest {
+            model: self.model.split_once('/').map_or(self.model.as_str(), |(_, model)| model).to_string(),
+            system: self.system.clone(),
+            tools: self.tools.clone(),
+            turns,
+            output_schema: None,
+            output_tokens_max: Limits::default().turn_tokens_max,
+            caches_static_for_an_hour: self.caches_for_an_hour(),
+        }
+    }
+
+    /// Whether the static zone is to stay cached for an hour.
+    pub fn caches_for_an_hour(&self) -> bool {
+        self.program.context.static_cache_ms.is_some_and(|ms| ms >= 3_600_000)
+    }
+
+    /// Whether the static zone is another one than when the model was asked last; `None` before it was.
+    pub fn static_changed(&self) -> Option<bool> {
+        let last = self.last.as_ref().filter(|row| !row.static_fingerprint.is_empty())?;
+        Some(last.static_fingerprint != context::static_fingerprint(&self.system, &self.tools))
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Money and its caps. An attempt of a model call is announced with its worst case, which is taken of every cap that it
+//! counts against before anything is sent; afterwards it is settled with what it really cost. An announcement that
+//! nobody settles (the process died) stays charged in full.
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::UnixMs;
+use crate::model::Usage;
+
+/// One attempt of a model call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LedgerRow {
+    /// Session, when one caused it.
+    pub session: Option<i64>,
+    /// Agent.
+    pub agent: String,
+    /// State.
+    pub state: String,
+    /// `pick`, `write`, `turn`, `fill`, `summary`.
+    pub purpose: String,
+    /// Model asked for, with its provider.
+    pub model_asked: String,
+    /// Model that answered.
+    pub model_used: String,
+    /// Why this model, where the program leaves the choice to the runtime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Tokens of the prompt as they were estimated before it was sent.
+    #[serde(default)]
+    pub estimated_tokens: u64,
+    /// Fingerprint of what every prompt of the program begins with: tools and static zone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub static_fingerprint: String,
+    /// Tokens.
+    pub usage: Usage,
+    /// Whether the provider reported them.
+    pub usage_known: bool,
+    /// What it cost, millionths of a US dollar: by the tokens reported, else what was reserved; `None` where no price is
+    /// known.
+    pub usd_micros: Option<i64>,
+    /// Time from request to end, milliseconds.
+    pub latency_ms: i64,
+    /// `ok`, the error's kind, `cancelled`, `interrupted`; [`OPEN`] while it is under way.
+    pub outcome: String,
+    /// When it ended; of an open one, when it began.
+    pub at_ms: UnixMs,
+}
+
+/// Outcome of an announced attempt that is not settled.
+pub const OPEN: &str = "open";
+
+/// A cap on money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cap {
+    /// What is counted (`support/usd/day`).
+    pub what: String,
+    /// Most that may be spent, millionths of a US dollar.
+    pub most_usd_micros: i64,
+    /// Until when it counts, milliseconds since 1970; then it begins anew.
+    pub until_ms: UnixMs,
+    /// Whether the owner is warned when three quarters are used.
+    pub warns: bool,
+    /// Whether waiting helps: it begins anew at `until_ms`, because it is of a day or a month.
+    pub frees_up: bool,
+}
+
+/// An attempt that is about to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Announcement {
+    /// Its row, as far as it is known.
+    pub row: LedgerRow,
+    /// What it may cost at the worst, millionths of a US dollar.
+    pub worst_usd_micros: i64,
+    /// The caps that it counts against.
+    pub caps: Vec<Cap>,
+    /// When.
+    pub now_ms: UnixMs,
+}
+
+/// What came of an announcement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announced {
+    /// It may be made.
+    Granted {
+        /// Its ledger row, for the settlement.
+        row: i64,
+        /// Indices of the caps of which three quarters are used now, each told once.
+        warnings: Vec<usize>,
+    },
+    /// Nothing was taken: one cap has not enough left.
+    Refused {
+        /// Index of the cap.
+        cap: usize,
+        /// What is left of it, millionths of a US dollar.
+        left_usd_micros: i64,
+    },
+}
+
+/// The end of an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempted {
+    /// What is known now.
+    pub row: LedgerRow,
+    /// The announcement's row. An attempt is settled once; a second settlement changes nothing.
+    pub announced: Option<i64>,
+}
+
+impl From<LedgerRow> for Attempted {
+    fn from(row: LedgerRow) -> Self {
+        Self { row, announced: None }
+    }
+}
+
+/// Whether three quarters of a cap are used.
+pub fn is_near(used_usd_micros: i64, most_usd_micros: i64) -> bool {
+    i128::from(used_usd_micros) * 4 >= i128::from(most_usd_micros) * 3
+}

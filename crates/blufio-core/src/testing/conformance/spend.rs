@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Caps on money hold, and each announced attempt is settled once.
+
+use super::{attempt, first_step, good};
+use crate::store::{Announced, Announcement, Attempted, Cap, LedgerRow, OPEN, Store};
+
+fn cap(what: &str, most_usd_micros: i64, until_ms: i64) -> Cap {
+    Cap { what: what.into(), most_usd_micros, until_ms, warns: true, frees_up: true }
+}
+
+fn announcement(worst_usd_micros: i64, caps: Vec<Cap>, now_ms: i64) -> Announcement {
+    Announcement { row: attempt(OPEN), worst_usd_micros, caps, now_ms }
+}
+
+fn settled(announced: i64, usd_micros: Option<i64>) -> Attempted {
+    Attempted { row: LedgerRow { usd_micros, ..attempt("ok") }, announced: Some(announced) }
+}
+
+#[track_caller]
+fn granted(announced: Announced) -> (i64, Vec<usize>) {
+    match announced {
+        Announced::Granted { row, warnings } => (row, warnings),
+        #[expect(clippy::panic, reason = "a panic is how a test suite reports")]
+        Announced::Refused { .. } => panic!("the store refused: {announced:?}"),
+    }
+}
+
+pub(super) async fn caps_hold_and_are_all_or_nothing(store: &dyn Store) {
+    let caps = || vec![cap("day", 100, 1_000), cap("month", 150, 9_000)];
+    let (first, warnings) = granted(good(store.announce_attempt(announcement(60, caps(), 0)).await));
+    assert_eq!(warnings, [0usize; 0]);
+    let refused = good(store.announce_attempt(announcement(60, caps(), 0)).await);
+    assert_eq!(refused, Announced::Refused { cap: 0, left_usd_micros: 40 });
+    assert_eq!((good(store.spent("day", 0).await), good(store.spent("month", 0).await)), (60, 60));
+    // What was not used is free again; a second settlement changes nothing.
+    good(store.record_attempt(settled(first, Some(10))).await);
+    good(store.record_attempt(settled(first, Some(0))).await);
+    assert_eq!((good(store.spent("day", 0).await), good(store.spent("month", 0).await)), (10, 10));
+    let (second, warnings) = granted(good(store.announce_attempt(announcement(70, caps(), 0)).await));
+    assert_eq!(warnings, [0], "three quarters of the day are used");
+    assert_eq!(granted(good(store.announce_attempt(announcement(1, caps(), 0)).await)).1, [0usize; 0]);
+    // An attempt of unknown price costs what was reserved; one that cost more is charged what it cost.
+    good(store.record_attempt(settled(second, Some(95))).await);
+    assert_eq!(good(store.spent("day", 0).await), 106);
+    let refused = good(store.announce_attempt(announcement(0, caps(), 0)).await);
+    assert_eq!(refused, Announced::Refused { cap: 0, left_usd_micros: -6 });
+    // The day is over: it begins anew, the month goes on.
+    assert_eq!((good(store.spent("day", 1_000).await), good(store.spent("month", 1_000).await)), (0, 106));
+    let later = vec![cap("day", 100, 2_000), cap("month", 150, 9_000)];
+    let (third, warnings) = granted(good(store.announce_attempt(announcement(40, later, 1_000)).await));
+    assert_eq!(warnings, [1]);
+    good(store.record_attempt(settled(third, None)).await);
+    assert_eq!(good(store.spent("day", 1_000).await), 40, "of unknown price: as reserved");
+}
+
+pub(super) async fn settling_late_charges_no_later_period(store: &dyn Store) {
+    let day = |until_ms| vec![cap("day", 100, until_ms)];
+    let (old, _) = granted(good(store.announce_attempt(announcement(80, day(1_000), 0)).await));
+    granted(good(store.announce_attempt(announcement(50, day(2_000), 1_500)).await));
+    good(store.record_attempt(settled(old, Some(1))).await);
+    assert_eq!(good(store.spent("day", 1_500).await), 50);
+}
+
+pub(super) async fn a_step_settles_what_was_announced(store: &dyn Store) {
+    let caps = vec![cap("day", 100, 1_000)];
+    let (row, _) = granted(good(store.announce_attempt(announcement(80, caps, 0)).await));
+    let open = good(store.ledger(None, 10).await);
+    assert_eq!(open.iter().map(|row| row.outcome.as_str()).collect::<Vec<_>>(), [OPEN]);
+    let mut step = first_step("a");
+    step.ledger = vec![settled(row, Some(30))];
+    let committed = good(store.commit(step).await);
+    let ledger = good(store.ledger(None, 10).await);
+    assert_eq!(ledger.len(), 1, "the announced row is the attempt's");
+    assert_eq!((ledger[0].outcome.as_str(), ledger[0].session), ("ok", Some(committed.session)));
+    assert_eq!(good(store.spent("day", 0).await), 30);
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `blufio context SESSION`: what its next prompt holds, zone by zone, what of it is cached, and what it costs.
+//! `blufio prompt SESSION`: the request itself.
+
+use anyhow::{Context as _, Result, anyhow};
+use blufio_agent::Limits;
+use blufio_agent::inspect::{Inspection, Zones};
+use blufio_core::model::Usage;
+use blufio_core::store::Store as _;
+use blufio_core::tool::ToolHost as _;
+use blufio_models::prices::{Prices, Window};
+use blufio_models::{anthropic, ollama, openai};
+use blufio_persist::SqliteStore;
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::Context;
+use crate::control::client;
+use crate::output::{self, DataArguments};
+use crate::sources;
+use crate::tools::Tools;
+
+/// Columns of the picture.
+const PICTURE_COLUMNS: u64 = 48;
+
+/// Arguments of `context`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Key of the session (`blufio sessions` lists them).
+    key: String,
+    #[command(flatten)]
+    data: DataArguments,
+}
+
+/// Arguments of `prompt`.
+#[derive(Debug, Args)]
+pub struct PromptArguments {
+    /// Key of the session (`blufio sessions` lists them).
+    key: String,
+}
+
+/// Shows the zones.
+pub fn run(context: &Context, arguments: &Arguments) -> Result<u8> {
+    let inspection = inspect(context, &arguments.key)?;
+    let report = Report::of(&inspection);
+    if arguments.data.is_json() {
+        output::json(&report.json(&arguments.key, &inspection))?;
+    } else {
+        output::data(&output::harmless(&report.text(&arguments.key, &inspection)))?;
+    }
+    Ok(0)
+}
+
+/// Prints the request of the next `turn`, as its provider would get it.
+pub fn prompt(context: &Context, arguments: &PromptArguments) -> Result<u8> {
+    let inspection = inspect(context, &arguments.key)?;
+    let request = inspection.request();
+    let provider = inspection.model.split('/').next().unwrap_or_default();
+    let body = match provider {
+        "anthropic" => anthropic::request::body(&request, true),
+        "ollama" => ollama::request::body(&request, provider, &ollama::Settings::default())?,
+        _ => openai::request::body(
+            &request,
+            provider,
+            &openai::Dialect::named(provider).unwrap_or_else(openai::Dialect::common),
+        )?,
+    };
+    // Every byte as it is sent, but on lines that people can read.
+    let value: serde_json::Value = serde_json::from_str(&body).context("the request is not JSON")?;
+    output::json(&value)?;
+    Ok(0)
+}
+
+fn inspect(context: &Context, key: &str) -> Result<Inspection> {
+    let folder = context.data_folder()?;
+    let runtime = client::runtime()?;
+    let found = runtime.block_on(async {
+        let store = SqliteStore::open_read_only(&folder)?;
+        let found = Inspection::read(&store, key, |folder| {
+            let manifests = sources::load(folder).map(|sources| sources.manifests).unwrap_or_default();
+            let tools = Tools::new(&manifests);
+            Box::new(move |tool| tools.manifest(tool))
+        })
+        .await;
+        store.close().await?;
+        anyhow::Ok(found?)
+    })?;
+    found.ok_or_else(|| anyhow!("there is no session `{key}`; `blufio sessions` lists them"))
+}
+
+/// What is told of a prompt.
+struct Report {
+    zones: Zones,
+    window: Option<Window>,
+    /// Millionths of a US dollar: as it is likely to be, and the most that it can be.
+    likely_usd_micros: Option<i64>,
+    most_usd_micros: Option<i64>,
+}
+
+impl Report {
+    fn of(inspection: &Inspection) -> Self {
+        let zones = inspection.zones();
+        let prices = Prices::built_in();
+        let model = inspection.model.as_str();
+        let output_tokens = u64::from(Limits::default().turn_tokens_max);
+        let last_output = inspection.last.as_ref().map_or(200, |row| row.usage.output_tokens);
+        // What was sent last is read from the cache, unless what every prompt begins with is another one.
+        let kept = inspection.static_changed() == Some(false);
+        let sent = inspection.last.as_ref().map_or(0, |row| row.usage.prompt_tokens());
+        let cache_read_tokens = if kept { sent.min(zones.total()) } else { 0 };
+        let cache_write_tokens = zones.total().saturating_sub(cache_read_tokens);
+        let likely =
+            Usage { cache_read_tokens, cache_write_tokens, output_tokens: last_output, ..Usage::default() };
+        let most = Usage { cache_write_tokens: zones.total(), output_tokens, ..Usage::default() };
+        Self {
+            window: prices.window(model),
+            likely_usd_micros: prices.usd_micros(model, &likely),
+            most_usd_micros: prices.usd_micros(model, &most),
+            zones,
+        }
+    }
+
+    fn text(&self, key: &str, inspection: &Inspection) -> String {
+        let Zones { tools, system, summary, history } = self.zones;
+        let program = &inspection.program;
+        let policy = &program.context;
+        let (blocks, offered, turns) =
+            (inspection.system.len(), inspection.tools.len(), inspection.turns.len());
+        let cache = if inspection.caches_for_an_hour() { "cached for 1h" } else { "cached for 5m" };
+        let recall = policy.recall.map_or("what a step names with `with memory`".to_string(), |recall| {
+            let most = recall.tokens_max.map_or(String::new(), |max| format!(", at most {max} tokens"));
+            format!(
+                "the best {} memories above {:.2}{most}",
+                recall.top,
+                f64::from(recall.above_thousandths) / 1e3
+            )
+        });
+        let caps = policy.history.map_or("no history".to_string(), |cap| {
+            let part = |cap: Option<u32>, what: &str| cap.map(|cap| format!("{cap} {what}"));
+            let parts: Vec<String> = [part(cap.messages_max, "turns"), part(cap.tokens_max, "tokens")]
+                .into_iter()
+                .flatten()
+                .collect();
+            let then = if cap.summarize.is_some() { "then a summary" } else { "then the oldest go" };
+            format!("{turns} turns of at most {}, {then}", parts.join(" and "))
+        });
+        let earlier = format!("stands for {} earlier turns", inspection.start);
+        let rows: Vec<Vec<String>> = [
+            ("static", tools + system, format!("{blocks} blocks, {offered} tools; {cache}")),
+            ("summary", summary, if summary > 0 { earlier } else { "none".to_string() }),
+            ("conditional", 0, recall),
+            ("dynamic", history, caps),
+            ("next prompt", self.zones.total(), self.estimate(inspection)),
+        ]
+        .into_iter()
+        .map(|(zone, tokens, what)| vec![zone.to_string(), tokens.to_string(), what])
+        .collect();
+        let head = format!(
+            "{key}: {} v{} in {}, {}\n\n",
+            program.name, program.version, inspection.state, inspection.model
+        );
+        let table = output::table(&["zone", "tokens", ""], &rows);
+        format!("{head}{}\n{table}\n{}", self.picture(), self.costs(inspection))
+    }
+
+    fn estimate(&self, inspection: &Inspection) -> String {
+        match &inspection.last {
+            Some(row) if row.usage_known && row.estimated_tokens > 0 => {
+                let (reported, estimated) = (row.usage.prompt_tokens() as f64, row.estimated_tokens as f64);
+                let off = (estimated * inspection.ratio / reported.max(1.0) - 1.0) * 100.0;
+                format!("estimated; of the last call {off:+.1} % off, {reported} tokens reported")
+            }
+            _ => "estimated; nothing is reported yet".to_string(),
+        }
+    }
+
+    /// One line: how much of the window each zone takes.
+    fn picture(&self) -> String {
+        let Some(window) = self.window else { return String::new() };
+        let all = u64::from(window.context_tokens).max(1);
+        let columns = |tokens: u64| (tokens * PICTURE_COLUMNS).div_ceil(all).min(PICTURE_COLUMNS) as usize;
+        let zones = [
+            ("S", self.zones.tools + self.zones.system),
+            ("s", self.zones.summary),
+            ("h", self.zones.history),
+        ];
+        let mut bar: String = zones.iter().map(|(sign, tokens)| sign.repeat(columns(*tokens))).collect();
+        bar.truncate(PICTURE_COLUMNS as usize);
+        let rest = "·".repeat(PICTURE_COLUMNS as usize - bar.len());
+        format!("[{bar}{rest}] of {all} tokens: S static, s summary, h history\n")
+    }
+
+    fn costs(&self, inspection: &Inspection) -> String {
+        let usd = |micros: i64| format!("{:.6} usd", micros as f64 / 1e6);
+        let price = match (self.likely_usd_micros, self.most_usd_micros) {
+            (Some(likely), Some(most)) => {
+                format!("next call    about {}, at most {}\n", usd(likely), usd(most))
+            }
+            _ => "next call    no price is known for this model\n".to_string(),
+        };
+        let cached = inspection.last.as_ref().filter(|row| row.usage_known).map(|row| {
+            let share = row.usage.cache_read_tokens as f64 * 100.0 / row.usage.prompt_tokens().max(1) as f64;
+            format!("last call    {share:.0} % of its prompt were read from the cache\n")
+        });
+        let changed = match inspection.static_changed() {
+            Some(true) => {
+                "prefix       CHANGED since the last call: tools or static files are others; all is read anew\n"
+            }
+            Some(false) => "prefix       unchanged since the last call\n",
+            None => "prefix       nothing was asked yet\n",
+        };
+        format!("{price}{}{changed}", cached.unwrap_or_default())
+    }
+
+    fn json(&self, key: &str, inspection: &Inspection) -> serde_json::Value {
+        let Zones { tools, system, summary, history } = self.zones;
+        json!({
+            "session": key,
+            "agent": inspection.program.name,
+            "state": inspection.state,
+            "model": inspection.model,
+            "tokens": {
+                "tools": tools, "system": system, "summary": summary, "history": history,
+                "total": self.zones.total(),
+            },
+            "turns": inspection.turns.len(),
+            "first_turn": inspection.start,
+            "window_tokens": self.window.map(|window| window.context_tokens),
+            "reported_by_estimated": inspection.ratio,
+            "static_changed": inspection.static_changed(),
+            "last_usage": inspection.last.as_ref().filter(|row| row.usage_known).map(|row| row.usage),
+            "next_usd_micros": { "likely": self.likely_usd_micros, "most": self.most_usd_micros },
+        })
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the next prompt of a session holds can be seen before it is sent.
+
+use serde_json::Value;
+
+use crate::world::{World, code, stderr, stdout};
+
+const OWNER: i64 = 77;
+const KEY: &str = "assistant/owner";
+
+#[test]
+fn the_next_prompt_is_shown_by_zones_and_as_it_will_be_sent() {
+    let world = World::new();
+    let _server = world.serve(|command| {
+        command.env("BLUFIO_TELEGRAM__OWNER", OWNER.to_string());
+    });
+    world.telegram.say(OWNER, "hello");
+    world.seen(OWNER, |text| text == "echo: hello");
+
+    let shown = world.run(&["context", KEY]);
+    assert_eq!(code(&shown), 0, "{}", stderr(&shown));
+    let words = stdout(&shown);
+    for part in
+        ["static", "dynamic", "next prompt", "about", "prefix       unchanged since the last call", "[S"]
+    {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    let data: Value = serde_json::from_str(&stdout(&world.run(&["context", KEY, "--json"]))).unwrap();
+    assert!(data["tokens"]["total"].as_u64().unwrap() > data["tokens"]["history"].as_u64().unwrap());
+    assert!(data["next_usd_micros"]["most"].as_i64() >= data["next_usd_micros"]["likely"].as_i64());
+
+    let prompt = world.run(&["prompt", KEY]);
+    assert_eq!(code(&prompt), 0, "{}", stderr(&prompt));
+    let prompt: Value = serde_json::from_str(&stdout(&prompt)).unwrap();
+    world.telegram.say(OWNER, "again");
+    world.seen(OWNER, |text| text == "echo: again");
+    let sent =
+        world.anthropic.requests().into_iter().rfind(|request| request.get("messages").is_some()).unwrap();
+    for part in ["model", "system", "tools", "max_tokens"] {
+        assert_eq!(prompt[part], sent[part], "{part}");
+    }
+    let turns = |request: &Value| request["messages"].as_array().unwrap().clone();
+    let (shown, sent) = (turns(&prompt), turns(&sent));
+    assert_eq!(shown.len(), sent.len());
+    assert_eq!(text_of(&shown[0]), text_of(&sent[0]));
+
+    let none = world.run(&["context", "nobody"]);
+    assert!(code(&none) == 2 && stderr(&none).contains("no session `nobody`"), "{}", stderr(&none));
+}
+
+fn text_of(turn: &Value) -> &str {
+    turn["content"][0]["text"].as_str().unwrap_or_default()
+}
