@@ -92,7 +92,7 @@ const CASES: &[(Construct, &str, At, &str)] = &[
         "routes\ntelegram in group \"G\" -> w per chat\ntelegram from anyone -> w\n",
     ),
     (
-        Construct::Webhooks,
+        Construct::People,
         "a person from a tool",
         Routes,
         "routes\npeople { duty = from rota.current }\ntelegram from anyone -> w\n",

@@ -4,7 +4,7 @@
 use super::super::closed;
 use super::cells::{CellId, Cells, Role};
 use super::control;
-use super::graph::{Graph, Kind, NodeId, Via, waits};
+use super::graph::{EXIT, Graph, Kind, NodeId, Via, waits};
 use super::values::{Values, VariableId, adds};
 use crate::source::Span;
 use crate::typed::{
@@ -224,7 +224,8 @@ impl<'p> Artist<'_, 'p> {
         while let Some(at) = work.pop() {
             for out in self.flow.graph.nodes[at as usize].out.clone() {
                 let next = &self.flow.graph.nodes[out.to as usize];
-                let stops = matches!(next.kind, Kind::Wait | Kind::Exit) || out.via == Via::Pend;
+                let stops =
+                    matches!(next.kind, Kind::Wait | Kind::Exit) || out.via == Via::Pend || out.to == start;
                 if !stops && !std::mem::replace(&mut seen[out.to as usize], true) {
                     let span = next.span;
                     self.cells.flow(self.flow.interface.sender, self.flow.control(out.to), span);
@@ -246,10 +247,10 @@ impl<'p> Artist<'_, 'p> {
         let is_pending = step.is_some_and(waits);
         let pending = self.flow.result(Graph::entry(state) + 2);
         for out in outs {
-            if !forgets {
+            if !forgets && out.to != EXIT {
                 self.cells.flow(self.flow.history(at), self.flow.history(out.to), span);
             }
-            if is_pending {
+            if is_pending && out.via != Via::Pend {
                 self.cells.flow(pending, self.flow.history(out.to), span);
             }
             if out.via == Via::Fail && step.is_some() {
@@ -313,14 +314,15 @@ impl<'p> Artist<'_, 'p> {
 
     fn arm(&mut self, at: NodeId) {
         let Some((step, _)) = self.flow.graph.predecessors[at as usize].first().copied() else { return };
-        let (from, span) = (self.flow.result(step), self.span(at));
+        let (from, control, span) = (self.flow.result(step), self.flow.control(at), self.span(at));
         for (_, cell) in self.flow.values.definitions(at).to_vec() {
             self.cells.flow(from, cell, span);
+            self.cells.flow(control, cell, span);
         }
     }
 
     fn step(&mut self, at: NodeId, step: &'p Step) {
-        let (result, span) = (self.flow.result(at), step.span);
+        let (result, control, span) = (self.flow.result(at), self.flow.control(at), step.span);
         match &step.kind {
             StepKind::Request(request) => {
                 self.request(at, request, result);
@@ -338,13 +340,13 @@ impl<'p> Artist<'_, 'p> {
                     }
                 }
             }
-            StepKind::PickArms { model, .. } => self.prompt(at, model, result),
+            StepKind::PickArms { model, .. } => self.prompt(at, model, result, false),
             StepKind::PickValue { model, into, .. } | StepKind::Write { model, into } => {
-                self.prompt(at, model, result);
+                self.prompt(at, model, result, false);
                 self.define(at, *into, result);
             }
             StepKind::Turn { model, .. } => {
-                self.prompt(at, model, result);
+                self.prompt(at, model, result, true);
                 self.enters_history(at, result);
             }
             StepKind::Run { calls, approved_by } => {
@@ -364,6 +366,11 @@ impl<'p> Artist<'_, 'p> {
                     self.cells.flow(before, result, span);
                 }
             }
+        }
+        if waits(step)
+            && !matches!(step.kind, StepKind::Each(_) | StepKind::Request(_) | StepKind::Together(_))
+        {
+            self.cells.flow(control, result, span);
         }
     }
 
@@ -422,15 +429,16 @@ impl<'p> Artist<'_, 'p> {
         self.flow.leaks.push(Leak { cell: result, what, span });
     }
 
-    fn prompt(&mut self, at: NodeId, model: &ModelUse, result: CellId) {
+    fn prompt(&mut self, at: NodeId, model: &ModelUse, result: CellId, reads_history: bool) {
         let span = self.span(at);
         for expr in closed::model_expressions(model) {
             self.read(expr, at, result);
         }
-        if model.history {
+        if model.history || reads_history {
             self.cells.flow(self.flow.history(at), result, span);
             if self.joins {
                 self.cells.flow(self.flow.interface.sender, result, span);
+                self.enters_history(at, self.flow.interface.sender);
             }
             if self.joins_names {
                 let name = self.cells.source(Label::Message, span, "the name of somebody");
@@ -453,8 +461,7 @@ impl<'p> Artist<'_, 'p> {
         let result = self.flow.result(at);
         let asked = self.cells.cell(Role::Argument);
         self.read(calls, at, asked);
-        // What it gives carries the wish for it, because the turn decides whether it runs.
-        self.cells.flow(self.flow.control(at), result, span);
+        self.cells.flow_but_secret(asked, result, span);
         for grant in 0..self.flow.graph.program.tools.len() {
             self.tool_label(grant as u32, span, result);
         }
@@ -497,6 +504,7 @@ impl<'p> Artist<'_, 'p> {
                 }
                 self.flow.calls.push(site);
                 self.tool_label(*grant, span, result);
+                self.cells.flow(control, result, span);
             }
             Request::AskAgent { grant, arguments, here, with, .. } => {
                 self.ask_agent(at, *grant, arguments, result, span);
@@ -523,7 +531,7 @@ impl<'p> Artist<'_, 'p> {
                 }
             }
             Request::Fill { slot, model, .. } => {
-                self.prompt(at, model, result);
+                self.prompt(at, model, result, false);
                 self.define(at, *slot, result);
             }
             Request::Recall { query, scope, .. } => {
@@ -550,6 +558,7 @@ impl<'p> Artist<'_, 'p> {
         let name = self.flow.graph.program.asks.get(grant as usize).map_or("", |ask| ask.agent.as_str());
         let source = self.cells.source(Label::Agent, span, format!("agent `{name}`"));
         self.cells.flow(source, result, span);
+        self.cells.flow(self.flow.control(at), result, span);
         if let Some(asked) = asked {
             self.cells.flow(asked.gives, result, span);
             self.cells.flow(self.flow.control(at), asked.control, span);
