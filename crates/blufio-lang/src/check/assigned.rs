@@ -99,33 +99,45 @@ fn visit(
         walk.emptied_by(steps, &mut emptied);
     }
     before_wait.retain(|fact| !emptied.contains(fact));
-    // Ruling 6: steps that fail are taken back whole, and what they assigned with them.
+    // Ruling 6: steps that fail are taken back whole, and what they assigned with them. So does a step that waits, as long
+    // as it reads what it asks with.
     let mut when_failed = before_wait.clone();
-    if first().any(fails_somewhere) {
+    let begins = state.body.iter().take(first().count() + 1);
+    if begins.into_iter().any(fails_somewhere) {
         when_failed.retain(|fact| entry.contains(fact));
     }
-    let mut body = entry;
-    walk.steps(&state.body, &mut body);
     for timer in &state.timers {
-        walk.expr(&timer.after, &before_wait);
+        walk.expr(&timer.after, &entry);
+    }
+    walk.steps(&state.body, &mut entry.clone());
+    let (failures, events): (Vec<_>, Vec<_>) =
+        handlers_of(program, at).into_iter().partition(|(handler, _)| is_failure(&handler.trigger));
+    for (handler, from_anywhere) in failures {
+        let end = walk.handler(at, handler, from_anywhere, when_failed.clone());
+        // Where a failure stays, the session goes on with what it found.
+        if let Some(end) = end {
+            before_wait.retain(|fact| end.contains(fact));
+        }
+    }
+    walk.locals = &state.locals;
+    for timer in &state.timers {
         walk.steps(&timer.steps, &mut before_wait.clone());
     }
-    let own = state.handlers.iter().map(|h| (h, false));
+    for (handler, from_anywhere) in events {
+        walk.handler(at, handler, from_anywhere, before_wait.clone());
+    }
+    (walk.entries, walk.changed)
+}
+
+/// Handlers that may run in a state, and whether they are those of `anywhere`.
+fn handlers_of(program: &Program, at: usize) -> Vec<(&Handler, bool)> {
+    let state = &program.states[at];
     let is_raised = |h: &&Handler| !is_failure(&h.trigger) || can_raise(program, at, &h.trigger);
+    let own = state.handlers.iter().filter(is_raised).map(|h| (h, false));
     let inherited =
         program.anywhere.iter().filter(|h| !state.handlers.iter().any(|o| o.trigger == h.trigger));
     let second = second_failures(program, at).into_iter().map(|(handler, _)| handler);
-    let inherited = inherited.filter(is_raised).chain(second).map(|h| (h, true));
-    for (handler, from_anywhere) in own.filter(|(h, _)| is_raised(h)).chain(inherited) {
-        let HandlerAction::Run { binder, steps } = &handler.action else { continue };
-        let mut held = if is_failure(&handler.trigger) { when_failed.clone() } else { before_wait.clone() };
-        if from_anywhere {
-            walk.locals = &program.anywhere_locals;
-        }
-        walk.receive(*binder, &mut held);
-        walk.steps(steps, &mut held);
-    }
-    (walk.entries, walk.changed)
+    own.chain(inherited.filter(is_raised).chain(second).map(|h| (h, true))).collect()
 }
 
 /// Steps of the failure handlers of a state.
@@ -300,6 +312,15 @@ impl Walk<'_> {
         let Some(first) = ends.pop() else { return false };
         *held = ends.into_iter().fold(first, |a, b| a.intersection(&b).copied().collect());
         true
+    }
+
+    /// Walks a handler of a state; what holds at its end, where that is reached.
+    fn handler(&mut self, at: usize, handler: &Handler, from_anywhere: bool, mut held: Held) -> Option<Held> {
+        let HandlerAction::Run { binder, steps } = &handler.action else { return None };
+        let program = self.program;
+        self.locals = if from_anywhere { &program.anywhere_locals } else { &program.states[at].locals };
+        self.receive(*binder, &mut held);
+        self.steps(steps, &mut held).then_some(held)
     }
 
     /// What a step by itself assigns.

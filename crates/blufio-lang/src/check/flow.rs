@@ -29,8 +29,6 @@ pub(super) struct Edge<'p> {
     pub cause: Cause,
     /// The steps that the arrow stands in, from the wait that was left on; none of a visit cap.
     pub steps: &'p [Step],
-    /// The event that caused it.
-    pub trigger: Option<&'p Trigger>,
     /// Whether a handler of `anywhere` leads there.
     pub is_anywhere: bool,
 }
@@ -101,45 +99,38 @@ pub(super) fn flow<'p>(program: &'p Program) -> Flow<'p> {
             handlers: handlers_in_force(program, at),
         };
         let mut edges = Vec::new();
-        let mut push = |steps: &'p [Step], cause: Cause, trigger: Option<&'p Trigger>, is_anywhere: bool| {
+        let mut push = |steps: &'p [Step], cause: Cause, is_anywhere: bool| {
             let to = targets(steps).into_iter().map(|to| to.0 as usize);
             let is_failure = matches!(cause, Cause::Failure | Cause::HandlerFailure);
             let parks = is_anywhere && is_failure && parking.contains(&at);
             let edges = if parks { &mut flow.parked } else { &mut edges };
-            edges.extend(to.map(|to| Edge { from: at, to, cause, steps, trigger, is_anywhere }));
+            edges.extend(to.map(|to| Edge { from: at, to, cause, steps, is_anywhere }));
         };
-        push(&state.body, Cause::Body, None, false);
+        push(&state.body, Cause::Body, false);
         for timer in &state.timers {
-            push(&timer.steps, Cause::Timer, None, false);
+            push(&timer.steps, Cause::Timer, false);
             facts.has_effect |= has_effect(&timer.steps);
         }
         let own = state.handlers.len();
         for (index, handler) in facts.handlers.iter().enumerate() {
             let HandlerAction::Run { steps, .. } = &handler.action else { continue };
             if !is_failure(&handler.trigger) {
-                push(steps, Cause::Event, Some(&handler.trigger), index >= own);
+                push(steps, Cause::Event, index >= own);
             } else if closed::can_raise(program, at, &handler.trigger) {
                 let by_itself = closed::raises_by_itself(program, at, &handler.trigger);
                 let cause = if by_itself { Cause::Failure } else { Cause::HandlerFailure };
-                push(steps, cause, Some(&handler.trigger), index >= own);
+                push(steps, cause, index >= own);
             }
         }
         for (handler, by_itself) in second_failures(program, at) {
             if let HandlerAction::Run { steps, .. } = &handler.action {
                 let cause = if by_itself { Cause::Failure } else { Cause::HandlerFailure };
-                push(steps, cause, Some(&handler.trigger), true);
+                push(steps, cause, true);
             }
         }
         if let Some(cap) = state.cap {
             let to = cap.otherwise.0 as usize;
-            edges.push(Edge {
-                from: at,
-                to,
-                cause: Cause::Body,
-                steps: &[],
-                trigger: None,
-                is_anywhere: false,
-            });
+            edges.push(Edge { from: at, to, cause: Cause::Body, steps: &[], is_anywhere: false });
         }
         flow.states.push(facts);
         flow.edges.extend(edges);

@@ -13,7 +13,7 @@ pub(super) fn reachable(program: &Program, flow: &Flow<'_>) -> BTreeSet<usize> {
     let mut seen = BTreeSet::from([program.start.0 as usize]);
     let mut stack = vec![program.start.0 as usize];
     while let Some(at) = stack.pop() {
-        for edge in flow.from(at) {
+        for edge in flow.from(at).chain(flow.parked_from(at)) {
             if seen.insert(edge.to) {
                 stack.push(edge.to);
             }

@@ -3,7 +3,7 @@
 
 use crate::check::bounds::{Measure, components, measure, with_refusals, worst_case};
 use crate::check::closed::can_raise;
-use crate::check::flow::{Cause, Edge, Flow, is_failure, may_end, targets};
+use crate::check::flow::{Flow, is_failure, may_end, second_failures, steps_of, targets};
 use crate::typed::{HandlerAction, Program, Request, RequestStep, Step, StepKind, Subject, Trigger};
 
 /// Counts a subject.
@@ -87,18 +87,17 @@ fn per_session_most(program: &Program, flow: &Flow<'_>, by: &Occurrences<'_>) ->
         |at: usize| program.states[at].cap.filter(|cap| !cap.per_event).map(|cap| u64::from(cap.visits_max));
     let weight = |at: usize| {
         let state = &flow.states[at];
-        let beside =
-            |edge: &&Edge<'_>| matches!(edge.cause, Cause::Event | Cause::Failure | Cause::HandlerFailure);
-        let edges = flow.from(at).filter(beside).map(|edge| {
-            let event = edge.trigger.map_or(0, |trigger| by.take(trigger));
-            event.saturating_add(measure(by, edge.steps))
-        });
-        let failures = state.handlers.iter().map(|handler| match &handler.action {
-            HandlerAction::Run { steps, .. } if is_failure(&handler.trigger) => measure(by, steps),
-            _ => 0,
-        });
-        let beside = edges.chain(failures).max().unwrap_or(0);
-        by.enter(at).saturating_add(measure(by, state.body)).saturating_add(beside)
+        let events = state.handlers.iter().filter(|handler| !is_failure(&handler.trigger));
+        let event =
+            events.map(|handler| by.take(&handler.trigger).saturating_add(measure(by, steps_of(handler))));
+        let is_raised = |trigger: &Trigger| is_failure(trigger) && can_raise(program, at, trigger);
+        let failures = state.handlers.iter().filter(|handler| is_raised(&handler.trigger));
+        let failed = failures.map(|handler| measure(by, steps_of(handler)));
+        let second =
+            second_failures(program, at).into_iter().map(|(handler, _)| measure(by, steps_of(handler)));
+        let beside = [event.max(), failed.max(), second.max()].into_iter().flatten();
+        let body = by.enter(at).saturating_add(measure(by, state.body));
+        beside.fold(body, |sum, most| sum.saturating_add(most))
     };
     // A handler or a deadline that stays in its state may run again and again.
     let stays = |at: usize| {
