@@ -103,7 +103,7 @@ fn visit(
     // as it reads what it asks with.
     let mut when_failed = before_wait.clone();
     let begins = state.body.iter().take(first().count() + 1);
-    if begins.into_iter().any(fails_somewhere) {
+    if closed::deadline_fails(program, at) || begins.into_iter().any(fails_somewhere) {
         when_failed.retain(|fact| entry.contains(fact));
     }
     for timer in &state.timers {

@@ -9,7 +9,7 @@ mod beside;
 pub(super) mod callees;
 mod walks;
 
-use super::closed::raises;
+use super::closed::{deadline_fails, raises};
 use super::flow::{Cause, Edge, Flow, blocks};
 use super::{Facts, report};
 use crate::diagnostic::Diagnostics;
@@ -170,7 +170,7 @@ fn unbounded_loops(program: &Program, flow: &Flow<'_>) -> Vec<Vec<usize>> {
     let fails = |at: usize| {
         let body = program.states[at].body.as_slice();
         let mut triggers = [Trigger::Failed, Trigger::Uncertain, Trigger::OverBudget].into_iter();
-        triggers.any(|trigger| raises(program, body, &trigger))
+        deadline_fails(program, at) || triggers.any(|trigger| raises(program, body, &trigger))
     };
     let (mut out, mut known) = (Vec::new(), std::collections::HashSet::<usize>::new());
     for with_timers in [false, true] {

@@ -10,6 +10,9 @@ use crate::typed::{
     StepKind, TextPart, Trigger, Type,
 };
 
+/// What a sum is called that may not be computable.
+const ARITHMETIC: &str = "arithmetic";
+
 /// Reports failures and uncertain outcomes that nobody handles, and handlers for what never happens.
 pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
     let handles = |state: usize, trigger: &Trigger| {
@@ -19,8 +22,11 @@ pub(super) fn check(program: &Program, diagnostics: &mut Diagnostics) {
     let mut any_failure = false;
     for (at, state) in program.states.iter().enumerate() {
         let blocks = all_blocks(program, at);
-        any_failure |= blocks.iter().any(|steps| fail(steps));
-        if let Some((what, span)) = blocks.iter().find_map(|steps| first_failure(steps))
+        any_failure |= deadline_fails(program, at) || blocks.iter().any(|steps| fail(steps));
+        let mut deadlines = state.timers.iter().map(|timer| &timer.after);
+        let deadline =
+            deadlines.find(|after| can_overflow(after)).map(|after| (ARITHMETIC.into(), after.span));
+        if let Some((what, span)) = deadline.or_else(|| blocks.iter().find_map(|steps| first_failure(steps)))
             && !handles(at, &Trigger::Failed)
         {
             diagnostics.push(report::failure_open::report(&what, &state.name, span));
@@ -67,14 +73,21 @@ pub(super) fn all_blocks(program: &Program, state: usize) -> Vec<&[Step]> {
 
 /// Whether anything that runs in a state can raise `failed`, `uncertain` or `over_budget` without an arm of its own.
 pub(super) fn can_raise(program: &Program, state: usize, trigger: &Trigger) -> bool {
-    all_blocks(program, state).iter().any(|steps| raises(program, steps, trigger))
+    let in_deadline = *trigger == Trigger::Failed && deadline_fails(program, state);
+    in_deadline || all_blocks(program, state).iter().any(|steps| raises(program, steps, trigger))
 }
 
 /// The same of what runs without an event: the steps on entry and those of deadlines.
 pub(super) fn raises_by_itself(program: &Program, state: usize, trigger: &Trigger) -> bool {
+    let in_deadline = *trigger == Trigger::Failed && deadline_fails(program, state);
     let state = &program.states[state];
     let timers = state.timers.iter().map(|timer| timer.steps.as_slice());
-    timers.chain([state.body.as_slice()]).any(|steps| raises(program, steps, trigger))
+    in_deadline || timers.chain([state.body.as_slice()]).any(|steps| raises(program, steps, trigger))
+}
+
+/// Whether it may fail to set a deadline, which is done before the steps on entry.
+pub(super) fn deadline_fails(program: &Program, state: usize) -> bool {
+    program.states[state].timers.iter().any(|timer| may_fail(&timer.after))
 }
 
 /// Whether steps can raise `failed`, `uncertain` or `over_budget`.
@@ -104,12 +117,21 @@ pub(super) fn fails_at_once(step: &Step) -> bool {
 }
 
 fn may_fail(expr: &Expr) -> bool {
-    // Money of two currencies cannot be compared.
-    let is_mixed =
-        matches!(&expr.kind, ExprKind::Compare(_, a, b) if [a, b].iter().any(|e| e.ty == Type::Money(None)));
-    is_mixed
+    is_mixed(expr)
         || matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_) | ExprKind::Present(_))
         || parts(expr).into_iter().any(may_fail)
+}
+
+/// Money of two currencies cannot be compared.
+fn is_mixed(expr: &Expr) -> bool {
+    matches!(&expr.kind, ExprKind::Compare(_, a, b) if [a, b].iter().any(|e| e.ty == Type::Money(None)))
+}
+
+/// Whether an expression may not be computable, given that every value in it is there.
+pub(super) fn may_trap(expr: &Expr) -> bool {
+    is_mixed(expr)
+        || matches!(expr.kind, ExprKind::Arithmetic(..) | ExprKind::Negate(_))
+        || parts(expr).into_iter().any(may_trap)
 }
 
 fn first_failure(steps: &[Step]) -> Option<(String, Span)> {
@@ -125,7 +147,7 @@ fn first_failure(steps: &[Step]) -> Option<(String, Span)> {
             StepKind::Later(later) if later.can_fail => Some(later.what.clone()),
             // A step that fails inside of `each` costs its item, not the state.
             StepKind::Each(_) => return None,
-            _ => step_expressions(step).into_iter().any(can_overflow).then(|| "arithmetic".to_string()),
+            _ => step_expressions(step).into_iter().any(can_overflow).then(|| ARITHMETIC.into()),
         };
         own.map(|what| (what, step.span)).or_else(|| blocks(step).into_iter().find_map(first_failure))
     })

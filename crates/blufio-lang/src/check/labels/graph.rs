@@ -316,7 +316,9 @@ impl<'p> Builder<'p> {
             }
             None => self.edge(entry, body, Via::Plain),
         }
-        self.taken_back(entry, &state.body, failing);
+        if closed::deadline_fails(self.program, at) || any_fails(&state.body) {
+            self.edge(entry, failing, Via::Fail);
+        }
         for timer in &state.timers {
             let make = |b: &mut Self, end| {
                 let node = b.push(Kind::Timer(timer), place, timer.span);

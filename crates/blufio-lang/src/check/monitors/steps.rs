@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::closed::{can_overflow, step_expressions};
+use crate::check::closed::{may_trap, step_expressions};
 use crate::check::flow::{blocks, handlers_in_force, is_failure, may_end};
 use crate::check::steps::always_leaves;
 use crate::source::Span;
@@ -211,6 +211,10 @@ impl<'p> Builder<'p> {
         }
         let scope =
             Scope { state: at, origin: Origin::Plain, interruptible: true, item: false, limited: false };
+        // Deadlines are set before the steps on entry.
+        if state.timers.iter().any(|timer| may_trap(&timer.after)) {
+            self.raise(nodes.enter, &Trigger::Failed, scope);
+        }
         let end = self.block(&state.body, Flow::one(nodes.enter), scope);
         self.arrive(&end, nodes.rest);
         for handler in handlers_in_force(program, at) {
@@ -485,7 +489,7 @@ impl<'p> Builder<'p> {
     fn may_trap(&mut self, step: &'p Step, flow: &Flow, scope: Scope) {
         let changes =
             matches!(step.kind, StepKind::Append(..) | StepKind::PutEntry { .. } | StepKind::Wake { .. });
-        if changes || step_expressions(step).into_iter().any(can_overflow) {
+        if changes || step_expressions(step).into_iter().any(may_trap) {
             for segment in &flow.segments {
                 self.raise(*segment, &Trigger::Failed, scope);
             }
