@@ -204,9 +204,8 @@ impl<'p> Builder<'p> {
         let state = &program.states[at];
         let nodes = self.arrows[at];
         if let Some(cap) = state.cap
-            && let Some(other) = self.arrows.get(cap.otherwise.0 as usize)
+            && let Some(other) = self.arrows.get(cap.otherwise.0 as usize).map(|other| other.arrow)
         {
-            let other = other.arrow;
             self.link(nodes.arrow, other);
         }
         let scope =
@@ -368,8 +367,7 @@ impl<'p> Builder<'p> {
 
     /// The wait for an effect, with the handlers that may run meanwhile (ruling 1).
     fn wait(&mut self, flow: &mut Flow, bounded: bool, scope: Scope, span: Span) -> usize {
-        let bounded = bounded || scope.limited;
-        let wait = self.then(flow, What::Wait { bounded }, scope.state, span);
+        let wait = self.then(flow, What::Wait { bounded: bounded || scope.limited }, scope.state, span);
         if scope.interruptible {
             self.interruptions(wait, scope.state);
         }
@@ -501,8 +499,7 @@ impl<'p> Builder<'p> {
         if scope.item && *trigger != Trigger::Uncertain {
             return;
         }
-        let program = self.program;
-        let at = scope.state;
+        let (program, at) = (self.program, scope.state);
         let runs = |handler: &&'p Handler| {
             handler.trigger == *trigger && matches!(handler.action, HandlerAction::Run { .. })
         };
