@@ -156,7 +156,7 @@ fn a_deadline_that_untrusted_text_has_set_stays() {
     let armed = |migrate: &str, pause: &str| {
         format!(
             "{migrate}type Pause = pause(d: duration)\n\
-             start state idle {{ on message m -> look  on \"/x\" drop  after {pause} -> idle }}\n\
+             start state idle {{ on message m -> look  on \"/x\" drop  after {pause} -> other }}\n             state other {{ on message m -> idle }}\n\
              state look {{ page = call web.fetch(query: \"x\")\n\
              pick Pause using fast from page \"How long?\" {{ pause(d) {{ long = d -> idle }} }} }}\n"
         )
@@ -183,7 +183,7 @@ fn history_wakes_and_words_of_others_count_as_slots_do() {
     assert_eq!(stays(&told, &asks), Stays::Label(Holder::History, Label::Web));
     let wakes = |with: &str| {
         owned(&format!(
-            "start state idle {{ on message m -> look  on wake w {{ seen = w  seen = \"\" }} }}\n\
+            "start state idle {{ on message m -> look  on wake w {{ show w }} }}\n\
              state look {{ page = call web.fetch(query: \"x\")  wake after 1d with {with} -> idle }}\n"
         ))
     };
@@ -206,43 +206,39 @@ fn history_wakes_and_words_of_others_count_as_slots_do() {
 #[test]
 fn what_steps_left_behind_counts_by_its_place() {
     let text = |from: &str| {
-        owned(&format!(
-            "start state idle {{ page = call web.fetch(query: \"x\")  word = {from}\n\
-             on \"/show\" {{ show \"{{word}}\" }}  on message drop }}\n"
-        ))
+        let states = format!(
+            "start state idle {{ word = {from}  on message m -> look  on \"/show\" {{ show word }} }}\n"
+        );
+        owned(&format!("{states}{}", LOOK.replace("KEEPS", "order = page")))
     };
-    let rest = |program: &Program| program.states[0].rest.clone().unwrap();
-    assert_eq!(rest(&text("page")).locals.len(), 2);
-    let (old, new) = (text("page"), text("order"));
-    let mut machine = Machine::new(&old);
-    machine.start(&old, 1_000);
-    let (effect, _) = machine.pending(&old).remove(0);
-    let outcome = crate::effect::Outcome::Done(crate::value::Value::Text("p".into()));
-    machine.step(&old, crate::effect::Event::Resolved { effect, outcome }, 2_000);
-    let why = machine.migrate(&old, &new, None).map(|_| ()).unwrap_err();
-    assert_eq!(why, Stays::Label(Holder::Local("idle".into()), Label::Web));
-    let mut machine = machine;
-    machine.step(&old, message("/show"), 3_000);
-    assert!(machine.migrate(&old, &text("page  word = page"), None).is_ok());
+    let (old, new) = (text("order"), text("\"x\""));
+    assert_eq!(stays(&old, &new), Stays::Label(Holder::Local("idle".into()), Label::Web));
+    assert!(shown(&new, &old).is_ok());
 }
 
 #[test]
 fn an_approval_that_a_session_never_passed_is_not_counted_on() {
-    let text = |before: &str, after: &str| {
-        owned(&format!(
-            "start state idle {{ {before}  on message m -> look\n\
-             on \"/pay\" {{ {after}  call orders.refund(order: order, amount: 5 eur) -> other }} }}\n\
-             state other {{ on message m -> idle }}\n{}",
-            LOOK.replace("KEEPS", "order = page")
+    let old = owned("start state idle { on message m -> ready }\nstate ready { on message m -> idle }\n");
+    let mut machine = Machine::new(&old);
+    machine.start(&old, 1_000);
+    machine.step(&old, message("a"), 2_000);
+    assert_eq!(machine.state(), 1);
+    let text = |first: &str, then: &str| {
+        second(&format!(
+            "migrate from v1 {{ drop order }}\nstart state idle {{ on message m -> check }}\n\
+             state check {{ {first} -> ready }}\n\
+             state ready {{ on message m -> idle\n\
+             on \"/pay\" -> pay }}\n\
+             state pay {{ {then}  call orders.refund(order: order, amount: 5 eur) -> idle }}\n"
         ))
     };
-    let approve = "approve by owner \"Refund {order}, 5 eur?\" within 1h { yes {} no or late -> other }";
-    let (inside, outside) = (text("", approve), text(approve, ""));
-    let rest = |program: &Program| program.states[0].rest.clone().unwrap();
-    assert!(!rest(&inside).relies && rest(&outside).relies);
-    let old = looks("order = page", "");
-    assert!(shown(&old, &inside).is_ok());
-    assert_eq!(stays(&old, &outside), Stays::Approval("idle".into()));
+    let approve = "approve by owner \"Refund {order}, 5 eur?\" within 1h { yes {} no or late -> idle }";
+    let (outside, inside) = (text(approve, ""), text("", approve));
+    let relies = |program: &Program| program.states[2].rest.as_ref().unwrap().relies;
+    assert!(relies(&outside) && !relies(&inside));
+    let moved = |new: &Program| machine.migrate(&old, new, new.migrations.first()).map(|_| ());
+    assert_eq!(moved(&outside), Err(Stays::Approval("ready".into())));
+    assert_eq!(moved(&inside), Ok(()));
 }
 
 #[test]
