@@ -80,6 +80,7 @@ anywhere { on failed why -> idle }
 #[tokio::test]
 async fn a_file_edited_in_place_takes_over_only_what_its_proofs_count_on() {
     let first = r#"agent note v1
+// Whoever writes as ben does is not the owner.
 goal "Note."
 models { fast = "fake/small" }
 keep { last: text = "none" }
