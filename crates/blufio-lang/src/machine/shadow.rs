@@ -330,11 +330,6 @@ impl Shadow {
         self.decide(labels, home, Span::default());
     }
 
-    /// Of the values that a deadline was worked out from.
-    pub fn timer(&self, timer: u32) -> Labels {
-        self.timers.get(&timer).copied().unwrap_or_default()
-    }
-
     /// What a message brought enters the history.
     pub fn enters_history(&mut self, labels: Labels) {
         self.world.history = self.world.history.union(labels).union(self.control());
@@ -580,11 +575,6 @@ impl Shadow {
             let held = &mut self.objects[usize::from(list)];
             *held = held.union(result).union(control);
         }
-    }
-
-    /// The wakes that are pending, whatever they are asked for.
-    pub fn wake(&self, wake: u64) -> Labels {
-        self.wakes.get(&wake).copied().unwrap_or_default()
     }
 
     /// Before an instruction is executed.

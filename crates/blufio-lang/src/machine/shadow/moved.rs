@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The labels of sessions that move to another version of their program.
+//! The labels of what waits while a session rests, and of sessions that move to another version of their program.
 
 use std::sync::Arc;
 
 use super::{Known, Shadow};
+use crate::check::labels::places::Labels;
 use crate::program::Program;
 use crate::source::Span;
 
 impl Shadow {
+    /// Of the values that a deadline was worked out from.
+    pub fn timer(&self, timer: u32) -> Labels {
+        self.timers.get(&timer).copied().unwrap_or_default()
+    }
+
+    /// The wakes that are pending, whatever they are asked for.
+    pub fn wake(&self, wake: u64) -> Labels {
+        self.wakes.get(&wake).copied().unwrap_or_default()
+    }
+
     /// The labels of a session that moves from where it rests to a state of another program. Memory is judged by each
     /// version for itself, as `memory`.
     pub fn moved(&self, old: &Program, known: Arc<Known>, new: &Program, state: u32) -> Self {
