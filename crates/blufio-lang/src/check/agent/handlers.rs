@@ -25,6 +25,7 @@ impl Checker<'_> {
                 body,
                 handlers,
                 timers,
+                rest: None,
             });
         }
         out
