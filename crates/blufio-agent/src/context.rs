@@ -8,6 +8,7 @@ use blufio_core::tool::ToolManifest;
 use blufio_lang::effect::{ModelEffect, ModelPurpose};
 use blufio_lang::program::Program;
 
+use crate::hygiene::outside;
 use crate::options::SKILLS;
 
 /// How values are fenced, told once in the static zone.
@@ -66,13 +67,15 @@ pub(crate) fn ask(effect: &ModelEffect, history: &[Turn]) -> Option<Turn> {
         blocks.push(Block::Text { text: fence("data", Some("known so far"), known) });
     }
     if !effect.instruction.trim().is_empty() {
-        blocks.push(Block::Text { text: effect.instruction.to_string() });
+        // It may hold values: what they hide or forge is shown.
+        blocks.push(Block::Text { text: outside(&effect.instruction).into_owned() });
     }
     (!blocks.is_empty()).then_some(Turn { role: Role::User, blocks, raw: None })
 }
 
 /// Whether a turn of the history is this message, in one of the forms that `transcript::message_turn` gives it.
 fn holds_message(turn: &Turn, value: &str) -> bool {
+    let value = &*outside(value);
     let forwarded = fence("forwarded", None, value);
     let (named, quoting) = (format!(": {value}"), format!("\n{value}"));
     let holds = |block: &Block| match block {
@@ -84,11 +87,10 @@ fn holds_message(turn: &Turn, value: &str) -> bool {
     turn.role == Role::User && turn.blocks.iter().any(holds)
 }
 
-/// Fences untrusted text; its own closing marks are broken.
+/// Fences untrusted text; what in it looks like a fence is broken.
 pub(crate) fn fence(tag: &str, name: Option<&str>, text: &str) -> String {
     let name = name.map(|name| format!(" name=\"{}\"", name.replace('"', "'"))).unwrap_or_default();
-    let inner = text.replace(&format!("</{tag}"), &format!("<\\/{tag}"));
-    format!("<{tag}{name}>\n{inner}\n</{tag}>")
+    format!("<{tag}{name}>\n{}\n</{tag}>", outside(text))
 }
 
 /// A fingerprint of what every prompt of a program begins with. When it changes, providers read nothing from their cache.

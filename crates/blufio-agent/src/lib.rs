@@ -17,6 +17,8 @@ mod breaker;
 
 mod estimators;
 
+mod hygiene;
+
 pub mod inspect;
 pub mod kill;
 

@@ -6,6 +6,7 @@ use blufio_core::message::{ChatKind, Inbound};
 use blufio_core::model::{Block, Role, Turn};
 
 use crate::context;
+use crate::hygiene::outside;
 
 /// The part of the transcript that prompts hold.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -80,7 +81,7 @@ pub(crate) fn text_turn(role: Role, text: &str) -> Turn {
 /// attachments in blocks of their own: images before the words, as models read them best, names of others after.
 pub(crate) fn message_turn(message: &Inbound, attachments: Vec<Block>) -> Turn {
     let mut text = if message.own_words {
-        message.text.clone()
+        outside(&message.text).into_owned()
     } else {
         context::fence("forwarded", None, &message.text)
     };
@@ -89,6 +90,7 @@ pub(crate) fn message_turn(message: &Inbound, attachments: Vec<Block>) -> Turn {
     }
     if let ChatKind::Group(_) = message.chat {
         let name: String = message.sender.name.chars().filter(|c| !c.is_control()).take(64).collect();
+        let name = outside(&name);
         text = format!("{name}: {text}");
     }
     if !message.kind.is_message() {
@@ -103,7 +105,10 @@ pub(crate) fn message_turn(message: &Inbound, attachments: Vec<Block>) -> Turn {
     if !text.trim().is_empty() {
         blocks.push(Block::Text { text });
     }
-    blocks.extend(lines);
+    blocks.extend(lines.into_iter().map(|line| match line {
+        Block::Text { text } => Block::Text { text: outside(&text).into_owned() },
+        other => other,
+    }));
     Turn { role: Role::User, blocks, raw: None }
 }
 

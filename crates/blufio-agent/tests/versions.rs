@@ -75,3 +75,35 @@ anywhere { on failed why -> idle }
     assert_eq!(machine.encode(), Envelope::decode(&row.state).unwrap().machine);
     assert_eq!(world.texts("9"), ["v3 1 good"]);
 }
+
+/// The text of a file changes and its version does not: what strangers wrote is not taken for the owner's own choice.
+#[tokio::test]
+async fn a_file_edited_in_place_takes_over_only_what_its_proofs_count_on() {
+    let first = r#"agent note v1
+// Whoever writes as ben does is not the owner.
+goal "Note."
+models { fast = "fake/small" }
+keep { last: text = "none" }
+start state idle {
+  on message m { last = m.text  reply "noted" }
+}
+anywhere { on failed why -> idle }
+"#;
+    let world = silent(first);
+    let handle = world.start().await;
+    say(&handle, 1, "7", "a").await;
+    handle.quiet().await;
+    // The slot is never written there, so every proof would take it for `none`.
+    let trusting = first.replace("last = m.text  reply \"noted\"", "reply \"only {last}\"");
+    handle.reload(vec![agent(&trusting)], world.routes()).await.unwrap();
+    say(&handle, 2, "7", "b").await;
+    say(&handle, 3, "8", "b").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7"), ["noted", "noted"]);
+    assert_eq!(world.texts("8"), ["only none"]);
+    let counting = first.replace("reply \"noted\"", "reply \"again {last}\"");
+    handle.reload(vec![agent(&counting)], world.routes()).await.unwrap();
+    say(&handle, 4, "7", "c").await;
+    handle.quiet().await;
+    assert_eq!(world.texts("7")[2], "again c");
+}

@@ -28,7 +28,7 @@ use crate::program::instruction::Instruction;
 use crate::program::operand::{Object, Scalar, TimerIndex, ValueConstant};
 use crate::program::{self, Frame, Layout, Program, Register, Schema, Site};
 use crate::source::Span;
-use crate::typed::{self, Step, StepKind, Type, Variable, VariableDef};
+use crate::typed::{self, Rest, Step, StepKind, Type, Variable, VariableDef};
 use crate::value::Value;
 
 /// Compiles a program in which `check` found no error. With a finding in the diagnostics the program is empty.
@@ -270,6 +270,7 @@ impl<'a> Compiler<'a> {
         let source = self.source;
         let mut states = Vec::with_capacity(source.states.len());
         for (state, (frame, registers)) in source.states.iter().zip(frames) {
+            let rest = state.rest.clone().map(|rest| in_frame_order(rest, &registers));
             self.locals = registers;
             self.local_types = &state.locals;
             let cap = state.cap.map(|cap| {
@@ -302,6 +303,7 @@ impl<'a> Compiler<'a> {
                 body,
                 handlers,
                 timers,
+                rest,
             });
         }
         states
@@ -413,6 +415,14 @@ impl<'a> Compiler<'a> {
         self.temporaries.scalar_next = mark.scalar_next;
         self.temporaries.object_next = mark.object_next;
     }
+}
+
+/// The labels of locals as their registers lie: scalars, then values.
+fn in_frame_order(mut rest: Rest, registers: &[Register]) -> Rest {
+    let (scalars, objects): (Vec<_>, Vec<_>) =
+        rest.locals.iter().zip(registers).partition(|(_, register)| matches!(register, Register::Scalar(_)));
+    rest.locals = scalars.into_iter().chain(objects).map(|(labels, _)| *labels).collect();
+    rest
 }
 
 /// Whether any step waits for an effect.

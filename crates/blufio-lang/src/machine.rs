@@ -20,7 +20,7 @@ pub(crate) mod tests;
 mod transition;
 
 pub use codec::DecodeError;
-pub use migrate::Stays;
+pub use migrate::{Holder, Stays};
 
 use crate::effect::{Action, Awaited, Disposition, Effect, EffectId, Event, Fault, StepResult, Stop};
 use crate::machine::execute::{Context, Wake};

@@ -27,8 +27,8 @@ use crate::program::instruction::Instruction;
 use crate::program::shape::{Shape, ShapeId};
 use crate::source::Span;
 pub use crate::typed::{
-    Budget, Context, Danger, Days, EffectClass, History, Label, Limits, MemoryScope, Migration, Model,
-    OutcomeKind, RatePeriod, ScheduleWhen, Who,
+    Budget, Context, Danger, Days, EffectClass, History, Label, Labels, Limits, MemoryScope, Migration,
+    Model, OutcomeKind, RatePeriod, Rest, ScheduleWhen, Who,
 };
 use crate::value::Value;
 
@@ -201,6 +201,8 @@ pub struct State {
     pub handlers: Vec<Handler>,
     /// Deadlines.
     pub timers: Vec<Timer>,
+    /// From where what sessions carry may come that wait in it; absent where none waits.
+    pub rest: Option<Rest>,
 }
 
 /// `max N per event|session else S`.

@@ -5,10 +5,12 @@
 
 mod declarations;
 mod expressions;
+mod rest;
 mod steps;
 
 pub use declarations::*;
 pub use expressions::*;
+pub use rest::*;
 pub use steps::*;
 
 use crate::source::Span;
@@ -275,6 +277,8 @@ pub struct State {
     pub handlers: Vec<Handler>,
     /// Its deadlines.
     pub timers: Vec<Timer>,
+    /// What sessions carry that wait in it, once the folder is known; absent where none waits.
+    pub rest: Option<Rest>,
 }
 
 /// `max N per event|session else S`.

@@ -5,6 +5,7 @@
 mod documents;
 mod examples;
 mod format;
+mod fuzzed;
 mod hostile;
 mod litmus;
 mod mutants;

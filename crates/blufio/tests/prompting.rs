@@ -27,6 +27,8 @@ fn the_next_prompt_is_shown_by_zones_and_as_it_will_be_sent() {
     }
     let data: Value = serde_json::from_str(&stdout(&world.run(&["context", KEY, "--json"]))).unwrap();
     assert!(data["tokens"]["total"].as_u64().unwrap() > data["tokens"]["history"].as_u64().unwrap());
+    // Greeting the shipped assistant costs less than 1,500 tokens of prompt; rivals send 6,848 to 13,331.
+    assert!(data["tokens"]["total"].as_u64().unwrap() <= 1_500, "{}", data["tokens"]);
     assert!(data["next_usd_micros"]["most"].as_i64() >= data["next_usd_micros"]["likely"].as_i64());
 
     let prompt = world.run(&["prompt", KEY]);

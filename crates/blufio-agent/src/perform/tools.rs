@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{FromEffect, Origin, Performed, call};
 use crate::context;
+use crate::hygiene::outside;
 use crate::panics::caught;
 use crate::session::envelope::{CallResult, RunProgress};
 use crate::shared::Shared;
@@ -95,9 +96,11 @@ pub(super) async fn perform(
         started = false;
         let id = call.id.to_string();
         let (content, is_error, unknown) = match done {
-            Called::Result(text) => (context::cut_to_tokens(&text, RESULT_TOKENS_MAX), false, false),
-            Called::Error(words) => (words, true, false),
-            Called::Unknown(words) => (words, true, true),
+            Called::Result(text) => {
+                (context::cut_to_tokens(&outside(&text), RESULT_TOKENS_MAX), false, false)
+            }
+            Called::Error(words) => (outside(&words).into_owned(), true, false),
+            Called::Unknown(words) => (outside(&words).into_owned(), true, true),
         };
         results.push(CallResult { id, content, is_error });
         if unknown {

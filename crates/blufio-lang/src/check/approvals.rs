@@ -23,22 +23,26 @@ use crate::typed::{
     Danger, Expr, Label, OutcomeKind, Request, RequestStep, Step, StepKind, ToolGrant, Variable, Who,
 };
 
-/// Reports dangerous calls that nobody endorsed.
-pub(super) fn check(analysis: &Analysis<'_>, diagnostics: &mut Diagnostics) {
+/// Reports dangerous calls that nobody endorsed. Gives for each agent the states where a session may wait between an
+/// approval and a call that counts on it.
+pub(super) fn check(analysis: &Analysis<'_>, diagnostics: &mut Diagnostics) -> Vec<BTreeSet<u32>> {
     let mut found = 0;
+    let mut relies = vec![BTreeSet::new(); analysis.agents.len()];
     for (agent, flow) in analysis.agents.iter().enumerate() {
         for call in &flow.calls {
             let Some(tool) = flow.graph.program.tools.get(call.grant as usize) else { continue };
             // A finding may cost a search of the whole graph; further ones would only be counted.
             if tool.danger == Danger::Dangerous
                 && found < DIAGNOSTICS_MAX
-                && let Some(diagnostic) = judge(&Case::new(analysis, agent, flow, call, tool))
+                && let Some(diagnostic) =
+                    judge(&Case::new(analysis, agent, flow, call, tool), &mut relies[agent])
             {
                 diagnostics.push(diagnostic);
                 found += 1;
             }
         }
     }
+    relies
 }
 
 /// A dangerous call with what is untrusted about it.
@@ -200,7 +204,7 @@ struct Search<'c, 'a, 'p> {
 }
 
 impl Search<'_, '_, '_> {
-    fn run(mut self) -> Option<Fault> {
+    fn run(mut self, relies: &mut BTreeSet<u32>) -> Option<Fault> {
         let from = self.case.call.node;
         let graph = &self.case.flow.graph;
         let mut way = Way::default();
@@ -217,6 +221,8 @@ impl Search<'_, '_, '_> {
                 self.back_from(at, &way);
             }
         }
+        let waits = self.seen.keys().map(|(at, _)| &graph.nodes[*at as usize]);
+        relies.extend(waits.filter(|node| matches!(node.kind, Kind::Wait)).map(|node| node.state));
         self.faults.into_iter().next()
     }
 
@@ -317,13 +323,13 @@ fn beside_span(graph: &Graph<'_>, case: &Case<'_, '_>, node: NodeId, variable: V
     graph.nodes[found as usize].span
 }
 
-fn judge(case: &Case<'_, '_>) -> Option<Diagnostic> {
+fn judge(case: &Case<'_, '_>, relies: &mut BTreeSet<u32>) -> Option<Diagnostic> {
     let selector = case.untrusted.iter().find(|(_, _, selects)| *selects);
     if selector.is_none() && case.control.is_empty() {
         return None;
     }
     let search = Search { case, queue: VecDeque::new(), seen: HashMap::new(), faults: BTreeSet::new() };
-    let fault = search.run()?;
+    let fault = search.run(relies)?;
     let (tool, span) = (case.tool.tool.as_str(), case.call.span);
     let found = match &fault {
         Fault::Missing(way) => match selector {

@@ -13,7 +13,8 @@
 //! * An event decides everything until the session is at rest again, where nothing of it but slots, history and memory
 //!   is left.
 //! * What fails is taken back whole (ruling 6), so whoever takes the failure finds what was there before.
-//! * What a session of another version brings along is trusted by nobody: see `versions`.
+//! * What a session of another version brings along is trusted by nobody: see `versions`. Where no `migrate` says so,
+//!   sessions come over only with what the proofs here count on: see `rest` and `machine::migrate`.
 //!
 //! `simulate::soundness` holds all of it against the labels that running sessions really meet.
 
@@ -24,6 +25,7 @@ pub(super) mod graph;
 pub(super) mod judged;
 #[cfg(test)]
 pub(crate) mod places;
+mod rest;
 mod trust;
 pub(super) mod values;
 mod versions;
@@ -45,6 +47,8 @@ pub(super) struct Analysis<'p> {
     pub agents: Vec<AgentFlow<'p>>,
     /// Whether a session of the agent may hold words of several senders.
     pub mixed: Vec<bool>,
+    /// Where sessions of each agent rest.
+    resting: Vec<Vec<rest::Resting>>,
 }
 
 impl Analysis<'_> {
@@ -59,17 +63,22 @@ impl Analysis<'_> {
     }
 }
 
-/// Checks every agent of the folder, and notes the labels of slots.
+/// Checks every agent of the folder, and notes the labels of slots and of what rests.
 pub(super) fn check(checked: &mut Checked, diagnostics: &mut Diagnostics) {
     let facts = {
         let programs: Vec<&Program> = checked.agents.iter().map(|agent| &agent.program).collect();
         let analysis = analyse(&programs, checked.routes.as_ref());
         judged::check(&analysis, diagnostics);
-        approvals::check(&analysis, diagnostics);
-        slot_labels(&analysis)
+        let relies = approvals::check(&analysis, diagnostics);
+        let rests: Vec<_> =
+            (0..).zip(&relies).map(|(at, relies)| rest::found(&analysis, at, relies)).collect();
+        slot_labels(&analysis).into_iter().zip(rests)
     };
-    for (agent, labels) in checked.agents.iter_mut().zip(facts) {
+    for (agent, (labels, rests)) in checked.agents.iter_mut().zip(facts) {
         agent.facts.labels = labels;
+        for (state, rest) in rests {
+            agent.program.states[state].rest = Some(rest);
+        }
     }
 }
 
@@ -99,6 +108,7 @@ fn answers(program: &Program) -> bool {
 
 fn analyse<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>) -> Analysis<'p> {
     let mut analysis = draw(programs, routes);
+    analysis.resting = analysis.agents.iter_mut().map(|flow| rest::draw(flow, &mut analysis.cells)).collect();
     analysis.cells.solve();
     analysis
 }
@@ -146,7 +156,7 @@ fn draw<'p>(programs: &[&'p Program], routes: Option<&super::routes::Routes>) ->
         artist.draw(answers(program));
     }
     spread_mixed(programs, &mut mixed);
-    Analysis { cells, agents, mixed }
+    Analysis { cells, agents, mixed, resting: Vec::new() }
 }
 
 /// Who is asked `here` talks to whoever the asker talks to. Where words of somebody else come in by a question, or by an

@@ -112,6 +112,7 @@ pub fn state(name: &str, body: Vec<Step>, handlers: Vec<Handler>) -> State {
         body,
         handlers,
         timers: Vec::new(),
+        rest: None,
     }
 }
 

@@ -320,6 +320,9 @@ impl Machine {
             Outcome::OverBudget(until_ms) => return Next::OverBudget(until_ms),
             _ => return Next::Failed(failure(FailureKind::Invalid, "an outcome of another kind of step")),
         };
+        if !may_end(asked, kind, &value) {
+            return Next::Failed(failure(FailureKind::Invalid, "an outcome of another kind of step"));
+        }
         if let Some((_, landing)) = landings.iter().find(|(known, _)| *known == kind) {
             return Next::On(landing.at, landing.into.map(|register| (register, value)));
         }
@@ -406,4 +409,20 @@ fn fits(program: &Program, schema: u16, value: &Value) -> bool {
         .schemas
         .get(usize::from(schema))
         .is_some_and(|schema| conforms(&program.shapes, schema.shape, value))
+}
+
+/// Whether a request can end like this: an answer of another kind would go on where no arm of it stands.
+fn may_end(asked: &Asked, kind: OutcomeKind, value: &Value) -> bool {
+    match kind {
+        OutcomeKind::Done => match asked {
+            Asked::Call { .. } | Asked::Agent { .. } => true,
+            Asked::Recall { .. } => {
+                matches!(value, Value::List(texts) if texts.iter().all(|text| matches!(text, Value::Text(_))))
+            }
+            Asked::Person { .. } | Asked::Approval { .. } => false,
+        },
+        OutcomeKind::Says => matches!(asked, Asked::Person { .. }),
+        OutcomeKind::Yes | OutcomeKind::No => matches!(asked, Asked::Approval { .. }),
+        _ => true,
+    }
 }

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An idle session moves to another version of its program (ruling 17): states and slots keep their names unless the
 //! program says how they are called now. Values go over by the names of their types' cases and fields, not by their
-//! places. What does not fit leaves the session where it is.
+//! places. What does not fit leaves the session where it is, and so does what the proofs of the other version do not
+//! count on: see `labels`.
+
+mod labels;
+#[cfg(test)]
+mod tests;
+
+pub use labels::Holder;
 
 use super::execute::{Context, Exit, Wake};
 use super::{Machine, Status, live, objects};
@@ -9,7 +16,7 @@ use crate::program::instruction::Instruction;
 use crate::program::operand::Role;
 use crate::program::shape::ShapeId;
 use crate::program::shape::conforms;
-use crate::program::{Frame, Migration, Program, Register, Slot};
+use crate::program::{Frame, Label, Migration, Program, Register, Slot, State};
 use crate::value::Value;
 
 /// Why a session stays on its version.
@@ -36,6 +43,15 @@ pub enum Stays {
     /// Values that the state's steps left behind do not fit.
     #[error("what the steps of state `{0}` left behind does not fit there")]
     Locals(String),
+    /// What comes over may come from where the proofs there do not expect it.
+    #[error("{0} may carry `{word}`, which the proofs of that version do not count on", word = .1.word())]
+    Label(Holder, Label),
+    /// Whoever writes speaks there for every word of a person that the session holds.
+    #[error("it may hold words of several people, and the proofs of that version count on one")]
+    SeveralPeople,
+    /// A dangerous call there counts on an approval that the session has not come by.
+    #[error("state `{0}` waits behind an approval there, which the session never got")]
+    Approval(String),
     /// A program is damaged.
     #[error("a program is damaged")]
     Damaged,
@@ -43,7 +59,8 @@ pub enum Stays {
 
 impl Machine {
     /// The session on another program, or why it stays. Without a migration it moves only from start state to start
-    /// state, with all its slots.
+    /// state, with all its slots. Either way what it carries must lie within what the proofs of the other program
+    /// count on.
     pub fn migrate(
         &self,
         old: &Program,
@@ -68,6 +85,7 @@ impl Machine {
         moved.live = live(new, state);
         let here = || old.states.get(self.state as usize).map(|state| state.name.clone()).unwrap_or_default();
         self.move_locals(old, new, &mut moved).ok_or_else(|| Stays::Locals(here()))?;
+        labels::fit((old, self.state), (new, state), migration)?;
         (moved.visit, moved.effects, moved.calls) = (self.visit, self.effects, self.calls);
         (moved.failure_visit, moved.fired, moved.wake_next) =
             (self.failure_visit, self.fired, self.wake_next);
@@ -113,11 +131,10 @@ impl Machine {
         moved: &mut Self,
     ) -> Result<(), Stays> {
         for slot in &old.slots {
-            if migration.is_some_and(|migration| migration.drops.contains(&slot.name)) {
+            if is_dropped(migration, slot) {
                 continue;
             }
-            let name = migration.map_or(slot.name.as_str(), |migration| renamed(migration, &slot.name));
-            let there = new.slots.iter().find(|known| known.name == name);
+            let there = slot_there(new, migration, slot).map(|(_, there)| there);
             let value = self.value_of(old, slot).ok_or(Stays::Damaged)?;
             let fits =
                 there.and_then(|there| Some((there, carried(old, slot.shape, new, there.shape, &value)?)));
@@ -143,7 +160,7 @@ impl Machine {
     /// handlers alone are written before they are read.
     fn move_locals(&self, old: &Program, new: &Program, moved: &mut Self) -> Option<()> {
         let (here, there) = (old.states.get(self.state as usize)?, new.states.get(moved.state as usize)?);
-        if new.is_empty_at(there.body) {
+        if !takes_locals(new, there) {
             return Some(());
         }
         let (from, to): (&Frame, &Frame) = (&here.frame, &there.frame);
@@ -197,6 +214,21 @@ fn comes_to_rest(program: &Program, body: u16) -> bool {
         }
     }
     false
+}
+
+fn is_dropped(migration: Option<&Migration>, slot: &Slot) -> bool {
+    migration.is_some_and(|migration| migration.drops.contains(&slot.name))
+}
+
+/// What a slot is there, with its index.
+fn slot_there<'a>(new: &'a Program, migration: Option<&Migration>, slot: &Slot) -> Option<(usize, &'a Slot)> {
+    let name = migration.map_or(slot.name.as_str(), |migration| renamed(migration, &slot.name));
+    new.slots.iter().enumerate().find(|(_, known)| known.name == name)
+}
+
+/// Whether anything can read there what the steps of a state have left behind.
+fn takes_locals(new: &Program, there: &State) -> bool {
+    !new.is_empty_at(there.body)
 }
 
 fn renamed<'a>(migration: &'a Migration, name: &'a str) -> &'a str {

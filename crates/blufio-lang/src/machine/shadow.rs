@@ -9,6 +9,7 @@
 mod compare;
 mod flows;
 mod items;
+mod moved;
 pub(crate) mod ways;
 
 use std::collections::HashMap;
@@ -330,11 +331,6 @@ impl Shadow {
         self.decide(labels, home, Span::default());
     }
 
-    /// Of the values that a deadline was worked out from.
-    pub fn timer(&self, timer: u32) -> Labels {
-        self.timers.get(&timer).copied().unwrap_or_default()
-    }
-
     /// What a message brought enters the history.
     pub fn enters_history(&mut self, labels: Labels) {
         self.world.history = self.world.history.union(labels).union(self.control());
@@ -558,11 +554,6 @@ impl Shadow {
         let scalars = self.scalars[scalar..scalar + frame.scalars.len()].to_vec();
         let objects = self.objects[object..object + frame.objects.len()].to_vec();
         self.strands.insert(item, (scalars, objects));
-    }
-
-    /// The wakes that are pending, whatever they are asked for.
-    pub fn wake(&self, wake: u64) -> Labels {
-        self.wakes.get(&wake).copied().unwrap_or_default()
     }
 
     /// Before an instruction is executed.

@@ -76,6 +76,7 @@ pub fn program(text: &str, scalars: u16) -> Result<Program, AssembleError> {
             body: 0,
             handlers: Vec::new(),
             timers: Vec::new(),
+            rest: None,
         }],
         ..Program::default()
     };

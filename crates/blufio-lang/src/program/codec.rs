@@ -20,7 +20,7 @@ use crate::typed::Model;
 /// First bytes of every compiled program.
 const MAGIC: &[u8; 4] = b"BLUF";
 /// Version of the format that this build writes and reads.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 /// Why bytes are not a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -265,6 +265,7 @@ fn write_state(w: &mut Writer, state: &State) {
         w.byte(u8::from(timer.quick));
         write_span(w, timer.span);
     });
+    w.optional(state.rest.as_ref(), tables::write_rest);
 }
 
 fn read_state(r: &mut Reader<'_>) -> Result<State, BytesError> {
@@ -284,6 +285,7 @@ fn read_state(r: &mut Reader<'_>) -> Result<State, BytesError> {
         body: r.narrow()?,
         handlers: r.each(read_handler)?,
         timers: r.each(|r| Ok(Timer { entry: r.narrow()?, quick: r.flag()?, span: read_span(r)? }))?,
+        rest: r.optional(tables::read_rest)?,
     })
 }
 

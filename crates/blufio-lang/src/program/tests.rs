@@ -91,7 +91,7 @@ fn the_verifier_refuses_code_that_names_what_does_not_exist() {
 
 #[test]
 fn the_verifier_refuses_tables_that_do_not_fit() {
-    let breaks: [fn(&mut Program); 9] = [
+    let breaks: [fn(&mut Program); 10] = [
         |p| p.code = p.code.iter().copied().chain([Instruction::Now(Scalar(0))]).collect(),
         |p| p.spans = Box::from([Span::default()]),
         |p| p.states[0].body = u16::MAX,
@@ -101,6 +101,7 @@ fn the_verifier_refuses_tables_that_do_not_fit() {
         |p| p.slots[0].register = super::Register::Scalar(0),
         |p| p.states[1].timers[0].entry = u16::MAX,
         |p| p.schemas[0].shape = super::ShapeId(999),
+        |p| p.states[0].rest = Some(super::Rest::default()),
     ];
     for (index, break_it) in breaks.into_iter().enumerate() {
         let mut program = compiled();

@@ -284,6 +284,13 @@ fn check_state(program: &Program, state: &State) -> Result<(), VerifyError> {
     if state.timers.len() > TIMERS_PER_STATE_MAX {
         return Err(VerifyError::TooMany("deadlines of one state"));
     }
+    if let Some(rest) = &state.rest {
+        let locals = state.frame.scalars.len() + state.frame.objects.len();
+        let counts = (rest.slots.len(), rest.locals.len(), rest.timers.len());
+        if counts != (program.slots.len(), locals, state.timers.len()) {
+            return Err(VerifyError::Confused { table: "the labels of a state" });
+        }
+    }
     state.timers.iter().try_for_each(|timer| place(program, "a deadline", timer.entry))?;
     state.handlers.iter().try_for_each(|handler| check_handler(program, handler))
 }

@@ -141,6 +141,46 @@ fn labels_that_the_checker_forgets_are_seen() {
     assert!(seen >= 12, "{seen} of 20");
 }
 
+/// Runs that move to the other program of each pair; how many moved, and what they met that was not proved.
+fn moving<'c>(pairs: impl Iterator<Item = (&'c Case, &'c Case, u64)>) -> (u64, Vec<String>) {
+    let (mut moved, mut violations) = (0, Vec::new());
+    for (old, new, seed) in pairs {
+        let mut player = Player::new(old, seed);
+        player.next = Some(Box::new(Player::new(new, seed + 1)));
+        for _ in 0..20 {
+            player.run(16);
+        }
+        let next = player.next.unwrap();
+        moved += next.seen.moved;
+        let told = |violation: &String| format!("{violation}\n{}\n--- moved to\n{}", old.text, new.text);
+        violations.extend(next.seen.violations.iter().map(told));
+    }
+    (moved, violations)
+}
+
+/// Sessions that move to any other program meet there what is proved of it; if they moved whatever they carry, they
+/// would meet more.
+#[test]
+fn what_moves_to_another_program_is_within_what_was_proved_there() {
+    let cases = &programs()[..programs().len().min(60)];
+    let pairs = || {
+        let pair = |(at, (seed, old)): (usize, &'static (u64, Case))| {
+            let others = cases.iter().skip(at % 3).step_by(3).map(|(_, new)| new);
+            others.filter(move |new| !std::ptr::eq(*new, old)).map(move |new| (old, new, *seed))
+        };
+        cases.iter().enumerate().flat_map(pair)
+    };
+    let (moved, violations) = moving(pairs());
+    eprintln!("{moved} sessions moved");
+    assert!(violations.is_empty(), "{} violations, {}", violations.len(), violations[0]);
+    assert!(moved >= 200, "{moved}");
+    let welcoming: Vec<Case> = cases.iter().map(|(_, case)| case.welcoming()).collect();
+    let all = cases.iter().zip(welcoming.iter().rev()).map(|((seed, old), new)| (old, new, *seed));
+    let (moved, violations) = moving(all);
+    eprintln!("{moved} sessions moved, {} violations", violations.len());
+    assert!(!violations.is_empty());
+}
+
 /// Dangerous calls of 1,000 scenarios: how many were made, how many of them needed a yes, and those without one.
 fn attacked(cases: &[(u64, Case)], scenarios: usize, counts_approvals: bool) -> Hostile {
     let mut sum = Hostile::new(counts_approvals);

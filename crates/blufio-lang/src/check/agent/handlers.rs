@@ -24,6 +24,7 @@ impl Checker<'_> {
                 body,
                 handlers,
                 timers,
+                rest: None,
             });
         }
         out

@@ -6,58 +6,7 @@ use std::collections::VecDeque;
 
 use crate::source::Span;
 use crate::typed::Label;
-
-/// A set of labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Labels(u8);
-
-fn bit(label: Label) -> u8 {
-    1 << label as u8
-}
-
-impl Labels {
-    /// Just this one.
-    pub fn of(label: Label) -> Self {
-        Self(bit(label))
-    }
-
-    /// Both.
-    pub fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether it is in the set.
-    pub fn contains(self, label: Label) -> bool {
-        self.0 & bit(label) != 0
-    }
-
-    /// Those that must not decide what is dangerous: all but `secret`, which is about where text goes.
-    pub fn untrusted(self) -> Self {
-        Self(self.0 & !bit(Label::Secret))
-    }
-
-    /// Those that the other set does not hold.
-    #[cfg(test)]
-    pub fn but(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-
-    /// Whether the other set holds all of these.
-    #[cfg(test)]
-    pub fn is_within(self, other: Self) -> bool {
-        self.0 & !other.0 == 0
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// In the order of [`Label::ALL`].
-    pub fn iter(self) -> impl Iterator<Item = Label> {
-        Label::ALL.into_iter().filter(move |label| self.contains(*label))
-    }
-}
+pub(crate) use crate::typed::Labels;
 
 /// Index of a cell.
 pub(in crate::check) type CellId = u32;
@@ -93,7 +42,7 @@ struct Arrow {
     to: CellId,
     span: Span,
     /// Labels that do not pass.
-    but: u8,
+    but: Labels,
 }
 
 const NOWHERE: u32 = u32::MAX;
@@ -102,7 +51,7 @@ const NOWHERE: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(in crate::check) struct Cells {
     roles: Vec<Role>,
-    held: Vec<u8>,
+    held: Vec<Labels>,
     arrows: Vec<Arrow>,
     /// For each cell and label the arrow that brought it first.
     origins: Vec<[u32; 6]>,
@@ -126,7 +75,7 @@ impl Cells {
     /// A new cell.
     pub fn cell(&mut self, role: Role) -> CellId {
         self.roles.push(role);
-        self.held.push(0);
+        self.held.push(Labels::default());
         (self.roles.len() - 1) as CellId
     }
 
@@ -140,19 +89,19 @@ impl Cells {
     pub fn source(&mut self, label: Label, span: Span, text: impl Into<String>) -> CellId {
         let text = self.text(text);
         let cell = self.cell(Role::Source(text));
-        self.held[cell as usize] = bit(label);
+        self.held[cell as usize] = Labels::of(label);
         self.places.push((cell, span));
         cell
     }
 
     /// Whatever `from` holds, `to` holds.
     pub fn flow(&mut self, from: CellId, to: CellId, span: Span) {
-        self.arrows.push(Arrow { from, to, span, but: 0 });
+        self.arrows.push(Arrow { from, to, span, but: Labels::default() });
     }
 
     /// Whatever `from` holds besides secrets, `to` holds.
     pub fn flow_but_secret(&mut self, from: CellId, to: CellId, span: Span) {
-        self.arrows.push(Arrow { from, to, span, but: bit(Label::Secret) });
+        self.arrows.push(Arrow { from, to, span, but: Labels::of(Label::Secret) });
     }
 
     /// Spreads every label along the arrows.
@@ -174,7 +123,7 @@ impl Cells {
         }
         self.origins = vec![[NOWHERE; 6]; count];
         let mut queue: VecDeque<(CellId, Label)> = (0..count)
-            .flat_map(|cell| Labels(self.held[cell]).iter().map(move |label| (cell as CellId, label)))
+            .flat_map(|cell| self.held[cell].iter().map(move |label| (cell as CellId, label)))
             .collect();
         // Ways through decisions come last, so that a value that carries a label is told before one that depends on it.
         let mut decisions = VecDeque::new();
@@ -183,8 +132,8 @@ impl Cells {
             for index in &order[range] {
                 let arrow = self.arrows[*index as usize];
                 let held = &mut self.held[arrow.to as usize];
-                if (*held | arrow.but) & bit(label) == 0 {
-                    *held |= bit(label);
+                if !held.union(arrow.but).contains(label) {
+                    *held = held.union(Labels::of(label));
                     self.origins[arrow.to as usize][label as usize] = *index;
                     let is_decision = self.roles[arrow.to as usize] == Role::Control;
                     if is_decision { &mut decisions } else { &mut queue }.push_back((arrow.to, label));
@@ -195,7 +144,7 @@ impl Cells {
 
     /// What a cell holds.
     pub fn labels(&self, cell: CellId) -> Labels {
-        Labels(self.held[cell as usize])
+        self.held[cell as usize]
     }
 
     /// The way of a label into a cell, from its source.

@@ -9,7 +9,8 @@ use crate::typed::{Label, Migration};
 
 impl Artist<'_, '_> {
     /// Sessions of other versions bring along what those programs have put there, of which this one knows nothing: the
-    /// least trusted of all, and a secret where the folder knows secrets.
+    /// least trusted of all, and a secret where this program knows secrets. Elsewhere what may hold one does not come over,
+    /// which only the move itself can see (`machine::migrate`).
     pub(super) fn other_versions(&mut self) {
         let program = self.flow.graph.program;
         let Some(migration) = program.migrations.first() else { return };

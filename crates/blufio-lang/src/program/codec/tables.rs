@@ -5,8 +5,8 @@ use super::{ShapeId, read_span, short, write_span};
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::monitor;
 use crate::program::{
-    Ask, Budget, Context, Danger, Days, EffectClass, Event, History, Label, Limits, MemoryScope, Migration,
-    Parameter, Program, RatePeriod, Schedule, ScheduleWhen, Tool, Who,
+    Ask, Budget, Context, Danger, Days, EffectClass, Event, History, Label, Labels, Limits, MemoryScope,
+    Migration, Parameter, Program, RatePeriod, Rest, Schedule, ScheduleWhen, Tool, Who,
 };
 use crate::typed::{Recall, Routing};
 use crate::value::{CURRENCIES, Currency};
@@ -324,5 +324,35 @@ pub(super) fn read_context(r: &mut Reader<'_>) -> Result<Context, BytesError> {
                 summarize: r.optional(Reader::narrow)?,
             })
         })?,
+    })
+}
+
+/// Appends what sessions carry where they wait.
+pub(super) fn write_rest(w: &mut Writer, rest: &Rest) {
+    for each in [&rest.slots, &rest.locals, &rest.timers] {
+        w.each(each, |w, labels| w.byte(labels.bits()));
+    }
+    for labels in [rest.history, rest.wakes, rest.sender, rest.control] {
+        w.byte(labels.bits());
+    }
+    for flag in [rest.mixed, rest.forgets, rest.relies] {
+        w.byte(u8::from(flag));
+    }
+}
+
+/// Reads what [`write_rest`] wrote.
+pub(super) fn read_rest(r: &mut Reader<'_>) -> Result<Rest, BytesError> {
+    let labels = |r: &mut Reader<'_>| Labels::from_bits(r.byte()?).ok_or(BytesError::Unknown);
+    Ok(Rest {
+        slots: r.each(labels)?,
+        locals: r.each(labels)?,
+        timers: r.each(labels)?,
+        history: labels(r)?,
+        wakes: labels(r)?,
+        sender: labels(r)?,
+        control: labels(r)?,
+        mixed: r.flag()?,
+        forgets: r.flag()?,
+        relies: r.flag()?,
     })
 }

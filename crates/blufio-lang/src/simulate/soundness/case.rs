@@ -79,6 +79,24 @@ impl Case {
         out
     }
 
+    /// The same case as if its proofs counted on everything where sessions rest, as before they told what they count on.
+    pub fn welcoming(&self) -> Self {
+        let every = |labels: &mut Labels| {
+            *labels = typed::Label::ALL.into_iter().fold(*labels, |all, one| all.union(Labels::of(one)));
+        };
+        let welcoming = |agent: &Agent| {
+            let mut program = agent.program.clone();
+            for rest in program.states.iter_mut().filter_map(|state| state.rest.as_mut()) {
+                rest.slots.iter_mut().chain(&mut rest.locals).chain(&mut rest.timers).for_each(every);
+                [&mut rest.history, &mut rest.wakes, &mut rest.sender, &mut rest.control]
+                    .into_iter()
+                    .for_each(every);
+            }
+            Agent { typed: agent.typed.clone(), program, known: Arc::clone(&agent.known), ..*agent }
+        };
+        Self { text: self.text.clone(), agents: self.agents.iter().map(welcoming).collect() }
+    }
+
     /// The same case as if the checker had said that everything is trusted.
     pub fn trusting(&self) -> Self {
         let trusting = |agent: &Agent| {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs a session under labels: whatever can happen happens at random, agents that are asked run themselves.
 
+use std::sync::Arc;
+
 use super::case::{Agent, Case};
 use super::dice::Dice;
 use super::hostile::Hostile;
@@ -26,6 +28,8 @@ pub struct Seen {
     pub violations: Vec<String>,
     pub finished: u64,
     pub children: u64,
+    /// Sessions that came from another program.
+    pub moved: u64,
 }
 
 /// How a session is opened.
@@ -52,12 +56,14 @@ pub struct Player<'c> {
     pub seen: Seen,
     /// A world that attacks.
     pub hostile: Option<Hostile>,
+    /// Who goes on with the sessions that move to another program.
+    pub next: Option<Box<Player<'c>>>,
 }
 
 impl<'c> Player<'c> {
     pub fn new(case: &'c Case, seed: u64) -> Self {
         let menus = case.agents.iter().map(|agent| Menu::new(&agent.typed, &agent.program)).collect();
-        Self { case, menus, dice: Dice::new(seed), seen: Seen::default(), hostile: None }
+        Self { case, menus, dice: Dice::new(seed), seen: Seen::default(), hostile: None, next: None }
     }
 
     /// One run of the first agent.
@@ -105,10 +111,27 @@ impl<'c> Player<'c> {
         shadow.sender = opening.sender;
         machine.carry(shadow);
         let before = self.hostile.as_mut().map(|hostile| hostile.begins(agent.is_public));
-        let mut deadlines = Vec::new();
-        let mut calls = 0;
-        let mut result = machine.start_with(program, &values, crate::simulate::BEGINNING_MS);
-        for _ in 0..steps_max {
+        let result = machine.start_with(program, &values, crate::simulate::BEGINNING_MS);
+        let ended = self.goes_on(index, machine, result, steps_max, depth);
+        if let (Some(hostile), Some(before)) = (&mut self.hostile, before) {
+            hostile.ends(before);
+        }
+        ended
+    }
+
+    fn goes_on(
+        &mut self,
+        index: usize,
+        mut machine: Machine,
+        mut result: StepResult,
+        steps_max: usize,
+        depth: usize,
+    ) -> Option<Ended> {
+        let case = self.case;
+        let agent = &case.agents[index];
+        let program = &agent.program;
+        let (mut deadlines, mut calls) = (Vec::new(), 0);
+        for step in 0..steps_max {
             self.seen.steps += 1;
             calls += spent(agent, &result);
             if calls > agent.bound {
@@ -118,6 +141,12 @@ impl<'c> Player<'c> {
             self.follow(index, &mut machine, &mut deadlines, &result);
             match &result.stop {
                 Stop::Done(_) | Stop::Fault(_) => break,
+                Stop::Idle if depth == 0 && deadlines.is_empty() => {
+                    if let Some(moved) = self.moves(index, &mut machine) {
+                        let next = self.next.as_mut()?;
+                        return next.goes_on(moved.0, moved.1, result_of_nothing(), steps_max - step, 0);
+                    }
+                }
                 _ => {}
             }
             let Some(choice) = self.choose(index, &mut machine, &deadlines) else { break };
@@ -137,10 +166,21 @@ impl<'c> Player<'c> {
             }
             result = machine.step(program, choice.event, choice.now_ms);
         }
-        if let (Some(hostile), Some(before)) = (&mut self.hostile, before) {
-            hostile.ends(before);
-        }
         self.end(machine, result)
+    }
+
+    /// The session in the other program, where it may move to it.
+    fn moves(&mut self, index: usize, machine: &mut Machine) -> Option<(usize, Machine)> {
+        let next = self.next.as_mut()?;
+        let old = &self.case.agents[index];
+        let there = next.case.agents.iter().position(|agent| agent.typed.name == old.typed.name)?;
+        let new = &next.case.agents[there];
+        let mut moved = machine.migrate(&old.program, &new.program, None).ok()?;
+        let state = moved.state();
+        let shadow = machine.labels().moved(&old.program, Arc::clone(&new.known), &new.program, state);
+        moved.carry(shadow);
+        next.seen.moved += 1;
+        Some((there, moved))
     }
 
     fn end(&mut self, mut machine: Machine, result: StepResult) -> Option<Ended> {
@@ -261,6 +301,11 @@ impl<'c> Player<'c> {
             Event::Resolved { .. } => {}
         }
     }
+}
+
+/// What a session that rests did last, once it was looked at.
+fn result_of_nothing() -> StepResult {
+    StepResult { actions: Vec::new(), stop: Stop::Idle }
 }
 
 /// Model calls that a step asked for, every attempt counted, and an asked agent as often as was proved of it.
