@@ -383,7 +383,9 @@ def may_hold(name):
     name = name.removeprefix("crates/blufio-lang/src/")
     if name in ("lib.rs", "check.rs"):
         return True
-    return name.startswith("check/") and "/report" not in name and not re.search(r"/tests(\.rs|/)", name)
+    # `places.rs` is of the tests: it tells them what the checker found of each place.
+    is_of_tests = re.search(r"/tests(\.rs|/)", name) or name.endswith("labels/places.rs")
+    return name.startswith("check/") and "/report" not in name and not is_of_tests
 
 
 def read_files(root, wanted):
