@@ -65,6 +65,8 @@ const CASES: &[(&str, &str, At, &str)] = &[
         "anywhere { on \"/z\" -> z  on message hold }\nanywhere { on message drop  on failed or uncertain or over_budget -> s }\n",
     ),
     ("E0208", "at least one second", Handler, "after 0s -> z"),
+    ("E0208", "per message or per heartbeat", Head, "budget { message = 3 calls  day = 1h }"),
+    ("E0208", "5m or for 1h", Head, "context { static \"a.md\" cache 2h }"),
     // Types
     ("E0102", "type", Head, "type Wish = x | y"),
     ("E0102", "case", Head, "type T = x | x"),
