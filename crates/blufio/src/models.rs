@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use blufio_agent::Limits;
-use blufio_core::model::{Capabilities, ModelProvider, Support};
+use blufio_core::model::{Capabilities, ModelProvider, ModelRequest, Support};
 use blufio_core::secret::Secret;
 use blufio_lang::check::{self, Feature, ModelPrice};
 use blufio_models::anthropic::{self, Anthropic};
-use blufio_models::ollama::{Ollama, OllamaOptions, Settings};
-use blufio_models::openai::{Dialect, OpenAi, OpenAiOptions, StructuredOutput};
+use blufio_models::ollama::{self, Ollama, OllamaOptions, Settings};
+use blufio_models::openai::{self, Dialect, OpenAi, OpenAiOptions, StructuredOutput};
 use blufio_models::prices::Prices;
 
 use crate::config::{self, Config, ConfigError, Provider, ProviderKind};
@@ -74,6 +74,21 @@ impl Models {
         is_missing.then(|| MissingKey { provider: &provider.name, variable: &provider.key_variable })
     }
 
+    /// A request as its provider would get it; nothing is sent.
+    pub fn body(&self, name: &str, request: &ModelRequest) -> Result<String> {
+        let provider =
+            self.providers.get(name).ok_or_else(|| anyhow!("no provider `{name}` is configured"))?;
+        Ok(match provider.kind {
+            ProviderKind::Anthropic => anthropic::request::body(request, true),
+            ProviderKind::OpenAi => openai::request::body(request, name, &dialect(provider))?,
+            ProviderKind::Ollama => ollama::request::body(request, name, &self.settings_of(provider))?,
+        })
+    }
+
+    fn settings_of(&self, provider: &Provider) -> Settings {
+        Settings { context_tokens_of: self.windows(&provider.name), ..settings(provider) }
+    }
+
     /// Opens a provider; nothing is sent.
     pub fn open(&self, name: &str) -> Result<Arc<dyn ModelProvider>> {
         let provider =
@@ -101,7 +116,7 @@ impl Models {
                 let mut options = OllamaOptions::new(name, &provider.base_url);
                 options.key = key;
                 options.key_variable.clone_from(&provider.key_variable);
-                options.settings = Settings { context_tokens_of: self.windows(name), ..settings(provider) };
+                options.settings = self.settings_of(provider);
                 Ollama::new(options)
                     .map(|opened| Arc::new(opened) as Arc<dyn ModelProvider>)
                     .map_err(Into::into)

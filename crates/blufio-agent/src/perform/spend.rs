@@ -3,7 +3,7 @@
 //! each of its bytes, which no tokenizer exceeds, or as many as the provider itself counts; the answer may be as long as it
 //! is allowed to be, which is less when less is left.
 
-use blufio_core::model::{Block, ModelProvider, ModelRequest, Turn, Usage};
+use blufio_core::model::{Block, ModelProvider, ModelRequest, Support, Turn, Usage};
 use blufio_core::store::{Announced, Announcement, Attempted, Cap, LedgerRow};
 use blufio_lang::effect::Outcome;
 use blufio_lang::value::FailureKind;
@@ -57,7 +57,9 @@ impl Attempts<'_> {
             };
             if !is_counted {
                 is_counted = true;
-                if let Ok(tokens) = provider.count_tokens(request).await {
+                // What only estimates is no bound.
+                let counts = provider.capabilities().token_counts == Support::Native;
+                if counts && let Ok(tokens) = provider.count_tokens(request).await {
                     // Providers call their count an estimate.
                     input_tokens = input_tokens.min(tokens.saturating_add(tokens / 50 + FRAME_TOKENS_MAX));
                     continue;

@@ -9,13 +9,13 @@ use blufio_core::model::Usage;
 use blufio_core::store::Store as _;
 use blufio_core::tool::ToolHost as _;
 use blufio_models::prices::{Prices, Window};
-use blufio_models::{anthropic, ollama, openai};
 use blufio_persist::SqliteStore;
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::Context;
 use crate::control::client;
+use crate::models::Models;
 use crate::output::{self, DataArguments};
 use crate::sources;
 use crate::tools::Tools;
@@ -42,7 +42,7 @@ pub struct PromptArguments {
 /// Shows the zones.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<u8> {
     let inspection = inspect(context, &arguments.key)?;
-    let report = Report::of(&inspection);
+    let report = Report::of(&inspection, &Models::of(&context.config)?.prices);
     if arguments.data.is_json() {
         output::json(&report.json(&arguments.key, &inspection))?;
     } else {
@@ -56,15 +56,7 @@ pub fn prompt(context: &Context, arguments: &PromptArguments) -> Result<u8> {
     let inspection = inspect(context, &arguments.key)?;
     let request = inspection.request();
     let provider = inspection.model.split('/').next().unwrap_or_default();
-    let body = match provider {
-        "anthropic" => anthropic::request::body(&request, true),
-        "ollama" => ollama::request::body(&request, provider, &ollama::Settings::default())?,
-        _ => openai::request::body(
-            &request,
-            provider,
-            &openai::Dialect::named(provider).unwrap_or_else(openai::Dialect::common),
-        )?,
-    };
+    let body = Models::of(&context.config)?.body(provider, &request)?;
     // Every byte as it is sent, but on lines that people can read.
     let value: serde_json::Value = serde_json::from_str(&body).context("the request is not JSON")?;
     output::json(&value)?;
@@ -98,9 +90,8 @@ struct Report {
 }
 
 impl Report {
-    fn of(inspection: &Inspection) -> Self {
+    fn of(inspection: &Inspection, prices: &Prices) -> Self {
         let zones = inspection.zones();
-        let prices = Prices::built_in();
         let model = inspection.model.as_str();
         let output_tokens = u64::from(Limits::default().turn_tokens_max);
         let last_output = inspection.last.as_ref().map_or(200, |row| row.usage.output_tokens);
