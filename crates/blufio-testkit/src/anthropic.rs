@@ -2,6 +2,7 @@
 //! An emulated Anthropic Messages API: scripted answers as faithful event streams, strict requests, faults at any byte.
 //! Behaviour follows <https://docs.anthropic.com/en/api/messages>.
 
+mod cache;
 mod check;
 mod serve;
 mod stream;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::server::Server;
+pub use cache::{Count, Marks, PrefixCache};
 pub use stream::{Answer, Piece, Usage};
 
 /// What a request gets.
@@ -47,6 +49,7 @@ struct State {
     answered: u64,
     chunk_bytes: usize,
     keep_requests: bool,
+    cache: Option<PrefixCache>,
 }
 
 #[derive(Default)]
@@ -97,6 +100,18 @@ impl Emulator {
     /// Sends streams in chunks of this many bytes (0: an event at a time).
     pub fn chunk_bytes(&self, bytes: usize) {
         self.shared.lock().chunk_bytes = bytes;
+    }
+
+    /// Answers report what this cache makes of their requests.
+    pub fn cache(&self, cache: PrefixCache) {
+        self.shared.lock().cache = Some(cache);
+    }
+
+    /// Lets time pass for the cache.
+    pub fn advance_cache(&self, ms: i64) {
+        if let Some(cache) = &mut self.shared.lock().cache {
+            cache.advance(ms);
+        }
     }
 
     /// Lets every paused stream go on.

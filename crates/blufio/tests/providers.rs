@@ -13,12 +13,15 @@ const LUNA: &str = "\"openai/gpt-6-luna\"";
 const PRICES: &str =
     "[models.\"ollama/qwen3:4b\"]\nfree = true\ncontext_tokens = 32_768\noutput_tokens_max = 8_192\n";
 
-/// The starter folder with another model.
+/// The starter folder with another model, which keeps no cache for an hour.
 fn world(model: &str) -> World {
     let world = World::new();
     let path = world.path().join("agents/assistant.agent");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("\"anthropic/claude-sonnet-5-5\"", model)).unwrap();
+    let mut text = std::fs::read_to_string(&path).unwrap().replace(" cache 1h", "");
+    for tier in ["haiku", "sonnet", "opus"] {
+        text = text.replace(&format!("\"anthropic/claude-{tier}-5-5\""), model);
+    }
+    std::fs::write(&path, text).unwrap();
     std::fs::write(world.path().join("prices.toml"), PRICES).unwrap();
     world
 }

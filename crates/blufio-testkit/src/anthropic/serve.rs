@@ -11,7 +11,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Answer, Script, Shared, check, is_structured, last_user_text};
+use super::{Answer, Script, Shared, Usage, check, is_structured, last_user_text};
 use crate::schema::first_value;
 
 /// Largest request, as the real API documents it.
@@ -72,13 +72,17 @@ fn note(
         return None;
     }
     let queued = state.queue.pop_front();
-    let script = match queued {
+    let mut script = match queued {
         Some(script) => script,
         None => match state.scripter.as_mut() {
             Some(scripter) => scripter(body),
             None => Script::Answer(echo(body)),
         },
     };
+    if let (Some(cache), Script::Answer(answer)) = (&mut state.cache, &mut script) {
+        let output = cache.output_tokens(&answer.words());
+        answer.usage = Some(Usage { output, ..cache.take(body) });
+    }
     state.answered += 1;
     Some((script, state.answered, state.chunk_bytes))
 }

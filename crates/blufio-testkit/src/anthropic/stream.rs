@@ -25,6 +25,8 @@ pub struct Usage {
     pub cache_read: u64,
     /// Written to the cache.
     pub cache_write: u64,
+    /// Of these, those that are kept for an hour.
+    pub cache_write_1h: u64,
 }
 
 /// A whole answer.
@@ -45,7 +47,7 @@ impl Answer {
         Self {
             pieces,
             stop: stop.into(),
-            usage: Some(Usage { input: 120, output: 20, cache_read: 0, cache_write: 0 }),
+            usage: Some(Usage { input: 120, output: 20, cache_read: 0, cache_write: 0, cache_write_1h: 0 }),
             model: String::new(),
         }
     }
@@ -76,6 +78,16 @@ impl Answer {
         self
     }
 
+    /// Everything that it says, for counting.
+    pub(super) fn words(&self) -> String {
+        let words = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Tool(_, name, input) => format!("{name} {input}"),
+            Piece::Thinking(thinking, _) => thinking.clone(),
+        };
+        self.pieces.iter().map(words).collect::<Vec<_>>().join("\n")
+    }
+
     /// The body of an answer that is not streamed.
     pub(super) fn message(&self, asked: &str, number: u64) -> Value {
         let content: Vec<Value> = self
@@ -103,7 +115,9 @@ impl Answer {
         match self.usage {
             Some(u) => {
                 json!({"input_tokens": u.input, "output_tokens": if final_output { u.output } else { 1 },
-                "cache_read_input_tokens": u.cache_read, "cache_creation_input_tokens": u.cache_write})
+                "cache_read_input_tokens": u.cache_read, "cache_creation_input_tokens": u.cache_write,
+                "cache_creation": {"ephemeral_5m_input_tokens": u.cache_write.saturating_sub(u.cache_write_1h),
+                    "ephemeral_1h_input_tokens": u.cache_write_1h}})
             }
             None => json!({}),
         }
