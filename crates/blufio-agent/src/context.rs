@@ -2,6 +2,8 @@
 //! What a prompt holds: the static zone (the same bytes for every session of a program), the history, and last of all
 //! the named values and the instruction of the step. Nothing else (ruling 4).
 
+use std::sync::Arc;
+
 use blufio_core::model::{Block, Role, ToolOffer, Turn};
 use blufio_core::tokens;
 use blufio_core::tool::ToolManifest;
@@ -51,7 +53,7 @@ pub(crate) fn system(program: &Program, static_files: &[(String, String)]) -> Ve
 
 /// The newest user turn of a step: named values as fenced data, then the instruction. `None` when the step names
 /// neither. Messages that the history holds already are not repeated.
-pub(crate) fn ask(effect: &ModelEffect, history: &[Turn]) -> Option<Turn> {
+pub(crate) fn ask(effect: &ModelEffect, history: &[Arc<Turn>]) -> Option<Turn> {
     let shown = |value: &str| {
         effect.history
             && !effect.from_messages.is_empty()

@@ -2,6 +2,8 @@
 //! What the next prompt of a session would hold, zone by zone, read from the store alone: for `blufio context` and
 //! `blufio prompt`. Nothing is performed and nothing written.
 
+use std::sync::Arc;
+
 use blufio_core::model::{ModelRequest, Role, ToolOffer, Turn};
 use blufio_core::store::{LedgerRow, Store, StoreError};
 use blufio_core::tokens;
@@ -30,11 +32,11 @@ pub struct Inspection {
     /// Tools, as they are offered.
     pub tools: Vec<ToolOffer>,
     /// What stands for the turns before the window.
-    pub summary: Option<Turn>,
+    pub summary: Option<Arc<Turn>>,
     /// First turn of the transcript that prompts hold.
     pub start: i64,
     /// The window.
-    pub turns: Vec<Turn>,
+    pub turns: Vec<Arc<Turn>>,
     /// The model that was asked last, else the first that the program names.
     pub model: String,
     /// Tokens that the provider reports for one that is estimated.
@@ -77,7 +79,8 @@ impl Inspection {
         let manifest = manifests(&loaded.folder);
         let tools = context::offers(&loaded.program, None, |tool| manifest(tool));
         let rows = store.transcript(session.id, session.history_start).await?;
-        let summary = store.epoch(session.id, session.history_start).await?.map(|epoch| epoch.summary);
+        let summary =
+            store.epoch(session.id, session.history_start).await?.map(|epoch| Arc::new(epoch.summary));
         let ledger = store.ledger(Some(session.id), LEDGER_ROWS).await?;
         let last = ledger.into_iter().find(|row| row.outcome == "ok" && row.purpose != "summary");
         let first = || loaded.program.models.iter().find_map(|model| model.chain.first().cloned());
@@ -88,7 +91,7 @@ impl Inspection {
             tools,
             summary,
             start: session.history_start,
-            turns: rows.into_iter().map(|row| row.turn).collect(),
+            turns: rows.into_iter().map(|row| Arc::new(row.turn)).collect(),
             ratio: stored_ratio(store, &model).await?,
             model,
             last,
@@ -113,9 +116,9 @@ impl Inspection {
 
     /// The request of the next `turn`: what is said next stands as a mark.
     pub fn request(&self) -> ModelRequest {
-        let mut turns: Vec<Turn> = self.summary.iter().chain(&self.turns).cloned().collect();
+        let mut turns: Vec<Arc<Turn>> = self.summary.iter().chain(&self.turns).cloned().collect();
         if turns.last().is_none_or(|turn| turn.role == Role::Assistant) {
-            turns.push(text_turn(Role::User, NEXT_QUESTION));
+            turns.push(text_turn(Role::User, NEXT_QUESTION).into());
         }
         ModelRequest {
             model: self.model.split_once('/').map_or(self.model.as_str(), |(_, model)| model).to_string(),

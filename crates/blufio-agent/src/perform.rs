@@ -48,7 +48,7 @@ pub(crate) enum Job {
         /// The step.
         effect: ModelEffect,
         /// History and question.
-        turns: Vec<Turn>,
+        turns: Vec<Arc<Turn>>,
         /// Row of the stream.
         stream: Option<i64>,
         /// What is read of the memory.

@@ -366,14 +366,14 @@ impl Session {
 
     /// What a model step sends besides the static zone: the history as it was when the step was asked for, then the
     /// question, which for a `turn` is part of the history already.
-    fn prompt(&self, id: EffectId, effect: &ModelEffect) -> Vec<Turn> {
+    fn prompt(&self, id: EffectId, effect: &ModelEffect) -> Vec<Arc<Turn>> {
         let reads = effect.history && self.remembers();
         let sends = |notes: &EffectNotes| notes.prompt_turns;
         let sends = self.notes.at(id).and_then(sends).unwrap_or(usize::MAX);
         let window = self.window.as_ref().filter(|_| reads);
         let mut turns = window.map_or_else(Vec::new, |w| w.to_turns(sends));
         if !(reads && matches!(effect.purpose, ModelPurpose::Turn { .. })) {
-            turns.extend(context::ask(effect, &turns));
+            turns.extend(context::ask(effect, &turns).map(Arc::new));
         }
         turns
     }

@@ -2,6 +2,8 @@
 //! The transcript of a session: append-only turns, of which a window from `start` on is sent. The window's cap drops
 //! the oldest whole exchanges, several at a time, so that the cached prefix changes seldom.
 
+use std::sync::Arc;
+
 use blufio_core::message::{ChatKind, Inbound};
 use blufio_core::model::{Block, Role, Turn};
 
@@ -14,9 +16,9 @@ pub(crate) struct Window {
     /// Number of its first turn in the transcript.
     pub start: i64,
     /// What stands for the turns before it, with its estimated tokens.
-    pub summary: Option<(Turn, i64)>,
+    pub summary: Option<(Arc<Turn>, i64)>,
     /// Turns with their estimated tokens.
-    pub turns: Vec<(Turn, i64)>,
+    pub turns: Vec<(Arc<Turn>, i64)>,
 }
 
 impl Window {
@@ -31,8 +33,9 @@ impl Window {
         let messages_max = messages_max as usize;
         let tokens_max = i64::from(tokens_max);
         let before = self.summary.as_ref().map_or(0, |(_, tokens)| *tokens);
-        let estimated = |turns: &[(Turn, i64)]| before + turns.iter().map(|(_, tokens)| tokens).sum::<i64>();
-        let tokens = |turns: &[(Turn, i64)]| corrected(estimated(turns));
+        let estimated =
+            |turns: &[(Arc<Turn>, i64)]| before + turns.iter().map(|(_, tokens)| tokens).sum::<i64>();
+        let tokens = |turns: &[(Arc<Turn>, i64)]| corrected(estimated(turns));
         if self.turns.len() <= messages_max && tokens(&self.turns) <= tokens_max {
             return None;
         }
@@ -55,9 +58,9 @@ impl Window {
     }
 
     /// What stands for earlier turns, then so many turns, without their sizes.
-    pub fn to_turns(&self, count: usize) -> Vec<Turn> {
+    pub fn to_turns(&self, count: usize) -> Vec<Arc<Turn>> {
         let turns = self.turns.iter().take(count);
-        self.summary.iter().chain(turns).map(|(turn, _)| turn.clone()).collect()
+        self.summary.iter().chain(turns).map(|(turn, _)| Arc::clone(turn)).collect()
     }
 }
 
@@ -133,7 +136,7 @@ mod tests {
     fn window(exchanges: usize) -> Window {
         let call = Block::ToolUse { id: "c".into(), name: "t".into(), input: "{}".into() };
         let result = Block::ToolResult { id: "c".into(), content: "r".into(), is_error: false };
-        let turn = |role, block| (Turn { role, blocks: vec![block], raw: None }, 10);
+        let turn = |role, block| (Arc::new(Turn { role, blocks: vec![block], raw: None }), 10);
         let mut turns = Vec::new();
         for _ in 0..exchanges {
             turns.push(turn(Role::User, Block::Text { text: "q".into() }));

@@ -168,7 +168,7 @@ pub fn lines(request: &ModelRequest) -> Vec<String> {
         };
         format!("{who}:{}", turn.blocks.iter().map(block).collect::<Vec<_>>().join("|"))
     };
-    request.turns.iter().map(line).collect()
+    request.turns.iter().map(|turn| line(turn)).collect()
 }
 
 /// A message as people see it.

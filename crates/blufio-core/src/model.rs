@@ -2,6 +2,8 @@
 //! The port of a model provider: one attempt in, a whole answer or a typed error out. Retrying, budgets and
 //! journaling are the caller's business.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -98,8 +100,8 @@ pub struct ModelRequest {
     pub system: Vec<String>,
     /// Tools, in a fixed order.
     pub tools: Vec<ToolOffer>,
-    /// Transcript, oldest first; begins with a user turn.
-    pub turns: Vec<Turn>,
+    /// Transcript, oldest first; begins with a user turn. Shared with whoever keeps it: a prompt copies no history.
+    pub turns: Vec<Arc<Turn>>,
     /// JSON Schema that the answer must fit (structured output).
     pub output_schema: Option<String>,
     /// Cap of the answer, tokens.

@@ -46,7 +46,7 @@ pub fn estimate_request(request: &ModelRequest) -> u64 {
         .iter()
         .map(|t| 20 + estimate_text(&t.name) + estimate_text(&t.description) + estimate_text(&t.input_schema))
         .sum();
-    let turns: u64 = request.turns.iter().map(estimate_turn).sum();
+    let turns: u64 = request.turns.iter().map(|turn| estimate_turn(turn)).sum();
     let schema = request.output_schema.as_deref().map_or(0, estimate_text);
     8 + system + tools + turns + schema
 }

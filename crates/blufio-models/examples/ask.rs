@@ -32,7 +32,9 @@ fn request(question: &Value) -> ModelRequest {
         model: text("model"),
         system: vec!["Be brief.".to_string()],
         tools: question.get("tool").and_then(Value::as_str).map(tool).into_iter().collect(),
-        turns: vec![Turn { role: Role::User, blocks: vec![Block::Text { text: text("text") }], raw: None }],
+        turns: vec![
+            Turn { role: Role::User, blocks: vec![Block::Text { text: text("text") }], raw: None }.into(),
+        ],
         output_schema: question.get("schema").map(Value::to_string),
         output_tokens_max: 256,
         caches_static_for_an_hour: false,
@@ -52,8 +54,8 @@ async fn ask(provider: &dyn ModelProvider, mut request: ModelRequest) -> Result<
     if results.is_empty() {
         return Ok(vec![first]);
     }
-    request.turns.push(first.turn.clone());
-    request.turns.push(Turn { role: Role::User, blocks: results, raw: None });
+    request.turns.push(first.turn.clone().into());
+    request.turns.push(Turn { role: Role::User, blocks: results, raw: None }.into());
     let second = provider.complete(&request).await?;
     Ok(vec![first, second])
 }

@@ -57,15 +57,15 @@ mod tests {
             model: "m".into(),
             system: vec!["x".repeat(300)],
             tools: Vec::new(),
-            turns: vec![turn(vec![Block::Text { text: "y".repeat(30) }])],
+            turns: vec![turn(vec![Block::Text { text: "y".repeat(30) }]).into()],
             output_schema: None,
             output_tokens_max: 1,
             caches_static_for_an_hour: false,
         };
         assert_eq!(input_tokens(&request), 110 + 16);
-        request
-            .turns
-            .push(turn(vec![Block::Image { media_type: "image/png".into(), data: "A".repeat(9_999) }]));
+        request.turns.push(
+            turn(vec![Block::Image { media_type: "image/png".into(), data: "A".repeat(9_999) }]).into(),
+        );
         assert_eq!(input_tokens(&request), 110 + 24 + IMAGE_TOKENS);
     }
 }

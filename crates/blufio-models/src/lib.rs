@@ -6,6 +6,7 @@ pub mod anthropic;
 mod estimate;
 mod fence;
 mod http;
+mod json;
 pub mod limiter;
 pub mod ollama;
 pub mod openai;

@@ -26,7 +26,9 @@ fn request() -> ModelRequest {
             description: "The time.".into(),
             input_schema: "{\"type\":\"object\"}".into(),
         }],
-        turns: vec![Turn { role: Role::User, blocks: vec![Block::Text { text: "Hello".into() }], raw: None }],
+        turns: vec![
+            Turn { role: Role::User, blocks: vec![Block::Text { text: "Hello".into() }], raw: None }.into(),
+        ],
         output_schema: None,
         output_tokens_max: 100,
         caches_static_for_an_hour: false,
@@ -116,16 +118,17 @@ async fn m06_m16_m20_m29_m30_what_is_not_a_whole_stream_is_no_answer() {
 async fn m12_a_tool_call_without_its_result_is_refused_by_the_emulator_as_by_the_api() {
     let (emulator, provider) = world().await;
     let mut orphaned = request();
-    orphaned.turns.push(Turn {
-        role: Role::Assistant,
-        blocks: vec![Block::ToolUse { id: "t".into(), name: "time_now".into(), input: "{}".into() }],
-        raw: None,
-    });
-    orphaned.turns.push(Turn {
-        role: Role::User,
-        blocks: vec![Block::Text { text: "and?".into() }],
-        raw: None,
-    });
+    orphaned.turns.push(
+        Turn {
+            role: Role::Assistant,
+            blocks: vec![Block::ToolUse { id: "t".into(), name: "time_now".into(), input: "{}".into() }],
+            raw: None,
+        }
+        .into(),
+    );
+    orphaned
+        .turns
+        .push(Turn { role: Role::User, blocks: vec![Block::Text { text: "and?".into() }], raw: None }.into());
     assert_eq!(provider.complete(&orphaned).await.unwrap_err().kind, ModelErrorKind::InvalidRequest);
     assert_eq!(emulator.violations().len(), 1);
 }

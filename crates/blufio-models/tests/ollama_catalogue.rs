@@ -144,11 +144,11 @@ async fn m12_a_tool_loop_names_the_tool_of_a_result_and_keeps_thinking_beside_ca
         .collect();
     assert_eq!(ids.len(), 2);
     assert!(ids.iter().all(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')));
-    asked.turns.push(first.turn);
+    asked.turns.push(first.turn.into());
     let result =
         |id: &String| Block::ToolResult { id: id.clone(), content: "noon".into(), is_error: id == &ids[1] };
     let blocks = ids.iter().map(result).chain([Block::Text { text: "quick".into() }]).collect();
-    asked.turns.push(Turn { role: Role::User, blocks, raw: None });
+    asked.turns.push(Turn { role: Role::User, blocks, raw: None }.into());
     assert!(provider.complete(&asked).await.is_ok());
     assert_eq!(emulator.violations(), Vec::<String>::new());
     let messages = emulator.requests()[1]["messages"].as_array().unwrap().clone();
@@ -172,9 +172,9 @@ async fn schemas_images_and_histories_of_others_fit_the_api() {
     let raw = RawContent { provider: "openai".into(), json: "[{\"role\":\"assistant\"}]".into() };
     let said = Block::Text { text: "Looking.".into() };
     let opaque = Block::Opaque { json: "{\"type\":\"thinking\"}".into() };
-    asked.turns.push(Turn { role: Role::Assistant, blocks: vec![opaque, said], raw: Some(raw) });
+    asked.turns.push(Turn { role: Role::Assistant, blocks: vec![opaque, said], raw: Some(raw) }.into());
     let image = Block::Image { media_type: "image/png".into(), data: "iVBORw0KGgo=".into() };
-    asked.turns.push(Turn { role: Role::User, blocks: vec![image], raw: None });
+    asked.turns.push(Turn { role: Role::User, blocks: vec![image], raw: None }.into());
     let reply = provider.complete(&asked).await.unwrap();
     assert_eq!(reply.turn.blocks, vec![Block::Text { text: "{\"ok\":true}".into() }]);
     assert_eq!(emulator.violations(), Vec::<String>::new());
@@ -197,8 +197,8 @@ fn one_more_turn_only_adds_to_the_bytes() {
             json: format!("[{{\"role\":\"assistant\",\"content\":\"{number}\"}}]"),
         };
         asked.turns.push(match number % 2 {
-            0 => user(&format!("message {number}")),
-            _ => Turn { role: Role::Assistant, blocks: Vec::new(), raw: Some(raw) },
+            0 => user(&format!("message {number}")).into(),
+            _ => Turn { role: Role::Assistant, blocks: Vec::new(), raw: Some(raw) }.into(),
         });
         let now = wire::body(&asked, "ollama", &Settings::default()).unwrap();
         assert!(now.starts_with(before.strip_suffix("]}").unwrap_or("")), "turn {number}");

@@ -37,7 +37,7 @@ pub fn request() -> ModelRequest {
             description: "The time.".into(),
             input_schema: "{\"type\":\"object\"}".into(),
         }],
-        turns: vec![user("Hello")],
+        turns: vec![user("Hello").into()],
         output_schema: None,
         output_tokens_max: 100,
         caches_static_for_an_hour: false,
@@ -153,8 +153,8 @@ async fn m12_a_tool_call_without_its_result_is_refused_by_the_emulator_as_by_the
     let (emulator, provider) = world().await;
     let call = Block::ToolUse { id: "t".into(), name: "time_now".into(), input: "{}".into() };
     let mut orphaned = request();
-    orphaned.turns.push(Turn { role: Role::Assistant, blocks: vec![call], raw: None });
-    orphaned.turns.push(user("and?"));
+    orphaned.turns.push(Turn { role: Role::Assistant, blocks: vec![call], raw: None }.into());
+    orphaned.turns.push(user("and?").into());
     assert_eq!(provider.complete(&orphaned).await.unwrap_err().kind, ModelErrorKind::InvalidRequest);
     assert_eq!(emulator.violations().len(), 1);
 }
@@ -180,7 +180,7 @@ async fn what_an_endpoint_lacks_is_told_beforehand_and_refused_before_anything_i
     let with_image = Turn { role: Role::User, blocks: vec![image], raw: None };
     let refused = [
         ("local takes no tools", request()),
-        ("local takes no images", ModelRequest { turns: vec![with_image], ..plain.clone() }),
+        ("local takes no images", ModelRequest { turns: vec![with_image.into()], ..plain.clone() }),
         (
             "local has no structured output",
             ModelRequest { output_schema: Some("{}".into()), ..plain.clone() },

@@ -28,8 +28,8 @@ async fn tool_loop(dialect: Dialect, pieces: Vec<Piece>) -> (Turn, Vec<Value>) {
     let mut asked = ModelRequest { model: "some-model".into(), ..request() };
     let first = provider.complete(&asked).await.unwrap();
     assert_eq!(first.stop, StopReason::ToolUse);
-    asked.turns.push(first.turn.clone());
-    asked.turns.push(results(&[("t1", false)]));
+    asked.turns.push(first.turn.clone().into());
+    asked.turns.push(results(&[("t1", false)]).into());
     assert!(provider.complete(&asked).await.is_ok());
     assert_eq!(emulator.violations(), Vec::<String>::new());
     let messages = emulator.requests()[1]["messages"].as_array().unwrap().clone();
@@ -76,20 +76,23 @@ async fn histories_of_other_providers_images_and_failed_tools_fit_the_api() {
     let call =
         |id: &str| Block::ToolUse { id: id.into(), name: "time_now".into(), input: "{\"a\":1}".into() };
     let mut asked = request();
-    asked.turns.push(Turn {
-        role: Role::Assistant,
-        blocks: vec![
-            Block::Opaque { json: "{\"type\":\"thinking\",\"signature\":\"s\"}".into() },
-            Block::Text { text: "Looking.".into() },
-            call("a"),
-            call("b"),
-        ],
-        raw: Some(foreign),
-    });
+    asked.turns.push(
+        Turn {
+            role: Role::Assistant,
+            blocks: vec![
+                Block::Opaque { json: "{\"type\":\"thinking\",\"signature\":\"s\"}".into() },
+                Block::Text { text: "Looking.".into() },
+                call("a"),
+                call("b"),
+            ],
+            raw: Some(foreign),
+        }
+        .into(),
+    );
     let mut answers = results(&[("a", false), ("b", true)]);
     answers.blocks.push(Block::Text { text: "and this:".into() });
     answers.blocks.push(Block::Image { media_type: "image/png".into(), data: "iVBORw0KGgo=".into() });
-    asked.turns.push(answers);
+    asked.turns.push(answers.into());
     assert!(here.complete(&asked).await.is_ok());
     assert_eq!(emulator.violations(), Vec::<String>::new());
     let messages = emulator.requests()[0]["messages"].as_array().unwrap().clone();
@@ -110,9 +113,10 @@ fn one_more_turn_only_adds_to_the_bytes() {
     let mut before = String::new();
     for number in 0..20 {
         asked.turns.push(match number % 2 {
-            0 => user(&format!("message {number}")),
+            0 => user(&format!("message {number}")).into(),
             _ => {
                 Turn { role: Role::Assistant, blocks: Vec::new(), raw: Some(raw(&format!("said {number}"))) }
+                    .into()
             }
         });
         let now = wire::body(&asked, "here", &Dialect::common()).unwrap();

@@ -36,7 +36,11 @@ async fn the_mix_stays_within_its_tokens_and_is_read_from_the_cache() {
     let total = |of: &dyn Fn(&Call) -> u64| calls.iter().map(of).sum::<u64>() as f64;
     let read = total(&|call| call.row.usage.cache_read_tokens);
     let readable = total(&|call| call.readable_tokens);
-    println!("read {:.4} of what could be read, {:.4} of all", read / readable, read / total(&|c| c.prompt_tokens));
+    println!(
+        "read {:.4} of what could be read, {:.4} of all",
+        read / readable,
+        read / total(&|c| c.prompt_tokens)
+    );
     assert!(read >= 0.97 * readable, "{read} of {readable}");
     assert!(calls.iter().any(|call| call.row.purpose == "summary"), "no session is long enough");
     // Estimates, corrected by what was reported of the first half, on the second half.
@@ -44,13 +48,18 @@ async fn the_mix_stays_within_its_tokens_and_is_read_from_the_cache() {
         .iter()
         .filter(|call| call.session >= LEARNT_FROM && call.row.purpose != "summary")
         .map(|call| {
-            let ratio = ratios.iter().find(|(model, _)| *model == call.row.model_asked).map_or(1.0, |(_, r)| *r);
+            let ratio =
+                ratios.iter().find(|(model, _)| *model == call.row.model_asked).map_or(1.0, |(_, r)| *r);
             (call.row.estimated_tokens as f64 * ratio / call.prompt_tokens as f64 - 1.0).abs()
         })
         .collect();
     errors.sort_by(f64::total_cmp);
     let (median, most) = (errors[errors.len() / 2], errors[errors.len() * 95 / 100]);
-    println!("estimates are {:.1} % off in the median, {:.1} % at the 95th percentile", median * 100.0, most * 100.0);
+    println!(
+        "estimates are {:.1} % off in the median, {:.1} % at the 95th percentile",
+        median * 100.0,
+        most * 100.0
+    );
     assert!(median <= 0.10 && most <= 0.30, "{median} {most}");
 }
 

@@ -87,8 +87,6 @@ pub fn o200k() -> Count {
 pub struct Call {
     /// Which session, counted from nought.
     pub session: usize,
-    /// Which message of it.
-    pub message: usize,
     /// Tokens by the o200k tokenizer.
     pub prompt_tokens: u64,
     /// As the runtime has it on record.
@@ -176,10 +174,7 @@ pub fn assistant() -> AgentProgram {
     let environment = Environment {
         tools: vec![
             ToolInfo::new("time.now", "text").with("zone", "text?"),
-            ToolInfo {
-                scope: ToolScope::Folder,
-                ..ToolInfo::new("files.read", "text").with("path", "text")
-            },
+            ToolInfo { scope: ToolScope::Folder, ..ToolInfo::new("files.read", "text").with("path", "text") },
         ],
         providers: vec!["anthropic".into()],
         channels: vec!["telegram".into(), "shell".into()],
@@ -288,7 +283,6 @@ impl Player {
                 assert_eq!(row.usage.prompt_tokens(), *prompt_tokens);
                 calls.push(Call {
                     session: number,
-                    message: at,
                     prompt_tokens: *prompt_tokens,
                     row,
                     readable_tokens: *readable_tokens,
@@ -346,7 +340,11 @@ fn answer(scene: &mut Scene, best: &Mutex<PrefixCache>, body: &Value) -> Script 
     let stop = if next.calls.is_empty() { "end_turn" } else { "tool_use" };
     for call in next.calls {
         scene.number += 1;
-        pieces.push(Piece::Tool(format!("toolu_{:06}", scene.number), call.tool.replace('.', "_"), call.input));
+        pieces.push(Piece::Tool(
+            format!("toolu_{:06}", scene.number),
+            call.tool.replace('.', "_"),
+            call.input,
+        ));
     }
     Script::Answer(Answer { pieces, ..Answer::text("").stop(stop) })
 }

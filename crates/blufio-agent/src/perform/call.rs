@@ -197,7 +197,7 @@ pub(super) async fn recall(shared: &Shared, query: &str, scopes: &[String], top:
 pub(super) async fn memory_turn(
     shared: &Shared,
     effect: &ModelEffect,
-    turns: &[Turn],
+    turns: &[Arc<Turn>],
     memory: &MemoryRead,
 ) -> Option<Turn> {
     if memory.scopes.is_empty() {
@@ -243,12 +243,12 @@ fn likeness_thousandths(one: &str, other: &str) -> u32 {
 }
 
 /// What a model step is about: the values it names, else what was said last.
-fn query_of(effect: &ModelEffect, turns: &[Turn]) -> String {
+fn query_of(effect: &ModelEffect, turns: &[Arc<Turn>]) -> String {
     let named: Vec<&str> = effect.from.iter().map(|(_, value)| &**value).collect();
     if !named.is_empty() {
         return named.join(" ");
     }
-    let texts = |turn: &Turn| {
+    let texts = |turn: &Arc<Turn>| {
         let text = |block: &Block| match block {
             Block::Text { text } => Some(text.clone()),
             _ => None,

@@ -5,6 +5,8 @@
 //! What is scored belongs to the exchange, not to the step: while a model works with its tools the question is the same,
 //! so that its model, and what is cached of its prompt, stay.
 
+use std::sync::Arc;
+
 use blufio_core::model::{Block, Turn};
 use blufio_core::store::Cap;
 use blufio_lang::effect::ModelEffect;
@@ -67,7 +69,7 @@ pub(super) async fn choose(
     shared: &Shared,
     program: &Program,
     effect: &ModelEffect,
-    turns: &[Turn],
+    turns: &[Arc<Turn>],
     caps: &[Cap],
 ) -> Choice {
     let Some(model) = program.models.get(effect.model as usize) else {
@@ -135,7 +137,7 @@ fn model_of(routing: &Routing, level: &str) -> u32 {
 }
 
 /// The score, and what made it.
-fn score(effect: &ModelEffect, turns: &[Turn]) -> (u32, Vec<String>) {
+fn score(effect: &ModelEffect, turns: &[Arc<Turn>]) -> (u32, Vec<String>) {
     let asked = question(effect, turns);
     let lower = asked.to_lowercase();
     let characters = asked.chars().count();
@@ -166,7 +168,7 @@ fn score(effect: &ModelEffect, turns: &[Turn]) -> (u32, Vec<String>) {
 }
 
 /// What is asked: the values a step names, else what was said last.
-fn question(effect: &ModelEffect, turns: &[Turn]) -> String {
+fn question(effect: &ModelEffect, turns: &[Arc<Turn>]) -> String {
     if !effect.from.is_empty() {
         return effect.from.iter().map(|(_, value)| &**value).collect::<Vec<_>>().join("\n");
     }
@@ -178,7 +180,7 @@ fn question(effect: &ModelEffect, turns: &[Turn]) -> String {
     last.map(|turn| turn.blocks.iter().filter_map(text).collect::<Vec<_>>().join("\n")).unwrap_or_default()
 }
 
-fn calls_since_question(turns: &[Turn]) -> usize {
+fn calls_since_question(turns: &[Arc<Turn>]) -> usize {
     let since = turns.iter().rev().take_while(|turn| !is_question(turn));
     since.flat_map(|turn| &turn.blocks).filter(|block| matches!(block, Block::ToolUse { .. })).count()
 }
@@ -205,7 +207,7 @@ mod tests {
     }
 
     fn level_of(asked: &str) -> &'static str {
-        level(score(&turn_step(), &[text_turn(Role::User, asked)]).0)
+        level(score(&turn_step(), &[text_turn(Role::User, asked).into()]).0)
     }
 
     #[test]
@@ -224,14 +226,14 @@ mod tests {
 
     #[test]
     fn tool_results_do_not_change_the_question() {
-        let mut turns = vec![text_turn(Role::User, "Compare and explain the logs.")];
+        let mut turns = vec![Arc::new(text_turn(Role::User, "Compare and explain the logs."))];
         let before = score(&turn_step(), &turns).0;
         for at in 0..2 {
             let call = Block::ToolUse { id: at.to_string(), name: "t".into(), input: "{}".into() };
-            turns.push(Turn { role: Role::Assistant, blocks: vec![call], raw: None });
+            turns.push(Turn { role: Role::Assistant, blocks: vec![call], raw: None }.into());
             let content = "```\nwhy? how? in detail\n".repeat(100);
             let result = Block::ToolResult { id: at.to_string(), content, is_error: false };
-            turns.push(Turn { role: Role::User, blocks: vec![result], raw: None });
+            turns.push(Turn { role: Role::User, blocks: vec![result], raw: None }.into());
         }
         assert_eq!(score(&turn_step(), &turns).0, before);
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Pictures for a provider that takes none: a step is not lost because somebody sent one earlier.
 
+use std::sync::Arc;
+
 use blufio_core::model::{Block, ModelProvider, ModelRequest, Support};
 
 /// What stands in the place of a picture.
@@ -14,7 +16,8 @@ pub(super) fn left_out(provider: &dyn ModelProvider, request: &ModelRequest) -> 
         return None;
     }
     let mut request = request.clone();
-    for block in request.turns.iter_mut().flat_map(|turn| &mut turn.blocks).filter(|block| is_image(block)) {
+    let blocks = request.turns.iter_mut().flat_map(|turn| &mut Arc::make_mut(turn).blocks);
+    for block in blocks.filter(|block| is_image(block)) {
         *block = Block::Text { text: LEFT_OUT.to_string() };
     }
     Some(request)

@@ -40,7 +40,7 @@ pub(super) async fn record_interrupted(shared: &Arc<Shared>, origin: &Origin, ef
 pub(super) struct Asked {
     pub effect: ModelEffect,
     /// History and question.
-    pub turns: Vec<Turn>,
+    pub turns: Vec<Arc<Turn>>,
     /// Row of the stream.
     pub stream: Option<i64>,
     pub memory: Option<MemoryRead>,
@@ -117,7 +117,7 @@ async fn step<'a>(attempts: impl Fn(&'static str) -> Attempts<'a>, asked: Asked)
         None => None,
     };
     let choice = choose::choose(shared, &origin.program.program, &effect, &turns, &allowance.caps).await;
-    turns.extend(remembered.clone());
+    turns.extend(remembered.clone().map(Arc::new));
     let attempts = Attempts { stream, reason: choice.reason, journal, ..attempts };
     let step = Step { attempts, effect: &effect, chain: choice.chain, chain_at: 0 };
     let mut performed = step.run(turns).await;
@@ -163,7 +163,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    async fn run(mut self, turns: Vec<Turn>) -> Performed {
+    async fn run(mut self, turns: Vec<Arc<Turn>>) -> Performed {
         let mut request = self.request(turns);
         let (outcome, picked, turns) = match self.effect.purpose {
             ModelPurpose::Pick { schema } | ModelPurpose::Fill { schema, .. } => {
@@ -189,7 +189,7 @@ impl Step<'_> {
         performed
     }
 
-    fn request(&self, turns: Vec<Turn>) -> ModelRequest {
+    fn request(&self, turns: Vec<Arc<Turn>>) -> ModelRequest {
         let loaded = &self.attempts.origin.program;
         let limits = &self.attempts.shared.limits;
         // A provider refuses a history with tool calls when no tools are declared.
@@ -209,7 +209,7 @@ impl Step<'_> {
             Vec::new()
         };
         let cached_ms = loaded.program.context.static_cache_ms;
-        let turns = if turns.is_empty() { vec![text_turn(Role::User, "Go on.")] } else { turns };
+        let turns = if turns.is_empty() { vec![Arc::new(text_turn(Role::User, "Go on."))] } else { turns };
         ModelRequest {
             model: String::new(),
             system: loaded.system.clone(),
@@ -242,11 +242,11 @@ impl Step<'_> {
                 Err(violations) => wrong = violations,
             }
             let said = if text.trim().is_empty() { "(no answer)" } else { text.as_str() };
-            request.turns.push(text_turn(Role::Assistant, said));
+            request.turns.push(text_turn(Role::Assistant, said).into());
             let again = format!(
                 "That does not fit:\n{wrong}\nAnswer again with one JSON object that fits the schema."
             );
-            request.turns.push(text_turn(Role::User, &again));
+            request.turns.push(text_turn(Role::User, &again).into());
         }
         Ok((failed(FailureKind::Invalid, &wrong, None), None))
     }
@@ -293,7 +293,7 @@ impl Step<'_> {
                 StopReason::Refusal => return Ok((Outcome::Refused(DECLINED.into()), Vec::new())),
                 StopReason::PauseTurn if pauses < PAUSES_MAX => {
                     pauses += 1;
-                    request.turns.push(reply.turn.clone());
+                    request.turns.push(Arc::new(reply.turn.clone()));
                     kept.push(reply.turn);
                     continue;
                 }
@@ -311,7 +311,7 @@ impl Step<'_> {
             }
             if text.trim().is_empty() && !nudged {
                 nudged = true;
-                request.turns.push(text_turn(Role::User, "Please answer in words."));
+                request.turns.push(text_turn(Role::User, "Please answer in words.").into());
                 continue;
             }
             let cut = reply.stop == StopReason::MaxTokens;

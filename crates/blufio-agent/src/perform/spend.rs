@@ -131,7 +131,7 @@ fn input_tokens_max(request: &ModelRequest) -> u64 {
     });
     let system = request.system.iter().map(bytes);
     let schema = request.output_schema.iter().map(bytes);
-    let turns = request.turns.iter().map(turn_tokens_max);
+    let turns = request.turns.iter().map(|turn| turn_tokens_max(turn));
     system.chain(tools).chain(schema).chain(turns).fold(PREAMBLE_TOKENS_MAX, u64::saturating_add)
 }
 

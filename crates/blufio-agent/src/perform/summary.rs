@@ -6,6 +6,8 @@
 //! A summary that fails, says nothing, or is longer than what it replaces is no loss: the oldest exchanges are dropped
 //! then, as without one.
 
+use std::sync::Arc;
+
 use blufio_core::model::{Block, ModelRequest, Role, StopReason, Turn};
 
 use super::attempt::Attempts;
@@ -44,28 +46,28 @@ pub(crate) struct Folded {
 
 impl Attempts<'_> {
     /// Replaces the first turns of a prompt by their summary.
-    pub(super) async fn fold(&mut self, fold: Fold, turns: &mut Vec<Turn>) -> Folded {
-        let gone: Vec<Turn> = turns.drain(..fold.shown.min(turns.len())).collect();
+    pub(super) async fn fold(&mut self, fold: Fold, turns: &mut Vec<Arc<Turn>>) -> Folded {
+        let gone: Vec<Arc<Turn>> = turns.drain(..fold.shown.min(turns.len())).collect();
         let summary = self.summary(&gone, fold.model).await;
         if let Some(summary) = &summary {
-            turns.insert(0, summary.clone());
+            turns.insert(0, Arc::new(summary.clone()));
         } else if let Some(earlier) = gone.into_iter().next().filter(|_| fold.shown > fold.turns) {
             turns.insert(0, earlier);
         }
         Folded { turns: fold.turns, summary }
     }
 
-    async fn summary(&mut self, gone: &[Turn], model: u32) -> Option<Turn> {
+    async fn summary(&mut self, gone: &[Arc<Turn>], model: u32) -> Option<Turn> {
         let chain = choose::plain_chain(&self.origin.program.program, model);
-        let said: Vec<String> = gone.iter().map(line).collect();
+        let said: Vec<String> = gone.iter().map(|turn| line(turn)).collect();
         let mut request = ModelRequest {
             model: String::new(),
             system: vec![INSTRUCTION.to_string()],
             tools: Vec::new(),
-            turns: vec![text_turn(
+            turns: vec![Arc::new(text_turn(
                 Role::User,
                 &context::fence("data", Some("conversation"), &said.join("\n")),
-            )],
+            ))],
             output_schema: None,
             output_tokens_max: SUMMARY_TOKENS_MAX,
             caches_static_for_an_hour: false,
@@ -78,7 +80,7 @@ impl Attempts<'_> {
         let reply = answered.ok().filter(|reply| reply.stop == StopReason::EndTurn)?;
         let text: String = reply.turn.blocks.iter().filter_map(text_of).collect();
         let summary = text_turn(Role::User, &context::fence("data", Some(context::SUMMARY), text.trim()));
-        let replaced: i64 = gone.iter().map(context::estimate_turn).sum();
+        let replaced: i64 = gone.iter().map(|turn| context::estimate_turn(turn)).sum();
         let is_better = !text.trim().is_empty() && context::estimate_turn(&summary) < replaced;
         if !is_better {
             tracing::warn!(session = self.origin.session, "a summary was not used: empty or too long");

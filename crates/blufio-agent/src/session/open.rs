@@ -167,8 +167,8 @@ impl Driver {
         let start = session.history_start;
         let rows = self.shared.store.transcript(id, start).await.map_err(|e| self.trouble(e))?;
         let epoch = self.shared.store.epoch(id, start).await.map_err(|e| self.trouble(e))?;
-        let summary = epoch.map(|epoch| (epoch.summary, epoch.tokens));
-        let turns = rows.into_iter().map(|row| (row.turn, row.tokens)).collect();
+        let summary = epoch.map(|epoch| (Arc::new(epoch.summary), epoch.tokens));
+        let turns = rows.into_iter().map(|row| (Arc::new(row.turn), row.tokens)).collect();
         if let Some(session) = &mut self.session {
             session.window = Some(Window { start, summary, turns });
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Turns what the machine decided into a draft: replies, deadlines, history, streams and the next effect's intent.
 
+use std::sync::Arc;
+
 use blufio_core::model::{Role, Turn};
 use blufio_core::store::{Epoch, NewOutbox, NewTimer, QuestionKind, TimerKind};
 use blufio_core::tool::EffectClass;
@@ -326,11 +328,12 @@ impl Session {
         window.drop_oldest(turns);
         if let Some(summary) = summary {
             let tokens = context::estimate_turn(&summary);
-            window.summary = Some((summary, tokens));
+            window.summary = Some((Arc::new(summary), tokens));
         }
         self.history_start = window.start;
         if let Some((summary, tokens)) = window.summary.clone() {
-            draft.extra.epoch = Some(Epoch { start: window.start, summary, tokens });
+            draft.extra.epoch =
+                Some(Epoch { start: window.start, summary: Arc::unwrap_or_clone(summary), tokens });
         }
     }
 
@@ -338,7 +341,7 @@ impl Session {
         let tokens = context::estimate_turn(&turn);
         draft.transcript.push((turn.clone(), tokens));
         if let Some(window) = &mut self.window {
-            window.turns.push((turn, tokens));
+            window.turns.push((Arc::new(turn), tokens));
         }
     }
 

@@ -2,133 +2,160 @@
 //! Requests, byte for byte deterministic: the same transcript gives the same bytes, and one more turn only adds to them
 //! (apart from the cache marks, which the API does not count as part of the prefix).
 
-use blufio_core::model::{Block, ModelRequest, Role, Turn};
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use std::sync::Arc;
+
+use blufio_core::model::{Block, ModelRequest, Role, ToolOffer, Turn};
 
 use super::PROVIDER;
+use crate::json::JsonText;
+
+/// Keeps what is before it in the cache for five minutes.
+const MARK: &str = ",\"cache_control\":{\"type\":\"ephemeral\"}";
+/// Keeps it for an hour.
+const MARK_1H: &str = ",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}";
 
 /// Body of `POST /v1/messages`.
 pub fn body(request: &ModelRequest, stream: bool) -> String {
-    let mut fields = vec![
-        format!("\"model\":{}", Value::from(request.model.as_str())),
-        format!("\"max_tokens\":{}", request.output_tokens_max),
-    ];
+    let mut json = begun(request);
+    json.raw(",\"max_tokens\":");
+    json.raw(&request.output_tokens_max.to_string());
     if stream {
-        fields.push("\"stream\":true".into());
+        json.raw(",\"stream\":true");
     }
-    fields.extend(prompt_fields(request));
-    format!("{{{}}}", fields.join(","))
+    prompt_fields(&mut json, request);
+    json.into_string()
 }
 
 /// Body of `POST /v1/messages/count_tokens`.
 pub fn count_body(request: &ModelRequest) -> String {
-    let mut fields = vec![format!("\"model\":{}", Value::from(request.model.as_str()))];
-    fields.extend(prompt_fields(request));
-    format!("{{{}}}", fields.join(","))
+    let mut json = begun(request);
+    prompt_fields(&mut json, request);
+    json.into_string()
 }
 
-fn prompt_fields(request: &ModelRequest) -> Vec<String> {
-    let mut fields = Vec::new();
-    if !request.tools.is_empty() {
-        let tools: Vec<String> = request.tools.iter().map(tool).collect();
-        fields.push(format!("\"tools\":[{}]", tools.join(",")));
+fn begun(request: &ModelRequest) -> JsonText {
+    let text = |block: &Block| match block {
+        Block::Text { text } => text.len(),
+        Block::Image { data, .. } => data.len(),
+        Block::ToolUse { input, .. } => input.len(),
+        Block::ToolResult { content, .. } => content.len(),
+        Block::Opaque { json } => json.len(),
+    };
+    let turn = |turn: &Arc<Turn>| {
+        let blocks = turn.blocks.iter().map(|block| text(block) + 64).sum::<usize>();
+        blocks.max(turn.raw.as_ref().map_or(0, |raw| raw.json.len())) + 32
+    };
+    let turns: usize = request.turns.iter().map(turn).sum();
+    let system: usize = request.system.iter().map(|text| text.len() + 64).sum();
+    let mut json = JsonText::with_capacity(turns + system + 1_024);
+    json.raw("{\"model\":");
+    json.string(&request.model);
+    json
+}
+
+fn prompt_fields(json: &mut JsonText, request: &ModelRequest) {
+    let static_mark = if request.caches_static_for_an_hour { MARK_1H } else { MARK };
+    if let Some(last) = request.tools.len().checked_sub(1) {
+        json.raw(",\"tools\":");
+        json.list(request.tools.iter().enumerate(), |json, (at, offer)| {
+            tool(json, offer);
+            json.raw(if at == last { static_mark } else { "" });
+            json.raw("}");
+        });
     }
-    if !request.system.is_empty() {
-        let last = request.system.len() - 1;
-        let blocks: Vec<Value> = request
-            .system
-            .iter()
-            .enumerate()
-            .map(|(at, text)| match at {
-                at if at == last && request.caches_static_for_an_hour => {
-                    json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral", "ttl": "1h"}})
-                }
-                at if at == last => {
-                    json!({"type": "text", "text": text, "cache_control": {"type": "ephemeral"}})
-                }
-                _ => json!({"type": "text", "text": text}),
-            })
-            .collect();
-        fields.push(format!("\"system\":{}", Value::from(blocks)));
+    if let Some(last) = request.system.len().checked_sub(1) {
+        json.raw(",\"system\":");
+        json.list(request.system.iter().enumerate(), |json, (at, text)| {
+            json.raw("{\"type\":\"text\",\"text\":");
+            json.string(text);
+            json.raw(if at == last { static_mark } else { "" });
+            json.raw("}");
+        });
     }
-    if let Some(schema) = request.output_schema.as_deref().map(raw_json) {
-        fields.push(format!(
-            "\"output_config\":{{\"format\":{{\"type\":\"json_schema\",\"schema\":{schema}}}}}"
-        ));
+    if let Some(schema) = &request.output_schema {
+        json.raw(",\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":");
+        json.json(schema);
+        json.raw("}}");
     }
     let marked = marked_turns(&request.turns);
-    let turns: Vec<String> =
-        request.turns.iter().enumerate().map(|(at, t)| turn(t, marked.contains(&at))).collect();
-    fields.push(format!("\"messages\":[{}]", turns.join(",")));
-    fields
+    json.raw(",\"messages\":");
+    json.list(request.turns.iter().enumerate(), |json, (at, t)| turn(json, t, marked.contains(&Some(at))));
+    json.raw("}");
 }
 
 /// Where the prompt is to be cached up to: the newest turn, and the turn that was the newest when the model was asked
 /// last, in case the provider does not look back that far by itself.
-fn marked_turns(turns: &[Turn]) -> Vec<usize> {
+fn marked_turns(turns: &[Arc<Turn>]) -> [Option<usize>; 2] {
     let answered = turns.iter().rposition(|turn| turn.role == Role::Assistant);
     let before = answered.and_then(|at| turns.get(..at)?.iter().rposition(|turn| turn.role == Role::User));
-    before.into_iter().chain(turns.len().checked_sub(1)).collect()
+    [before, turns.len().checked_sub(1)]
 }
 
-/// JSON text as it is; an empty object where it is not JSON.
-fn raw_json(text: &str) -> String {
-    serde_json::from_str::<&RawValue>(text).map_or_else(|_| "{}".to_string(), |raw| raw.get().to_string())
+/// An offer without its end.
+fn tool(json: &mut JsonText, offer: &ToolOffer) {
+    json.raw("{\"name\":");
+    json.string(&offer.name);
+    json.raw(",\"description\":");
+    json.string(&offer.description);
+    json.raw(",\"input_schema\":");
+    json.json(&offer.input_schema);
 }
 
-fn tool(offer: &blufio_core::model::ToolOffer) -> String {
-    let (name, description) = (Value::from(offer.name.as_str()), Value::from(offer.description.as_str()));
-    format!(
-        "{{\"name\":{name},\"description\":{description},\"input_schema\":{}}}",
-        raw_json(&offer.input_schema)
-    )
-}
-
-fn turn(turn: &Turn, is_marked: bool) -> String {
-    let role = match turn.role {
-        Role::User => "user",
-        Role::Assistant => "assistant",
-    };
+fn turn(json: &mut JsonText, turn: &Turn, is_marked: bool) {
+    json.raw(match turn.role {
+        Role::User => "{\"role\":\"user\",\"content\":",
+        Role::Assistant => "{\"role\":\"assistant\",\"content\":",
+    });
     if let Some(raw) = turn.raw.as_ref().filter(|raw| raw.provider == PROVIDER) {
-        return format!("{{\"role\":\"{role}\",\"content\":{}}}", raw.json);
+        json.raw(&raw.json);
+    } else {
+        let last = turn.blocks.len().saturating_sub(1);
+        json.list(turn.blocks.iter().enumerate(), |json, (at, b)| {
+            block(json, b, is_marked && at == last && turn.role == Role::User);
+        });
     }
-    let last = turn.blocks.len().saturating_sub(1);
-    let blocks: Vec<String> = turn
-        .blocks
-        .iter()
-        .enumerate()
-        .map(|(at, b)| block(b, is_marked && at == last && turn.role == Role::User))
-        .collect();
-    format!("{{\"role\":\"{role}\",\"content\":[{}]}}", blocks.join(","))
+    json.raw("}");
 }
 
-fn block(block: &Block, mark: bool) -> String {
-    let text = match block {
-        Block::Text { text } => json!({"type": "text", "text": text}).to_string(),
+fn block(json: &mut JsonText, block: &Block, is_marked: bool) {
+    match block {
+        Block::Text { text } => {
+            json.raw("{\"type\":\"text\",\"text\":");
+            json.string(text);
+        }
         Block::Image { media_type, data } => {
-            json!({"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}})
-                .to_string()
+            json.raw("{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":");
+            json.string(media_type);
+            json.raw(",\"data\":");
+            json.string(data);
+            json.raw("}");
         }
         Block::ToolUse { id, name, input } => {
-            let (id, name) = (Value::from(id.as_str()), Value::from(name.as_str()));
-            format!("{{\"type\":\"tool_use\",\"id\":{id},\"name\":{name},\"input\":{}}}", raw_json(input))
+            json.raw("{\"type\":\"tool_use\",\"id\":");
+            json.string(id);
+            json.raw(",\"name\":");
+            json.string(name);
+            json.raw(",\"input\":");
+            json.json(input);
         }
         Block::ToolResult { id, content, is_error } => {
-            json!({"type": "tool_result", "tool_use_id": id, "content": content, "is_error": is_error})
-                .to_string()
+            json.raw("{\"type\":\"tool_result\",\"tool_use_id\":");
+            json.string(id);
+            json.raw(",\"content\":");
+            json.string(content);
+            json.raw(if *is_error { ",\"is_error\":true" } else { ",\"is_error\":false" });
         }
-        Block::Opaque { json } => raw_json(json),
-    };
-    match text.strip_suffix('}') {
-        Some(open) if mark => format!("{open},\"cache_control\":{{\"type\":\"ephemeral\"}}}}"),
-        _ => text,
+        // Kept byte for byte, so never marked.
+        Block::Opaque { json: known } => return json.json(known),
     }
+    json.raw(if is_marked { MARK } else { "" });
+    json.raw("}");
 }
 
 #[cfg(test)]
 mod tests {
     use blufio_core::model::{RawContent, ToolOffer};
+    use serde_json::Value;
 
     use super::*;
 
@@ -145,7 +172,7 @@ mod tests {
                 description: "Time.".into(),
                 input_schema: "{\"type\":\"object\"}".into(),
             }],
-            turns,
+            turns: turns.into_iter().map(Arc::new).collect(),
             output_schema: None,
             output_tokens_max: 100,
             caches_static_for_an_hour: false,
@@ -159,6 +186,7 @@ mod tests {
         assert_eq!(value["stream"], true);
         assert_eq!(value["system"][0].get("cache_control"), None);
         assert_eq!(value["system"][1]["cache_control"]["type"], "ephemeral");
+        assert_eq!(value["tools"][0]["cache_control"]["type"], "ephemeral");
         assert_eq!(value["messages"][0]["content"][0]["text"], "hi \"you\"");
         assert_eq!(value["tools"][0]["input_schema"]["type"], "object");
         assert!(value.get("temperature").is_none());
