@@ -33,9 +33,11 @@ pub fn static_tokens_max(program: &Program) -> usize {
     context.static_tokens_max.map_or(files * FILE_TOKENS_MAX, |max| max as usize)
 }
 
-/// The static zone. Deterministic: goal, fixed rules, files in the program's order; nothing that varies.
-pub(crate) fn system(program: &Program, static_files: &[(String, String)]) -> Vec<String> {
-    let mut blocks = vec![format!("{}\n\n{HOUSE_RULES}", program.goal).trim().to_string()];
+/// The static zone, each text with its name. Deterministic: goal, fixed rules, files in the program's order; nothing that
+/// varies.
+pub(crate) fn system(program: &Program, static_files: &[(String, String)]) -> Vec<(String, String)> {
+    let goal = format!("{}\n\n{HOUSE_RULES}", program.goal).trim().to_string();
+    let mut blocks = vec![("goal".to_string(), goal)];
     let mut left = static_tokens_max(program);
     let skills = program.context.skills.then(|| SKILLS.to_string());
     for name in program.context.static_files.iter().chain(&skills) {
@@ -45,7 +47,8 @@ pub(crate) fn system(program: &Program, static_files: &[(String, String)]) -> Ve
         if text.is_empty() || left == 0 {
             continue;
         }
-        blocks.push(if tokens > left { cut_to_tokens(text, left) } else { text.to_string() });
+        let text = if tokens > left { cut_to_tokens(text, left) } else { text.to_string() };
+        blocks.push((name.clone(), text));
         left = left.saturating_sub(tokens);
     }
     blocks
@@ -93,14 +96,6 @@ fn holds_message(turn: &Turn, value: &str) -> bool {
 pub(crate) fn fence(tag: &str, name: Option<&str>, text: &str) -> String {
     let name = name.map(|name| format!(" name=\"{}\"", name.replace('"', "'"))).unwrap_or_default();
     format!("<{tag}{name}>\n{}\n</{tag}>", outside(text))
-}
-
-/// A fingerprint of what every prompt of a program begins with. When it changes, providers read nothing from their cache.
-pub(crate) fn static_fingerprint(system: &[String], tools: &[ToolOffer]) -> String {
-    let tools = tools.iter().flat_map(|tool| [&tool.name, &tool.description, &tool.input_schema]);
-    // Each text with its length, so that no two lists have the same bytes.
-    let all: String = tools.chain(system).map(|text| format!("{}:{text}", text.len())).collect();
-    format!("{:016x}", crate::transcript::fingerprint(&all))
 }
 
 /// Whether a text was put into a prompt by the runtime: what is remembered, or what was summarised.

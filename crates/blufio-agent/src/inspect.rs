@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use blufio_core::model::{ModelRequest, Role, ToolOffer, Turn};
+use blufio_core::model::{ModelError, ModelProvider, ModelRequest, Role, ToolOffer, Turn};
 use blufio_core::store::{LedgerRow, Store, StoreError};
 use blufio_core::tokens;
 use blufio_core::tool::ToolManifest;
@@ -13,8 +13,9 @@ use blufio_lang::program::Program;
 use crate::context;
 use crate::estimators::stored_ratio;
 use crate::options::Limits;
+use crate::prefix::{self, Change, Piece};
 use crate::reload::Programs;
-use crate::transcript::text_turn;
+use crate::transcript::{Window, text_turn};
 
 /// What stands in a question that is not known yet.
 const NEXT_QUESTION: &str = "(what is said next)";
@@ -29,6 +30,8 @@ pub struct Inspection {
     pub state: String,
     /// Static zone, block by block.
     pub system: Vec<String>,
+    /// What its blocks are called.
+    pub system_names: Vec<String>,
     /// Tools, as they are offered.
     pub tools: Vec<ToolOffer>,
     /// What stands for the turns before the window.
@@ -43,6 +46,8 @@ pub struct Inspection {
     pub ratio: f64,
     /// The last answered attempt that read this history.
     pub last: Option<LedgerRow>,
+    /// What its prompt began with, piece by piece.
+    pub last_prefix: Option<Vec<Piece>>,
 }
 
 /// Tokens of the zones, as the model counts them.
@@ -88,12 +93,17 @@ impl Inspection {
         Ok(Some(Self {
             state: session.state_name,
             system: loaded.system.clone(),
+            system_names: loaded.system_names.clone(),
             tools,
             summary,
             start: session.history_start,
             turns: rows.into_iter().map(|row| Arc::new(row.turn)).collect(),
             ratio: stored_ratio(store, &model).await?,
             model,
+            last_prefix: match &last {
+                Some(row) => prefix::stored(store, &row.static_fingerprint).await?,
+                None => None,
+            },
             last,
             program: loaded.program.clone(),
         }))
@@ -139,6 +149,57 @@ impl Inspection {
     /// Whether the static zone is another one than when the model was asked last; `None` before it was.
     pub fn static_changed(&self) -> Option<bool> {
         let last = self.last.as_ref().filter(|row| !row.static_fingerprint.is_empty())?;
-        Some(last.static_fingerprint != context::static_fingerprint(&self.system, &self.tools))
+        Some(last.static_fingerprint != prefix::fingerprint_of(&self.prefix()))
+    }
+
+    fn prefix(&self) -> Vec<Piece> {
+        prefix::pieces(&self.tools, &self.system, &self.system_names)
+    }
+
+    /// Where the static zone stopped to be what it was when the model was asked last.
+    pub fn change(&self) -> Option<Change> {
+        prefix::first_change(self.last_prefix.as_deref()?, &self.prefix())
+    }
+
+    /// How many turns fall out of the history with the next step, because its cap is reached: everything behind the static
+    /// zone is read anew then.
+    pub fn falls_out(&self) -> Option<usize> {
+        let limits = Limits::default();
+        let history = self.program.context.history;
+        let messages_max = history.and_then(|h| h.messages_max).unwrap_or(limits.history_messages_max);
+        let tokens_max = history.and_then(|h| h.tokens_max).unwrap_or(limits.history_tokens_max);
+        let sized = |turn: &Arc<Turn>| (Arc::clone(turn), context::estimate_turn(turn));
+        let window = Window {
+            start: self.start,
+            summary: self.summary.as_ref().map(sized),
+            turns: self.turns.iter().map(sized).collect(),
+        };
+        window.excess(messages_max, tokens_max, |tokens| (tokens as f64 * self.ratio).ceil() as i64)
+    }
+
+    /// The zones as the provider counts them: of requests that leave out one zone after the other, taken from each other.
+    /// The history's part holds what is said next and what frames a request.
+    pub async fn counted(&self, provider: &dyn ModelProvider) -> Result<Zones, ModelError> {
+        let whole = self.request();
+        let next = vec![Arc::new(text_turn(Role::User, NEXT_QUESTION))];
+        let fixed = ModelRequest { turns: next, ..whole.clone() };
+        let system = ModelRequest { tools: Vec::new(), ..fixed.clone() };
+        let bare = ModelRequest { system: Vec::new(), ..system.clone() };
+        let turns = whole.turns.iter().skip(usize::from(self.summary.is_some())).cloned().collect();
+        let unsummarised = ModelRequest { turns, ..whole.clone() };
+        let total = provider.count_tokens(&whole).await?;
+        let (fixed, bare) = (provider.count_tokens(&fixed).await?, provider.count_tokens(&bare).await?);
+        let system = provider.count_tokens(&system).await?;
+        let summary = match &self.summary {
+            Some(_) => total.saturating_sub(provider.count_tokens(&unsummarised).await?),
+            None => 0,
+        };
+        let zones = Zones {
+            tools: fixed.saturating_sub(system),
+            system: system.saturating_sub(bare),
+            summary,
+            history: 0,
+        };
+        Ok(Zones { history: total.saturating_sub(zones.total()), ..zones })
     }
 }

@@ -20,6 +20,8 @@ mod estimators;
 mod hygiene;
 
 pub mod inspect;
+pub mod prefix;
+
 pub mod kill;
 
 pub mod caps;

@@ -20,6 +20,8 @@ pub(crate) struct Loaded {
     pub hash: [u8; 32],
     /// The static zone of its prompts, block by block.
     pub system: Vec<String>,
+    /// What its blocks are called.
+    pub system_names: Vec<String>,
     pub folder: PathBuf,
     /// Files of its static zone as they were loaded: name and hash.
     pub statics: Vec<(String, [u8; 32])>,
@@ -138,10 +140,11 @@ impl Programs {
 
 impl Loaded {
     fn new(program: Program, hash: [u8; 32], surroundings: Surroundings) -> Self {
-        let system = context::system(&program, &surroundings.static_files);
+        let (system_names, system) =
+            context::system(&program, &surroundings.static_files).into_iter().unzip();
         let files = surroundings.static_files.iter().filter(|(name, _)| name != SKILLS);
         let statics = files.map(|(name, text)| (name.clone(), statics::hash(text))).collect();
-        Self { program, hash, system, folder: surroundings.folder, statics }
+        Self { program, hash, system, system_names, folder: surroundings.folder, statics }
     }
 
     /// A program without files, for tests.

@@ -19,6 +19,7 @@ use crate::kill::Switch;
 use crate::options::{Limits, Pairing, Price};
 use crate::outages::{self, News, Outages};
 use crate::outbox::Outbox;
+use crate::prefix::Prefixes;
 use crate::questions::Questions;
 use crate::reload::Programs;
 use crate::routes::Routes;
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     pub breaker: Breaker,
     /// How far estimates of tokens are off.
     pub estimators: Estimators,
+    /// What prompts began with.
+    pub prefixes: Prefixes,
     /// The operator's, for model calls.
     pub switch: Switch,
     /// What providers are asked for nothing at the moment.
@@ -91,6 +94,7 @@ impl Shared {
             supervisor,
             breaker: Breaker::default(),
             estimators: Estimators::default(),
+            prefixes: Prefixes::default(),
             switch: Switch::default(),
             outages: Outages::default(),
             questions: Questions::default(),

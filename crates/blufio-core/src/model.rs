@@ -151,6 +151,9 @@ pub struct Usage {
     pub cache_read_tokens: u64,
     /// Input written to the cache.
     pub cache_write_tokens: u64,
+    /// Of these, those that are kept for an hour and not for five minutes, where the provider makes that difference.
+    #[serde(default)]
+    pub cache_write_1h_tokens: u64,
 }
 
 impl Usage {

@@ -107,6 +107,7 @@ impl Prices {
         Self::new(|_, _| {
             Some(ModelPrice {
                 input_micro_usd_per_million: 100_000,
+                kept_input_micro_usd_per_million: 200_000,
                 output_micro_usd_per_million: 500_000,
                 window_tokens: 200_000,
                 output_tokens_max: 8_000,
@@ -131,6 +132,8 @@ impl fmt::Debug for Prices {
 pub struct ModelPrice {
     /// Millionths of a US dollar per million tokens of the prompt.
     pub input_micro_usd_per_million: u64,
+    /// The same for what the provider is to keep in its cache for an hour.
+    pub kept_input_micro_usd_per_million: u64,
     /// Millionths of a US dollar per million tokens of the answer.
     pub output_micro_usd_per_million: u64,
     /// Prompt and answer together, tokens.

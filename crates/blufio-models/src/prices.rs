@@ -58,6 +58,8 @@ pub struct Window {
 pub struct Dearest {
     /// A prompt that is written to the cache for five minutes, or read for the first time.
     pub input_micro_usd_per_million: u64,
+    /// A prompt that is written to the cache for an hour.
+    pub kept_input_micro_usd_per_million: u64,
     /// An answer.
     pub output_micro_usd_per_million: u64,
 }
@@ -182,7 +184,11 @@ impl Prices {
     /// `prompt_tokens_max` exceeds their limit.
     pub fn dearest(&self, model: &str, prompt_tokens_max: u64) -> Option<Dearest> {
         let of = |entry: &Entry| match entry.price {
-            Price::Free => Dearest { input_micro_usd_per_million: 0, output_micro_usd_per_million: 0 },
+            Price::Free => Dearest {
+                input_micro_usd_per_million: 0,
+                kept_input_micro_usd_per_million: 0,
+                output_micro_usd_per_million: 0,
+            },
             Price::Rates { short, long } => {
                 let long = long.filter(|(above, _)| prompt_tokens_max > *above).map(|(_, rates)| rates);
                 let all = [Some(short), long];
@@ -193,6 +199,9 @@ impl Prices {
                 };
                 Dearest {
                     input_micro_usd_per_million: most(|r| r.input.max(r.cache_read).max(r.cache_write_5m)),
+                    kept_input_micro_usd_per_million: most(|r| {
+                        r.input.max(r.cache_read).max(r.cache_write_5m).max(r.cache_write_1h)
+                    }),
                     output_micro_usd_per_million: most(|r| r.output),
                 }
             }
@@ -226,9 +235,11 @@ impl Price {
         let cached = usage.cache_read_tokens.saturating_add(usage.cache_write_tokens);
         let prompt = usage.input_tokens.saturating_add(cached);
         let rates = long.as_ref().filter(|(above, _)| prompt > *above).map_or(short, |(_, rates)| rates);
+        let kept = usage.cache_write_1h_tokens.min(usage.cache_write_tokens);
         // Dollars per million tokens are millionths of a dollar per token.
         let total = usage.input_tokens as f64 * rates.input
-            + usage.cache_write_tokens as f64 * rates.cache_write_5m
+            + usage.cache_write_tokens.saturating_sub(kept) as f64 * rates.cache_write_5m
+            + kept as f64 * rates.cache_write_1h
             + usage.cache_read_tokens as f64 * rates.cache_read
             + usage.output_tokens as f64 * rates.output;
         total.ceil().clamp(0.0, 9e15) as i64

@@ -3,10 +3,13 @@
 //! is a command as JSON and is answered by one line. Ends with the input. `contrib/peers/prove_emulators.sh` uses it.
 #![allow(missing_docs, clippy::print_stdout, reason = "an example that is driven through its output")]
 
-use blufio_testkit::anthropic::{self, Answer, Script};
+use std::sync::Arc;
+
+use blufio_testkit::anthropic::{self, Answer, Marks, Piece, PrefixCache, Script};
 use blufio_testkit::scripted::{self, Wire};
 use blufio_testkit::telegram::{self, Fault};
 use blufio_testkit::{ollama, openai};
+use bpe_openai::o200k_base as o200k;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
@@ -59,6 +62,12 @@ fn perform(world: &World, command: &Value) -> Option<Value> {
                 "openai": world.openai.violations(), "ollama": world.ollama.violations()}));
         }
         "requests" => return Some(json!(model.requests())),
+        // From here on answers report what a provider's cache makes of their requests, counted by o200k.
+        "cache" => {
+            model.forget_requests();
+            model.cache(PrefixCache::new(Marks::AsRequested, Arc::new(|text| o200k().count(text) as u64)));
+        }
+        "pass" => model.advance_cache(number("ms")),
         "answer" => match text("of") {
             "openai" => world.openai.push(openai_script(command)?),
             "ollama" => world.ollama.push(ollama_script(command)?),
@@ -78,6 +87,7 @@ fn script(command: &Value) -> Option<Script> {
             let input = command.get("input")?.clone();
             Script::Answer(Answer::tools(&[("toolu_1", text("name"), input)]))
         }
+        "turn" => Script::Answer(turn(command)?),
         "cut" => Script::CutAfter(words(), usize::try_from(command.get("bytes")?.as_u64()?).ok()?),
         "error" => Script::Error(
             u16::try_from(command.get("status")?.as_u64()?).ok()?,
@@ -88,6 +98,20 @@ fn script(command: &Value) -> Option<Script> {
         "error_in_stream" => Script::ErrorInStream(text("type").to_string(), "emulated".to_string()),
         _ => return None,
     })
+}
+
+/// An answer with words and calls, as the recorded sessions have them.
+fn turn(command: &Value) -> Option<Answer> {
+    let text = command.get("text")?.as_str()?.to_string();
+    let call = |call: &Value| {
+        let text = |name: &str| Some(call.get(name)?.as_str()?.to_string());
+        Some(Piece::Tool(text("id")?, text("name")?, call.get("input")?.clone()))
+    };
+    let calls: Option<Vec<Piece>> = command.get("calls")?.as_array()?.iter().map(call).collect();
+    let calls = calls?;
+    let stop = if calls.is_empty() { "end_turn" } else { "tool_use" };
+    let words = Some(Piece::Text(text)).filter(|piece| *piece != Piece::Text(String::new()));
+    Some(Answer { pieces: words.into_iter().chain(calls).collect(), ..Answer::text("").stop(stop) })
 }
 
 /// The scripts that every protocol has: whole, cut, refused, refused within.

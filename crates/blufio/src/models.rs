@@ -60,6 +60,7 @@ impl Models {
             let (dearest, window) = (prices.dearest(model, prompt_tokens_max)?, prices.window(model)?);
             Some(ModelPrice {
                 input_micro_usd_per_million: dearest.input_micro_usd_per_million,
+                kept_input_micro_usd_per_million: dearest.kept_input_micro_usd_per_million,
                 output_micro_usd_per_million: dearest.output_micro_usd_per_million,
                 window_tokens: window.context_tokens,
                 output_tokens_max: window.output_tokens_max.min(Limits::default().turn_tokens_max),

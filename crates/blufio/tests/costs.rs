@@ -53,8 +53,13 @@ fn rested() -> World {
 }
 
 fn row(agent: &str, state: &str, model: &str, usd_micros: Option<i64>, day: i64) -> LedgerRow {
-    let usage =
-        Usage { input_tokens: 100, output_tokens: 50, cache_read_tokens: 800, cache_write_tokens: 100 };
+    let usage = Usage {
+        input_tokens: 100,
+        output_tokens: 50,
+        cache_read_tokens: 800,
+        cache_write_tokens: 100,
+        ..Usage::default()
+    };
     LedgerRow {
         session: None,
         agent: agent.into(),

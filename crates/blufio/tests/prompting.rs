@@ -20,20 +20,32 @@ fn the_next_prompt_is_shown_by_zones_and_as_it_will_be_sent() {
     let shown = world.run(&["context", KEY]);
     assert_eq!(code(&shown), 0, "{}", stderr(&shown));
     let words = stdout(&shown);
-    for part in
-        ["static", "dynamic", "next prompt", "about", "prefix       unchanged since the last call", "[S"]
-    {
+    for part in [
+        "static",
+        "dynamic",
+        "counted by the provider",
+        "about",
+        "prefix       unchanged since the last call",
+        "[S",
+    ] {
         assert!(words.contains(part), "{part}: {words}");
     }
-    let data: Value = serde_json::from_str(&stdout(&world.run(&["context", KEY, "--json"]))).unwrap();
+    // The emulated service counts a token for four bytes of a request.
+    let counted: Value = serde_json::from_str(&stdout(&world.run(&["context", KEY, "--json"]))).unwrap();
+    let of = |zone: &str| counted["tokens"][zone].as_u64().unwrap();
+    assert_eq!(of("total"), of("tools") + of("system") + of("summary") + of("history"));
+    let bytes = serde_json::to_string(&prompt_of(&world)).unwrap().len() as u64;
+    assert!(of("total").abs_diff(bytes / 4) <= 20, "{counted} {bytes}");
+
+    let offline = world.run(&["context", KEY, "--offline", "--json"]);
+    let data: Value = serde_json::from_str(&stdout(&offline)).unwrap();
+    assert!(data["counted"].as_str().unwrap().starts_with("estimated"), "{data}");
     assert!(data["tokens"]["total"].as_u64().unwrap() > data["tokens"]["history"].as_u64().unwrap());
     // Greeting the shipped assistant costs less than 1,500 tokens of prompt; rivals send 6,848 to 13,331.
     assert!(data["tokens"]["total"].as_u64().unwrap() <= 1_500, "{}", data["tokens"]);
     assert!(data["next_usd_micros"]["most"].as_i64() >= data["next_usd_micros"]["likely"].as_i64());
 
-    let prompt = world.run(&["prompt", KEY]);
-    assert_eq!(code(&prompt), 0, "{}", stderr(&prompt));
-    let prompt: Value = serde_json::from_str(&stdout(&prompt)).unwrap();
+    let prompt = prompt_of(&world);
     world.telegram.say(OWNER, "again");
     world.seen(OWNER, |text| text == "echo: again");
     let sent =
@@ -46,8 +58,20 @@ fn the_next_prompt_is_shown_by_zones_and_as_it_will_be_sent() {
     assert_eq!(shown.len(), sent.len());
     assert_eq!(text_of(&shown[0]), text_of(&sent[0]));
 
+    // What was read from the cache until now ends where the file begins that is another one.
+    std::fs::write(world.path().join("agents/persona.md"), "You are short of words.").unwrap();
+    assert_eq!(code(&world.run(&["reload"])), 0);
+    let changed = stdout(&world.run(&["context", KEY]));
+    assert!(changed.contains("CHANGED since the last call at `persona.md`: the "), "{changed}");
+
     let none = world.run(&["context", "nobody"]);
     assert!(code(&none) == 2 && stderr(&none).contains("no session `nobody`"), "{}", stderr(&none));
+}
+
+fn prompt_of(world: &World) -> Value {
+    let prompt = world.run(&["prompt", KEY]);
+    assert_eq!(code(&prompt), 0, "{}", stderr(&prompt));
+    serde_json::from_str(&stdout(&prompt)).unwrap()
 }
 
 fn text_of(turn: &Value) -> &str {

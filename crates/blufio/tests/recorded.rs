@@ -2,15 +2,16 @@
 //! The mix of 50 sessions that ships with the repository, played to the shipped assistant: the real runtime and the real
 //! client of Anthropic's API against the emulated service with its cache, on a clock moved by hand.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use blufio_agent::routes::{From, KeyPer, Routes, Rule, Target};
 use blufio_agent::{AgentProgram, Handle, Limits, Options, Runtime};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
 use blufio_core::message::{Address, ChatKind, Inbound, InboundKind, Sender};
+use blufio_core::model::ModelProvider;
 use blufio_core::secret::Secret;
 use blufio_core::store::{LedgerRow, Store};
 use blufio_core::testing::{ManualClock, MemoryStore};
@@ -75,11 +76,19 @@ pub fn sessions() -> Vec<Recorded> {
     files.iter().map(read).collect()
 }
 
-/// Tokens as GPT-4o and its successors count them; rivals were measured with it.
+/// Tokens as GPT-4o and its successors count them; rivals were measured with it. A history is counted again with every
+/// step, so what was counted once is known.
 pub fn o200k() -> Count {
-    static TOKENIZER: OnceLock<&'static bpe_openai::Tokenizer> = OnceLock::new();
-    let tokenizer = *TOKENIZER.get_or_init(bpe_openai::o200k_base);
-    Arc::new(move |text| tokenizer.count(text) as u64)
+    static KNOWN: Mutex<BTreeMap<String, u64>> = Mutex::new(BTreeMap::new());
+    Arc::new(|text| {
+        let mut known = KNOWN.lock().unwrap();
+        if let Some(tokens) = known.get(text) {
+            return *tokens;
+        }
+        let tokens = bpe_openai::o200k_base().count(text) as u64;
+        known.insert(text.to_string(), tokens);
+        tokens
+    })
 }
 
 /// One model call of the mix.
@@ -171,11 +180,14 @@ pub fn assistant() -> AgentProgram {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../agents/assistant");
     let source = std::fs::read_to_string(folder.join("assistant.agent")).unwrap();
     let persona = std::fs::read_to_string(folder.join("persona.md")).unwrap();
+    AgentProgram { static_files: vec![("persona.md".into(), persona)], folder, ..agent(&source) }
+}
+
+/// An agent from its text.
+pub fn agent(source: &str) -> AgentProgram {
+    let files = ToolInfo { scope: ToolScope::Folder, ..ToolInfo::new("files.read", "text") };
     let environment = Environment {
-        tools: vec![
-            ToolInfo::new("time.now", "text").with("zone", "text?"),
-            ToolInfo { scope: ToolScope::Folder, ..ToolInfo::new("files.read", "text").with("path", "text") },
-        ],
+        tools: vec![ToolInfo::new("time.now", "text").with("zone", "text?"), files.with("path", "text")],
         providers: vec!["anthropic".into()],
         channels: vec!["telegram".into(), "shell".into()],
         zone_exists: |_| true,
@@ -183,11 +195,66 @@ pub fn assistant() -> AgentProgram {
         prices: Prices::any(),
     };
     let mut sources = SourceMap::default();
-    sources.add("assistant.agent", &source).unwrap();
+    sources.add("test.agent", source).unwrap();
     let (checked, diagnostics) = check(&sources, &environment);
     assert!(!diagnostics.has_errors(), "{diagnostics:?}");
     let (program, _) = compile(&checked.agents[0].program);
-    AgentProgram { program, source, static_files: vec![("persona.md".into(), persona)], folder }
+    AgentProgram { program, source: source.into(), static_files: Vec::new(), folder: "/agents".into() }
+}
+
+/// A runtime in which everybody talks to one agent.
+pub fn options(
+    program: AgentProgram,
+    provider: Arc<dyn ModelProvider>,
+    tools: Arc<dyn ToolHost>,
+    store: Arc<dyn Store>,
+    clock: Arc<ManualClock>,
+) -> Options {
+    let target = Target::Agent { agent: program.program.name.clone(), key: KeyPer::Person };
+    let rule = Rule { channel: None, from: From::Anyone, group: None, to: target };
+    let routes = Routes {
+        rules: vec![rule],
+        people: Vec::new(),
+        groups: Vec::new(),
+        rooms: Vec::new(),
+        webhooks: Vec::new(),
+    };
+    Options {
+        store,
+        clock,
+        channels: vec![Arc::new(Screen)],
+        providers: vec![provider],
+        tools,
+        files: None,
+        programs: vec![program],
+        routes,
+        owner_telegram: Some("1".into()),
+        owner_address: None,
+        pairing: None,
+        price: Some(Arc::new(|asked, used, usage| {
+            blufio_models::prices::Prices::built_in().charge(asked, used, usage)
+        })),
+        limits: Limits::default(),
+    }
+}
+
+/// Somebody writes, for the `number`th time.
+pub async fn say(handle: &Handle, number: usize, person: &str, text: &str) {
+    let message = Inbound {
+        kind: InboundKind::Message,
+        source_id: format!("update:{number}"),
+        address: Address { channel: "telegram".into(), chat: person.into(), thread: None },
+        chat: ChatKind::Private,
+        sender: Sender { id: person.into(), name: "Ada".into() },
+        text: text.into(),
+        own_words: true,
+        quoted: None,
+        quoted_id: None,
+        message_id: Some(number.to_string()),
+        sent_ms: START_MS,
+        attachments: Vec::new(),
+    };
+    handle.sink().deliver("telegram", vec![message], Some(number.to_string())).await.unwrap();
 }
 
 /// The mix on its way through the runtime.
@@ -215,32 +282,8 @@ impl Player {
         let clock = Arc::new(ManualClock::new(START_MS));
         let key = Secret::new("key");
         let anthropic = Anthropic::new(AnthropicOptions::new(&emulator.url(), key)).unwrap();
-        let target = Target::Agent { agent: program.program.name.clone(), key: KeyPer::Person };
-        let rule = Rule { channel: None, from: From::Anyone, group: None, to: target };
-        let routes = Routes {
-            rules: vec![rule],
-            people: Vec::new(),
-            groups: Vec::new(),
-            rooms: Vec::new(),
-            webhooks: Vec::new(),
-        };
-        let options = Options {
-            store: store.clone(),
-            clock: clock.clone(),
-            channels: vec![Arc::new(Screen)],
-            providers: vec![Arc::new(anthropic)],
-            tools: Arc::new(RecordedTools(Arc::clone(&scene))),
-            files: None,
-            programs: vec![program],
-            routes,
-            owner_telegram: Some("1".into()),
-            owner_address: None,
-            pairing: None,
-            price: Some(Arc::new(|asked, used, usage| {
-                blufio_models::prices::Prices::built_in().charge(asked, used, usage)
-            })),
-            limits: Limits::default(),
-        };
+        let tools = Arc::new(RecordedTools(Arc::clone(&scene)));
+        let options = options(program, Arc::new(anthropic), tools, store.clone(), clock.clone());
         let handle = Runtime::start(options).await.unwrap();
         Self { store, clock, emulator, handle, scene, best, sent: 0 }
     }
@@ -270,7 +313,8 @@ impl Player {
                 scene.requests.clear();
             }
             let known = self.store.ledger(None, 1_000_000).await.unwrap().len();
-            self.say(&person, &message.said).await;
+            self.sent += 1;
+            say(&self.handle, self.sent, &person, &message.said).await;
             self.handle.quiet().await;
             let mut rows = self.store.ledger(None, 1_000_000).await.unwrap();
             rows.truncate(rows.len() - known);
@@ -290,31 +334,6 @@ impl Player {
             }
         }
         calls
-    }
-
-    async fn say(&mut self, person: &str, text: &str) {
-        self.sent += 1;
-        let message = Inbound {
-            kind: InboundKind::Message,
-            source_id: format!("update:{}", self.sent),
-            address: Address { channel: "telegram".into(), chat: person.into(), thread: None },
-            chat: ChatKind::Private,
-            sender: Sender { id: person.into(), name: "Ada".into() },
-            text: text.into(),
-            own_words: true,
-            quoted: None,
-            quoted_id: None,
-            message_id: Some(self.sent.to_string()),
-            sent_ms: START_MS,
-            attachments: Vec::new(),
-        };
-        let cursor = Some(self.sent.to_string());
-        self.handle.sink().deliver("telegram", vec![message], cursor).await.unwrap();
-    }
-
-    /// The key of a session's conversation.
-    pub fn key(number: usize) -> String {
-        format!("assistant/telegram:{}", 1_000 + number)
     }
 }
 

@@ -17,7 +17,7 @@ use blufio_lang::value::FailureKind;
 use super::{Origin, failed, images};
 use crate::outages::{Admission, News, Ticket};
 use crate::shared::{Shared, lock};
-use crate::{context, journal};
+use crate::{journal, prefix};
 
 /// Over how long those come back who waited for a provider.
 const SPREAD: Duration = Duration::from_secs(1);
@@ -106,7 +106,7 @@ impl Attempts<'_> {
             let ticket = self.admitted(provider_name).await.map_err(Missed::Closed)?;
             let mut row = self.row(name, self.shared.clock.now_ms());
             row.estimated_tokens = tokens::estimate_request(request);
-            row.static_fingerprint = context::static_fingerprint(&request.system, &request.tools);
+            row.static_fingerprint = self.keep_prefix(request).await;
             let announced = self.announce(provider, name, request, row).await.map_err(Missed::OverBudget)?;
             lock(&self.under_way).attempt = Some(announced.clone());
             let result = self.stream(provider, request).await;
@@ -166,6 +166,20 @@ impl Attempts<'_> {
                     // Not all who wait come at once.
                     shared.clock.sleep(left + SPREAD.mul_f64(self.jitter(0))).await;
                 }
+            }
+        }
+    }
+
+    /// Fingerprint of what the prompt begins with, whose pieces are on record from here on.
+    async fn keep_prefix(&self, request: &ModelRequest) -> String {
+        let loaded = &self.origin.program;
+        let names = if request.system == loaded.system { loaded.system_names.as_slice() } else { &[] };
+        let pieces = prefix::pieces(&request.tools, &request.system, names);
+        match self.shared.prefixes.keep(&*self.shared.store, &pieces).await {
+            Ok(fingerprint) => fingerprint,
+            Err(error) => {
+                self.shared.store_failed(&error);
+                String::new()
             }
         }
     }

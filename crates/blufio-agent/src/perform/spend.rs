@@ -34,10 +34,10 @@ impl Attempts<'_> {
         if self.caps.is_empty() {
             return Ok(Attempted { row, announced: None });
         }
-        let mut input_tokens = input_tokens_max(request);
+        let mut prompt = PromptMax::of(request);
         let mut is_counted = false;
         for _ in 0..ANNOUNCEMENTS_MAX {
-            let Some(worst_usd_micros) = self.worst(name, input_tokens, request.output_tokens_max) else {
+            let Some(worst_usd_micros) = self.worst(name, prompt, request.output_tokens_max) else {
                 let why = format!("no price is known for `{name}`, and money is limited");
                 return Err(failed(FailureKind::Denied, &why, None));
             };
@@ -61,11 +61,12 @@ impl Attempts<'_> {
                 let counts = provider.capabilities().token_counts == Support::Native;
                 if counts && let Ok(tokens) = provider.count_tokens(request).await {
                     // Providers call their count an estimate.
-                    input_tokens = input_tokens.min(tokens.saturating_add(tokens / 50 + FRAME_TOKENS_MAX));
+                    let counted = tokens.saturating_add(tokens / 50 + FRAME_TOKENS_MAX);
+                    prompt.tokens = prompt.tokens.min(counted);
                     continue;
                 }
             }
-            let fits = self.output_that_fits(name, input_tokens, request.output_tokens_max, left);
+            let fits = self.output_that_fits(name, prompt, request.output_tokens_max, left);
             if fits < OUTPUT_TOKENS_MIN.min(request.output_tokens_max) || fits >= request.output_tokens_max {
                 return Err(self.over(cap));
             }
@@ -87,17 +88,21 @@ impl Attempts<'_> {
     }
 
     /// The dearest way an attempt can go: nothing of its prompt is cached, all of it is written to the cache.
-    fn worst(&self, name: &str, input_tokens: u64, output_tokens_max: u32) -> Option<i64> {
+    fn worst(&self, name: &str, prompt: PromptMax, output_tokens_max: u32) -> Option<i64> {
         let output_tokens = u64::from(output_tokens_max);
-        let written = Usage { cache_write_tokens: input_tokens, output_tokens, ..Usage::default() };
-        let plain = Usage { input_tokens, output_tokens, ..Usage::default() };
+        let written = Usage {
+            cache_write_tokens: prompt.tokens,
+            cache_write_1h_tokens: prompt.kept_tokens.min(prompt.tokens),
+            output_tokens,
+            ..Usage::default()
+        };
+        let plain = Usage { input_tokens: prompt.tokens, output_tokens, ..Usage::default() };
         Some(self.price(name, name, &written)?.max(self.price(name, name, &plain)?))
     }
 
     /// The longest answer whose attempt does not cost more than this.
-    fn output_that_fits(&self, name: &str, input_tokens: u64, most: u32, left_usd_micros: i64) -> u32 {
-        let fits =
-            |tokens: u32| self.worst(name, input_tokens, tokens).is_some_and(|usd| usd <= left_usd_micros);
+    fn output_that_fits(&self, name: &str, prompt: PromptMax, most: u32, left_usd_micros: i64) -> u32 {
+        let fits = |tokens: u32| self.worst(name, prompt, tokens).is_some_and(|usd| usd <= left_usd_micros);
         let (mut low, mut high) = (0, most);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
@@ -123,16 +128,33 @@ fn dollars(usd_micros: i64) -> String {
     format!("{:.2} usd", usd_micros as f64 / 1e6)
 }
 
-/// More tokens than the prompt of a request has with any tokenizer: a token is at least one byte.
-fn input_tokens_max(request: &ModelRequest) -> u64 {
-    let bytes = |text: &String| text.len() as u64 + FRAME_TOKENS_MAX;
-    let tools = request.tools.iter().map(|tool| {
-        bytes(&tool.name).saturating_add(bytes(&tool.description)).saturating_add(bytes(&tool.input_schema))
-    });
-    let system = request.system.iter().map(bytes);
-    let schema = request.output_schema.iter().map(bytes);
-    let turns = request.turns.iter().map(|turn| turn_tokens_max(turn));
-    system.chain(tools).chain(schema).chain(turns).fold(PREAMBLE_TOKENS_MAX, u64::saturating_add)
+/// More tokens than a prompt has with any tokenizer.
+#[derive(Debug, Clone, Copy)]
+struct PromptMax {
+    /// Of the whole prompt.
+    tokens: u64,
+    /// Of what is to stay in the provider's cache for an hour.
+    kept_tokens: u64,
+}
+
+impl PromptMax {
+    /// A token is at least one byte.
+    fn of(request: &ModelRequest) -> Self {
+        let bytes = |text: &String| text.len() as u64 + FRAME_TOKENS_MAX;
+        let tools = request.tools.iter().map(|tool| {
+            bytes(&tool.name)
+                .saturating_add(bytes(&tool.description))
+                .saturating_add(bytes(&tool.input_schema))
+        });
+        let system = request.system.iter().map(bytes);
+        let fixed = system.chain(tools).fold(PREAMBLE_TOKENS_MAX, u64::saturating_add);
+        let schema = request.output_schema.iter().map(bytes);
+        let turns = request.turns.iter().map(|turn| turn_tokens_max(turn));
+        Self {
+            tokens: schema.chain(turns).fold(fixed, u64::saturating_add),
+            kept_tokens: if request.caches_static_for_an_hour { fixed } else { 0 },
+        }
+    }
 }
 
 fn turn_tokens_max(turn: &Turn) -> u64 {

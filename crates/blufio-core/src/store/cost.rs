@@ -84,7 +84,7 @@ impl CostRow {
         if row.outcome == OPEN {
             return Self { open_calls: 1, open_usd_micros: usd_micros, ..Self::default() };
         }
-        let Usage { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens } = row.usage;
+        let Usage { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, .. } = row.usage;
         let tokens = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         // What nobody bills is known to be nothing.
         let is_unknown = !row.usage_known && row.usd_micros != Some(0);

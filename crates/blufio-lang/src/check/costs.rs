@@ -152,18 +152,20 @@ impl Pricing<'_> {
     /// The price of one attempt of a model step, millionths of a US dollar; `None` where a price is not known.
     fn attempt(&self, model: &ModelUse, is_worst: bool) -> Option<u64> {
         let prompt = prompt::tokens(self.program, model);
-        let mut price = self.call(model.model.0, prompt, is_worst)?;
+        let mut price = self.call(model.model.0, prompt, prompt::kept_tokens(self.program), is_worst)?;
         let summary = self.program.context.history.and_then(|history| history.summarize);
         if let Some(summary) = summary.filter(|_| is_worst && model.history) {
-            price = price.saturating_add(self.call(summary, prompt::history_tokens(self.program), true)?);
+            price =
+                price.saturating_add(self.call(summary, prompt::history_tokens(self.program), 0, true)?);
         }
         Some(price)
     }
 
-    fn call(&self, model: u32, prompt: u64, is_worst: bool) -> Option<u64> {
+    /// `kept` of the prompt's tokens are written to a cache that lives for an hour.
+    fn call(&self, model: u32, prompt: u64, kept: u64, is_worst: bool) -> Option<u64> {
         let prices: Option<Vec<u64>> = prompt::names(self.program, model)
             .iter()
-            .map(|name| Some(call_price(self.environment.prices.of(name, prompt)?, prompt)))
+            .map(|name| Some(call_price(self.environment.prices.of(name, prompt)?, prompt, kept)))
             .collect();
         let prices = prices?;
         if is_worst { prices.into_iter().max() } else { prices.first().copied() }
@@ -245,8 +247,9 @@ impl MaxByWorst for Option<Bound> {
     }
 }
 
-fn call_price(price: ModelPrice, prompt: u64) -> u64 {
-    let input = u128::from(prompt) * u128::from(price.input_micro_usd_per_million);
+fn call_price(price: ModelPrice, prompt: u64, kept: u64) -> u64 {
+    let input = u128::from(prompt.saturating_sub(kept)) * u128::from(price.input_micro_usd_per_million)
+        + u128::from(kept) * u128::from(price.kept_input_micro_usd_per_million);
     let output = u128::from(price.output_tokens_max) * u128::from(price.output_micro_usd_per_million);
     u64::try_from((input + output).div_ceil(1_000_000)).unwrap_or(UNBOUNDED)
 }

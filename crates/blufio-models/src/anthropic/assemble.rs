@@ -112,6 +112,10 @@ impl Assembler {
         so_far.cache_read_tokens = number("cache_read_input_tokens").unwrap_or(so_far.cache_read_tokens);
         so_far.cache_write_tokens =
             number("cache_creation_input_tokens").unwrap_or(so_far.cache_write_tokens);
+        let kept = fields.get("cache_creation").and_then(|kept| kept.get("ephemeral_1h_input_tokens"));
+        if let Some(kept) = kept.and_then(Value::as_u64) {
+            so_far.cache_write_1h_tokens = kept.min(so_far.cache_write_tokens);
+        }
         self.usage = Some(so_far);
     }
 

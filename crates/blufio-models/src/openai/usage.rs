@@ -29,6 +29,7 @@ pub(super) fn of_chunk(chunk: &Value) -> Option<Usage> {
         output_tokens: number("completion_tokens").unwrap_or(0),
         cache_read_tokens,
         cache_write_tokens,
+        cache_write_1h_tokens: 0,
     })
 }
 
@@ -46,6 +47,7 @@ mod tests {
                 output_tokens: output,
                 cache_read_tokens: read,
                 cache_write_tokens: write,
+                cache_write_1h_tokens: 0,
             })
         };
         let cases = [

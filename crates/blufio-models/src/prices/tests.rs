@@ -52,6 +52,9 @@ fn each_kind_of_token_has_its_price() {
     let dearest = |model, prompt| Prices::built_in().dearest(model, prompt).unwrap();
     let haiku = dearest("anthropic/claude-haiku-5-5", 100_000);
     assert_eq!((haiku.input_micro_usd_per_million, haiku.output_micro_usd_per_million), (125_000, 500_000));
+    assert_eq!(haiku.kept_input_micro_usd_per_million, 200_000);
+    let kept = Usage { cache_write_1h_tokens: 400_000, ..written };
+    assert_eq!(usd_micros("anthropic/claude-opus-5-5", &kept), Some(600_000 * 5 + 400_000 * 8));
     let haiku = dearest("anthropic/claude-haiku-5-5", 100_001);
     assert_eq!((haiku.input_micro_usd_per_million, haiku.output_micro_usd_per_million), (625_000, 2_500_000));
 }

@@ -142,7 +142,8 @@ impl PrefixCache {
             is_kept_long |= mark_ms == Some(HOUR_MS);
             (part, bytes).hash(&mut hasher);
             tokens += tokens_of + FRAME_TOKENS;
-            let lives_ms = if is_kept_long && part != "messages" { HOUR_MS } else { FIVE_MINUTES_MS };
+            let is_static = !part.starts_with("messages");
+            let lives_ms = if is_kept_long && is_static { HOUR_MS } else { FIVE_MINUTES_MS };
             let mark_ms = match self.marks {
                 Marks::AsRequested => mark_ms,
                 Marks::Everywhere => Some(lives_ms),

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `blufio context SESSION`: what its next prompt holds, zone by zone, what of it is cached, and what it costs.
+//! `blufio context SESSION`: what its next prompt holds, zone by zone, as the provider counts it where it can be asked, what
+//! of it is cached, what it costs, and which bytes are others than the last time.
 //! `blufio prompt SESSION`: the request itself.
+
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use blufio_agent::Limits;
 use blufio_agent::inspect::{Inspection, Zones};
-use blufio_core::model::Usage;
+use blufio_core::model::{Support, Usage};
 use blufio_core::store::Store as _;
 use blufio_core::tool::ToolHost as _;
 use blufio_models::prices::{Prices, Window};
@@ -22,12 +25,17 @@ use crate::tools::Tools;
 
 /// Columns of the picture.
 const PICTURE_COLUMNS: u64 = 48;
+/// Longest wait for a provider that counts.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Arguments of `context`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Key of the session (`blufio sessions` lists them).
     key: String,
+    /// Estimate tokens instead of asking the provider to count them.
+    #[arg(long)]
+    offline: bool,
     #[command(flatten)]
     data: DataArguments,
 }
@@ -42,7 +50,9 @@ pub struct PromptArguments {
 /// Shows the zones.
 pub fn run(context: &Context, arguments: &Arguments) -> Result<u8> {
     let inspection = inspect(context, &arguments.key)?;
-    let report = Report::of(&inspection, &Models::of(&context.config)?.prices);
+    let models = Models::of(&context.config)?;
+    let counted = if arguments.offline { None } else { counted(&models, &inspection)? };
+    let report = Report::of(&inspection, counted, &models.prices);
     if arguments.data.is_json() {
         output::json(&report.json(&arguments.key, &inspection))?;
     } else {
@@ -80,9 +90,28 @@ fn inspect(context: &Context, key: &str) -> Result<Inspection> {
     found.ok_or_else(|| anyhow!("there is no session `{key}`; `blufio sessions` lists them"))
 }
 
+/// The zones as the provider counts them, where it can be asked; why not, else.
+fn counted(models: &Models, inspection: &Inspection) -> Result<Option<Result<Zones, String>>> {
+    let name = inspection.model.split('/').next().unwrap_or_default();
+    let Ok(provider) = models.open(name) else { return Ok(None) };
+    if provider.capabilities().token_counts != Support::Native {
+        return Ok(None);
+    }
+    let asked = async {
+        let counting = inspection.counted(&*provider);
+        match tokio::time::timeout(COUNT_TIMEOUT, counting).await {
+            Ok(counted) => counted.map_err(|error| error.message),
+            Err(_) => Err("no answer in time".to_string()),
+        }
+    };
+    Ok(Some(client::runtime()?.block_on(asked)))
+}
+
 /// What is told of a prompt.
 struct Report {
     zones: Zones,
+    /// How the zones were counted.
+    counted: String,
     window: Option<Window>,
     /// Millionths of a US dollar: as it is likely to be, and the most that it can be.
     likely_usd_micros: Option<i64>,
@@ -90,8 +119,12 @@ struct Report {
 }
 
 impl Report {
-    fn of(inspection: &Inspection, prices: &Prices) -> Self {
-        let zones = inspection.zones();
+    fn of(inspection: &Inspection, counted: Option<Result<Zones, String>>, prices: &Prices) -> Self {
+        let (zones, counted) = match counted {
+            Some(Ok(zones)) => (zones, "counted by the provider".to_string()),
+            Some(Err(why)) => (inspection.zones(), format!("{}; {why}", estimated(inspection))),
+            None => (inspection.zones(), estimated(inspection)),
+        };
         let model = inspection.model.as_str();
         let output_tokens = u64::from(Limits::default().turn_tokens_max);
         let last_output = inspection.last.as_ref().map_or(200, |row| row.usage.output_tokens);
@@ -108,6 +141,7 @@ impl Report {
             likely_usd_micros: prices.usd_micros(model, &likely),
             most_usd_micros: prices.usd_micros(model, &most),
             zones,
+            counted,
         }
     }
 
@@ -141,7 +175,7 @@ impl Report {
             ("summary", summary, if summary > 0 { earlier } else { "none".to_string() }),
             ("conditional", 0, recall),
             ("dynamic", history, caps),
-            ("next prompt", self.zones.total(), self.estimate(inspection)),
+            ("next prompt", self.zones.total(), self.counted.clone()),
         ]
         .into_iter()
         .map(|(zone, tokens, what)| vec![zone.to_string(), tokens.to_string(), what])
@@ -152,17 +186,6 @@ impl Report {
         );
         let table = output::table(&["zone", "tokens", ""], &rows);
         format!("{head}{}\n{table}\n{}", self.picture(), self.costs(inspection))
-    }
-
-    fn estimate(&self, inspection: &Inspection) -> String {
-        match &inspection.last {
-            Some(row) if row.usage_known && row.estimated_tokens > 0 => {
-                let (reported, estimated) = (row.usage.prompt_tokens() as f64, row.estimated_tokens as f64);
-                let off = (estimated * inspection.ratio / reported.max(1.0) - 1.0) * 100.0;
-                format!("estimated; of the last call {off:+.1} % off, {reported} tokens reported")
-            }
-            _ => "estimated; nothing is reported yet".to_string(),
-        }
     }
 
     /// One line: how much of the window each zone takes.
@@ -193,14 +216,20 @@ impl Report {
             let share = row.usage.cache_read_tokens as f64 * 100.0 / row.usage.prompt_tokens().max(1) as f64;
             format!("last call    {share:.0} % of its prompt were read from the cache\n")
         });
-        let changed = match inspection.static_changed() {
-            Some(true) => {
-                "prefix       CHANGED since the last call: tools or static files are others; all is read anew\n"
-            }
-            Some(false) => "prefix       unchanged since the last call\n",
-            None => "prefix       nothing was asked yet\n",
+        let changed = match (inspection.static_changed(), inspection.change()) {
+            (Some(true), Some(change)) => format!(
+                "prefix       CHANGED since the last call at `{}`: the {} bytes before it are still cached, the {} from \
+                 there on and the history are read anew\n",
+                change.piece, change.same_bytes, change.changed_bytes
+            ),
+            (Some(true), None) => "prefix       CHANGED since the last call: all is read anew\n".to_string(),
+            (Some(false), _) => "prefix       unchanged since the last call\n".to_string(),
+            (None, _) => "prefix       nothing was asked yet\n".to_string(),
         };
-        format!("{price}{}{changed}", cached.unwrap_or_default())
+        let falls_out = inspection.falls_out().map(|turns| {
+            format!("epoch        the cap is reached: {turns} turns fall out with the next step, the rest is read anew\n")
+        });
+        format!("{price}{}{changed}{}", cached.unwrap_or_default(), falls_out.unwrap_or_default())
     }
 
     fn json(&self, key: &str, inspection: &Inspection) -> serde_json::Value {
@@ -218,9 +247,24 @@ impl Report {
             "first_turn": inspection.start,
             "window_tokens": self.window.map(|window| window.context_tokens),
             "reported_by_estimated": inspection.ratio,
+            "counted": self.counted,
             "static_changed": inspection.static_changed(),
+            "change": inspection.change(),
+            "turns_that_fall_out": inspection.falls_out(),
             "last_usage": inspection.last.as_ref().filter(|row| row.usage_known).map(|row| row.usage),
             "next_usd_micros": { "likely": self.likely_usd_micros, "most": self.most_usd_micros },
         })
+    }
+}
+
+/// How far estimates are off.
+fn estimated(inspection: &Inspection) -> String {
+    match &inspection.last {
+        Some(row) if row.usage_known && row.estimated_tokens > 0 => {
+            let (reported, estimated) = (row.usage.prompt_tokens() as f64, row.estimated_tokens as f64);
+            let off = (estimated * inspection.ratio / reported.max(1.0) - 1.0) * 100.0;
+            format!("estimated; of the last call {off:+.1} % off, {reported} tokens reported")
+        }
+        _ => "estimated; nothing is reported yet".to_string(),
     }
 }

@@ -13,12 +13,24 @@ const VALUE_TOKENS_MAX: u64 = 2_000;
 const SCALAR_TOKENS_MAX: u64 = 32;
 /// Messages of a history without a cap of its own.
 const HISTORY_MESSAGES_DEFAULT: u64 = 20;
+const HOUR_MS: i64 = 3_600_000;
+
+/// What every prompt begins with, tokens.
+fn static_tokens(program: &Program) -> u64 {
+    let context = &program.context;
+    let files = context.static_files.len() as u64 + u64::from(context.skills);
+    program.goal.len() as u64 + context.static_tokens_max.map_or(files * VALUE_TOKENS_MAX, u64::from)
+}
+
+/// What of a prompt is to stay in the provider's cache for an hour, tokens.
+pub(super) fn kept_tokens(program: &Program) -> u64 {
+    let is_kept = program.context.static_cache_ms.is_some_and(|ms| ms >= HOUR_MS);
+    if is_kept { static_tokens(program) } else { 0 }
+}
 
 /// The largest prompt of a model step, tokens.
 pub(super) fn tokens(program: &Program, model: &ModelUse) -> u64 {
     let context = &program.context;
-    let files = context.static_files.len() as u64 + u64::from(context.skills);
-    let zone = context.static_tokens_max.map_or(files * VALUE_TOKENS_MAX, u64::from);
     let recalled = context.recall.and_then(|recall| recall.tokens_max).map_or(VALUE_TOKENS_MAX, u64::from);
     let memory = u64::from(model.memory) * recalled;
     let history = if model.history { history_tokens(program) } else { 0 };
@@ -31,7 +43,7 @@ pub(super) fn tokens(program: &Program, model: &ModelUse) -> u64 {
             TextPart::Value(value) => value_tokens(value),
         })
         .sum();
-    program.goal.len() as u64 + zone + memory + history + named + instruction
+    static_tokens(program) + memory + history + named + instruction
 }
 
 /// The largest history, tokens.

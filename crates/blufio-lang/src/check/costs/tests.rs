@@ -155,6 +155,7 @@ fn priced(text: &str) -> (Vec<CheckedAgent>, Vec<&'static str>) {
         let times = if name.ends_with("/dear") { 10 } else { 1 };
         Some(crate::check::ModelPrice {
             input_micro_usd_per_million: price.input_micro_usd_per_million * times,
+            kept_input_micro_usd_per_million: price.kept_input_micro_usd_per_million * times,
             output_micro_usd_per_million: price.output_micro_usd_per_million * times,
             ..price
         })
@@ -192,6 +193,22 @@ fn summarising_costs_at_worst_and_only_where_the_history_is_read() {
         .replace("models { ", "models { dear = \"anthropic/unpriced\" ")
         .replace("1000 tokens }", "1000 tokens then summarize using dear }");
     assert_eq!(priced(&unpriced).1, ["E0507"]);
+}
+
+#[test]
+fn what_is_kept_for_an_hour_costs_what_that_costs() {
+    let states = "start state idle { on message m { write w using fast \"1234\" } }";
+    let cached = |cache: &str| {
+        let zone = format!("context {{ static \"persona.md\" max 500 tokens{cache} ");
+        let text = agent("", states).replace("context { ", &zone);
+        assert!(text.contains(&zone), "{text}");
+        priced(&text).0[0].facts.money_per_event_micro_usd
+    };
+    // Goal, zone and instruction; the first two are kept.
+    let (kept, rest) = (10u64 + 500, 4);
+    let one = |micros: u64| micros.div_ceil(10) + ANSWER;
+    assert_eq!(cached(""), bound(one(kept + rest), one(kept + rest)));
+    assert_eq!(cached(" cache 1h"), bound(one(2 * kept + rest), one(2 * kept + rest)));
 }
 
 #[test]
