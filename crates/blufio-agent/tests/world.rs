@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use blufio_agent::replay::{Verdict, verify};
 use blufio_agent::routes::{From, Group, KeyPer, Person, Room, Routes, Rule, Target};
-use blufio_agent::{AgentProgram, Handle, Limits, Options, Price, Runtime};
+use blufio_agent::{AgentProgram, Handle, Limits, Options, Price, Runtime, Window};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
 use blufio_core::files::Files;
@@ -85,8 +85,10 @@ impl ModelProvider for FakeModel {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let images = if self.name == "blind" { Support::Missing } else { Support::Native };
-        Capabilities { images, ..Capabilities::full() }
+        let native = |is: bool| if is { Support::Native } else { Support::Missing };
+        let (images, documents) = (native(self.name != "blind"), native(self.name != "blind"));
+        let token_counts = if self.name == "spare" { Support::Emulated } else { Support::Native };
+        Capabilities { images, documents, token_counts, ..Capabilities::full() }
     }
 
     fn stream<'a>(
@@ -454,6 +456,8 @@ pub struct World {
     pub groups: Vec<Group>,
     pub rooms: Vec<Room>,
     pub price: Price,
+    /// Window of every model.
+    pub window_tokens: Option<u64>,
     pub files: Option<Arc<dyn Files>>,
 }
 
@@ -486,6 +490,7 @@ impl World {
             groups: Vec::new(),
             rooms: Vec::new(),
             price: Arc::new(|_, _, usage| Some(usage.input_tokens as i64)),
+            window_tokens: None,
             files: None,
         }
     }
@@ -524,6 +529,7 @@ impl World {
             owner_address: None,
             pairing: None,
             price: Some(self.price.clone()),
+            window: self.window_tokens.map(|tokens| Arc::new(move |_: &str| Some(tokens)) as Window),
             limits: self.limits.clone(),
         }
     }

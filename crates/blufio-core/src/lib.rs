@@ -2,6 +2,7 @@
 //! The nouns everybody shares and the ports (traits) between the crates. Nothing here knows SQLite, HTTP, a
 //! channel, a model provider or the language.
 
+pub mod base64;
 pub mod channel;
 pub mod clock;
 pub mod files;

@@ -2,6 +2,9 @@
 //! Money: before an attempt is made, what it may cost at the worst is taken of every cap. The prompt counts a token for
 //! each of its bytes, which no tokenizer exceeds, or as many as the provider itself counts; the answer may be as long as it
 //! is allowed to be, which is less when less is left.
+//!
+//! Nothing in a document's bytes bounds its tokens: a page may hold any number of packed words. A prompt with documents
+//! is reserved as the provider counts it, else as the whole window of the model, which no prompt exceeds.
 
 use blufio_core::model::{Block, ModelProvider, ModelRequest, Support, Turn, Usage};
 use blufio_core::store::{Announced, Announcement, Attempted, Cap, LedgerRow};
@@ -10,6 +13,7 @@ use blufio_lang::value::FailureKind;
 
 use super::attempt::Attempts;
 use super::failed;
+use crate::media::has_documents;
 
 /// Shortest answer that is worth asking for, tokens.
 const OUTPUT_TOKENS_MIN: u32 = 256;
@@ -19,6 +23,8 @@ const IMAGE_TOKENS_MAX: u64 = 5_000;
 const FRAME_TOKENS_MAX: u64 = 32;
 /// Most tokens that a provider adds when tools or a schema are there: Anthropic's own prompt for tools.
 const PREAMBLE_TOKENS_MAX: u64 = 1_000;
+/// More tokens than the window of any model: of one whose window nobody knows.
+const WINDOW_TOKENS_MAX: u64 = 10_000_000;
 /// Announcements of one attempt: whole, counted, then shorter as long as others spend of the same cap meanwhile.
 const ANNOUNCEMENTS_MAX: u32 = 8;
 
@@ -34,8 +40,14 @@ impl Attempts<'_> {
         if self.caps.is_empty() {
             return Ok(Attempted { row, announced: None });
         }
-        let mut input_tokens = input_tokens_max(request);
-        let mut is_counted = false;
+        let mut is_counted = has_documents(request);
+        let mut input_tokens = match is_counted {
+            true => match counted(provider, request).await {
+                Some(tokens) => tokens,
+                None => self.window(name),
+            },
+            false => input_tokens_max(request),
+        };
         for _ in 0..ANNOUNCEMENTS_MAX {
             let Some(worst_usd_micros) = self.worst(name, input_tokens, request.output_tokens_max) else {
                 let why = format!("no price is known for `{name}`, and money is limited");
@@ -57,11 +69,8 @@ impl Attempts<'_> {
             };
             if !is_counted {
                 is_counted = true;
-                // What only estimates is no bound.
-                let counts = provider.capabilities().token_counts == Support::Native;
-                if counts && let Ok(tokens) = provider.count_tokens(request).await {
-                    // Providers call their count an estimate.
-                    input_tokens = input_tokens.min(tokens.saturating_add(tokens / 50 + FRAME_TOKENS_MAX));
+                if let Some(tokens) = counted(provider, request).await {
+                    input_tokens = input_tokens.min(tokens);
                     continue;
                 }
             }
@@ -80,6 +89,10 @@ impl Attempts<'_> {
             self.shared.note(&format!("{}: nothing is left of {}", cap.what, dollars(cap.most_usd_micros)));
         }
         Outcome::OverBudget(cap.filter(|cap| cap.frees_up).map(|cap| cap.until_ms))
+    }
+
+    fn window(&self, name: &str) -> u64 {
+        self.shared.window.as_ref().and_then(|window| window(name)).unwrap_or(WINDOW_TOKENS_MAX)
     }
 
     pub(super) fn price(&self, asked: &str, answered: &str, usage: &Usage) -> Option<i64> {
@@ -123,7 +136,17 @@ fn dollars(usd_micros: i64) -> String {
     format!("{:.2} usd", usd_micros as f64 / 1e6)
 }
 
-/// More tokens than the prompt of a request has with any tokenizer: a token is at least one byte.
+/// The most tokens that a prompt has by its provider's own count; `None` where that only estimates, or does not answer.
+async fn counted(provider: &dyn ModelProvider, request: &ModelRequest) -> Option<u64> {
+    if provider.capabilities().token_counts != Support::Native {
+        return None;
+    }
+    let tokens = provider.count_tokens(request).await.ok()?;
+    // Providers call their count an estimate.
+    Some(tokens.saturating_add(tokens / 50 + FRAME_TOKENS_MAX))
+}
+
+/// More tokens than the prompt of a request without documents has with any tokenizer: a token is at least one byte.
 fn input_tokens_max(request: &ModelRequest) -> u64 {
     let bytes = |text: &String| text.len() as u64 + FRAME_TOKENS_MAX;
     let tools = request.tools.iter().map(|tool| {
@@ -140,6 +163,8 @@ fn turn_tokens_max(turn: &Turn) -> u64 {
         let bytes = match block {
             Block::Text { text } => text.len(),
             Block::Image { .. } => return IMAGE_TOKENS_MAX,
+            // Counted with the whole prompt.
+            Block::Document { .. } => return 0,
             Block::ToolUse { id, name, input } => id.len() + name.len() + input.len(),
             Block::ToolResult { id, content, .. } => id.len() + content.len(),
             Block::Opaque { json } => json.len(),

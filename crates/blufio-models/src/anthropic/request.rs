@@ -110,6 +110,10 @@ fn block(block: &Block, mark: bool) -> String {
             json!({"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}})
                 .to_string()
         }
+        Block::Document { media_type, name, data, .. } => {
+            json!({"type": "document", "source": {"type": "base64", "media_type": media_type, "data": data}, "title": name})
+                .to_string()
+        }
         Block::ToolUse { id, name, input } => {
             let (id, name) = (Value::from(id.as_str()), Value::from(name.as_str()));
             format!("{{\"type\":\"tool_use\",\"id\":{id},\"name\":{name},\"input\":{}}}", raw_json(input))
@@ -134,6 +138,18 @@ mod tests {
 
     fn user(text: &str) -> Turn {
         Turn { role: Role::User, blocks: vec![Block::Text { text: text.into() }], raw: None }
+    }
+
+    fn with_document(number: usize) -> Turn {
+        let mut turn = user(&format!("message {number}"));
+        let document = Block::Document {
+            media_type: "application/pdf".into(),
+            name: format!("bill \"{number}\".pdf"),
+            pages: 3,
+            data: "JVBERi0=".into(),
+        };
+        turn.blocks.insert(0, document);
+        turn
     }
 
     fn request(turns: Vec<Turn>) -> ModelRequest {
@@ -165,6 +181,20 @@ mod tests {
     }
 
     #[test]
+    fn a_document_has_its_title_and_may_carry_the_mark() {
+        let mut turn = with_document(1);
+        turn.blocks.reverse();
+        let value: Value = serde_json::from_str(&body(&request(vec![turn]), true)).unwrap();
+        let expected = json!({
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+            "title": "bill \"1\".pdf",
+            "cache_control": {"type": "ephemeral"}
+        });
+        assert_eq!(value["messages"][0]["content"][1], expected);
+    }
+
+    #[test]
     fn one_more_turn_only_adds_to_the_bytes() {
         let raw = RawContent {
             provider: PROVIDER.into(),
@@ -174,6 +204,7 @@ mod tests {
         let mut before = String::new();
         for number in 0..20 {
             turns.push(match number % 2 {
+                0 if number % 3 == 0 => with_document(number),
                 0 => user(&format!("message {number}")),
                 _ => Turn { role: Role::Assistant, blocks: Vec::new(), raw: Some(raw.clone()) },
             });
@@ -181,7 +212,7 @@ mod tests {
                 .replace(",\"cache_control\":{\"type\":\"ephemeral\"}", "");
             let prefix = before.strip_suffix("]}").unwrap_or("");
             assert!(now.starts_with(prefix), "turn {number} changed earlier bytes");
-            assert!(number == 0 || now.contains(&format!("message {}", number - number % 2)));
+            assert!(now.contains(&format!("message {}", number - number % 2)));
             before = now;
         }
         assert!(before.contains("\"signature\":\"s==\""));
