@@ -253,14 +253,20 @@ impl Channel for FakeChannel {
         self.send(to, text)
     }
 
-    fn fetch<'a>(&'a self, file: &'a Attachment, _: u64) -> BoxFuture<'a, Result<Vec<u8>, SendError>> {
+    fn fetch<'a>(
+        &'a self,
+        file: &'a Attachment,
+        bytes_max: u64,
+    ) -> BoxFuture<'a, Result<Vec<u8>, SendError>> {
         Box::pin(async move {
             self.fetched.lock().unwrap().push(file.handle.clone());
             if let Some(error) = self.fetch_errors.lock().unwrap().pop_front() {
                 return Err(error);
             }
             let bytes = self.files.lock().unwrap().get(&file.handle).cloned();
-            bytes.ok_or_else(|| SendError::Permanent { method: "fetch", reason: "no such file".into() })
+            bytes
+                .filter(|bytes| bytes.len() as u64 <= bytes_max)
+                .ok_or_else(|| SendError::Permanent { method: "fetch", reason: "no such file".into() })
         })
     }
 

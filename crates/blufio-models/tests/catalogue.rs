@@ -55,6 +55,27 @@ async fn an_answer_arrives_with_its_deltas_usage_and_id() {
 }
 
 #[tokio::test]
+async fn documents_and_pictures_are_sent_as_the_api_takes_them() {
+    let (emulator, provider) = world().await;
+    let document = |data: &str| Block::Document {
+        media_type: "application/pdf".into(),
+        name: "bill.pdf".into(),
+        pages: 1,
+        data: data.into(),
+    };
+    let image = Block::Image { media_type: "image/png".into(), data: "iVBORw0KGgo=".into() };
+    let mut asked = request();
+    asked.turns[0].blocks.splice(0..0, [document("JVBERi0xLjQK"), image]);
+    assert!(provider.complete(&asked).await.is_ok());
+    assert!(provider.count_tokens(&asked).await.unwrap() > 0);
+    assert_eq!(emulator.violations(), Vec::<String>::new());
+    asked.turns[0].blocks[0] = document("aGVsbG8h");
+    let refused = provider.complete(&asked).await.unwrap_err();
+    assert_eq!(refused.kind, ModelErrorKind::InvalidRequest);
+    assert!(refused.message.contains("The PDF specified was not valid"), "{}", refused.message);
+}
+
+#[tokio::test]
 async fn m01_to_m04_errors_are_classified_by_type_and_never_show_the_key() {
     let cases = [
         (400, "invalid_request_error", ModelErrorKind::InvalidRequest),

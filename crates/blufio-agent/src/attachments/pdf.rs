@@ -196,6 +196,7 @@ mod tests {
             assert_eq!(of(&[PAGE, locked]), Err("encrypted".to_string()));
         }
         assert_eq!(of(&[PAGE, "<< /EncryptMetadata false >> (/Encrypt is a word)"]), Ok(1));
+        assert_eq!(of(&[&PAGE.repeat(100)]), Ok(100));
         let many = Err("more than 100 pages".to_string());
         assert_eq!(of(&["2 0 obj << /Type /Pages /Count 101 >> endobj"]), many);
         assert_eq!(of(&[&PAGE.repeat(101)]), many);
