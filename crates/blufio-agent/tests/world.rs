@@ -85,10 +85,9 @@ impl ModelProvider for FakeModel {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let native = |is: bool| if is { Support::Native } else { Support::Missing };
-        let (images, documents) = (native(self.name != "blind"), native(self.name != "blind"));
+        let media = if self.name == "blind" { Support::Missing } else { Support::Native };
         let token_counts = if self.name == "spare" { Support::Emulated } else { Support::Native };
-        Capabilities { images, documents, token_counts, ..Capabilities::full() }
+        Capabilities { images: media, documents: media, token_counts, ..Capabilities::full() }
     }
 
     fn stream<'a>(
@@ -253,20 +252,15 @@ impl Channel for FakeChannel {
         self.send(to, text)
     }
 
-    fn fetch<'a>(
-        &'a self,
-        file: &'a Attachment,
-        bytes_max: u64,
-    ) -> BoxFuture<'a, Result<Vec<u8>, SendError>> {
+    fn fetch<'a>(&'a self, file: &'a Attachment, max: u64) -> BoxFuture<'a, Result<Vec<u8>, SendError>> {
         Box::pin(async move {
             self.fetched.lock().unwrap().push(file.handle.clone());
             if let Some(error) = self.fetch_errors.lock().unwrap().pop_front() {
                 return Err(error);
             }
             let bytes = self.files.lock().unwrap().get(&file.handle).cloned();
-            bytes
-                .filter(|bytes| bytes.len() as u64 <= bytes_max)
-                .ok_or_else(|| SendError::Permanent { method: "fetch", reason: "no such file".into() })
+            let bytes = bytes.filter(|bytes| bytes.len() as u64 <= max);
+            bytes.ok_or_else(|| SendError::Permanent { method: "fetch", reason: "no such file".into() })
         })
     }
 
