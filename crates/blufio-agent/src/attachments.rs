@@ -27,8 +27,6 @@ const DOCUMENTS_MAX: usize = 5;
 const ATTEMPTS_MAX: u32 = 3;
 /// First wait between two tries, milliseconds; it doubles.
 const BACKOFF_MS: u64 = 500;
-/// Bytes of a megabyte, as limits of files count them.
-const MEGABYTE: u64 = 1024 * 1024;
 
 /// Downloads of a session's messages. Dropping it ends the one under way.
 #[derive(Default)]
@@ -134,9 +132,10 @@ async fn file(
     attachment: &Attachment,
     kind: Kind,
 ) -> Result<Block, String> {
-    let bytes_max = kind.megabytes_max() * MEGABYTE;
+    let bytes_max = kind.bytes_max();
     if attachment.bytes.is_some_and(|bytes| bytes > bytes_max) {
-        return Err(format!("larger than {} MB", kind.megabytes_max()));
+        let tenths = bytes_max / 100_000;
+        return Err(format!("larger than {}.{} MB", tenths / 10, tenths % 10));
     }
     let mut attempt = 0;
     loop {

@@ -120,7 +120,7 @@ async fn t13_a_refused_download_becomes_a_line_and_a_fake_picture_too() {
         "see",
         "[file: image, image/jpeg, 12 KB: not read: refused]",
         "[file: image, image/png, 12 KB: not read: no JPEG, PNG, GIF or WebP]",
-        "[file: image, image/png, 6000 KB: not read: larger than 5 MB]",
+        "[file: image, image/png, 6000 KB: not read: larger than 3.9 MB]",
     ];
     assert_eq!(texts(request), named);
     assert_eq!(*world.channel.fetched.lock().unwrap(), ["gone", "html"]);

@@ -107,7 +107,7 @@ async fn t42_what_cannot_be_read_is_named_with_its_reason() {
         (of("a.pdf"), &locked, "encrypted"),
         (of("a.pdf"), &many, "more than 100 pages"),
         (of("a.pdf"), &liar, "refused"),
-        (Attachment { bytes: Some(10_485_761), ..of("a.pdf") }, b"", "larger than 10 MB"),
+        (Attachment { bytes: Some(10_000_001), ..of("a.pdf") }, b"", "larger than 10.0 MB"),
         (file("a.pdf", "text/plain"), b"caf\xE9", "no text in UTF-8"),
         (file("a.pdf", "text/plain"), b"a\0", "no text: it holds bytes of zero"),
     ];
@@ -122,11 +122,11 @@ async fn t42_what_cannot_be_read_is_named_with_its_reason() {
 async fn the_largest_document_is_read() {
     let world = world(ASSISTANT, |_, _| says("ok"));
     let whole = pdf(100);
-    let filling = vec![b' '; 10 * 1024 * 1024 - whole.len()];
+    let filling = vec![b' '; 10_000_000 - whole.len()];
     let largest = [&whole[..whole.len() - 6], &filling, b"%%EOF\n"].concat();
     world.channel.files.lock().unwrap().insert("bill.pdf".into(), largest);
     let handle = world.start().await;
-    tell(&handle, 1, "see", vec![Attachment { bytes: Some(10_485_760), ..bill() }]).await;
+    tell(&handle, 1, "see", vec![Attachment { bytes: Some(10_000_000), ..bill() }]).await;
     assert_eq!(documents(&world.requests()[0]), [("bill.pdf".to_string(), 100)]);
 }
 

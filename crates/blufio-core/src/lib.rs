@@ -9,6 +9,7 @@ pub mod files;
 pub mod message;
 pub mod model;
 pub mod pairing;
+pub mod picture;
 pub mod retry;
 pub mod secret;
 pub mod store;

@@ -3,8 +3,7 @@
 //! by more than a factor of two, and with a margin, because an estimate is used as a cap.
 
 use crate::model::{Block, ModelRequest, Turn};
-
-mod picture;
+use crate::picture;
 
 /// Pixels of a side of the squares that a picture is charged by
 /// (<https://platform.claude.com/docs/en/build-with-claude/vision>).

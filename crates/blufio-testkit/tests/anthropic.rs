@@ -123,6 +123,7 @@ async fn what_the_api_refuses_is_refused() {
         document(pdf(), ""),
         holding(json!({"type": "image", "source": source("image/svg+xml", "AAAA")})),
         holding(json!({"type": "image", "source": source("image/png", "")})),
+        holding(json!({"type": "image", "source": source("image/png", &"A".repeat(5 * 1024 * 1024 + 4))})),
         json!({"messages": []}),
         json!({"messages": [{"role": "assistant", "content": "x"}]}),
         json!({"messages": [{"role": "user", "content": ""}]}),

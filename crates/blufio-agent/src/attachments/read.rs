@@ -5,12 +5,18 @@
 use blufio_core::base64;
 use blufio_core::message::Attachment;
 use blufio_core::model::Block;
+use blufio_core::picture;
 
 use super::pdf;
 use crate::context::{CUT, fence};
 use crate::hygiene::outside;
 use crate::media::PAGES_MAX;
 
+/// Largest picture: the Messages API takes 5 MiB of base64, whatever its guide says of bytes
+/// (<https://github.com/anthropics/claude-code/issues/2939>).
+const IMAGE_BYTES_MAX: u64 = 5 * 1024 * 1024 / 4 * 3;
+/// Longest side of a picture (<https://platform.claude.com/docs/en/build-with-claude/vision>).
+const SIDE_PIXELS_MAX: u32 = 8_000;
 /// Longest text of a file that is shown, bytes: about as much as a history holds without a cap of its own.
 const TEXT_BYTES_MAX: usize = 100 * 1024;
 /// Longest name of a file, characters.
@@ -54,13 +60,13 @@ impl Kind {
         }
     }
 
-    /// Largest file that is downloaded, megabytes: models take no larger pictures, and three of the largest documents must
-    /// not fill a request; of a text only the beginning is shown.
-    pub fn megabytes_max(self) -> u64 {
+    /// Largest file that is downloaded, bytes: models take no larger pictures, two of the largest documents must find room
+    /// in a request, and of a text only the beginning is shown.
+    pub fn bytes_max(self) -> u64 {
         match self {
-            Self::Image => 5,
-            Self::Pdf => 10,
-            Self::Text => 1,
+            Self::Image => IMAGE_BYTES_MAX,
+            Self::Pdf => 10_000_000,
+            Self::Text => 1_000_000,
         }
     }
 
@@ -77,7 +83,11 @@ impl Kind {
 fn picture(bytes: &[u8]) -> Result<Block, String> {
     // A provider refuses what is not what it says.
     let media_type = picture_type(bytes).ok_or("no JPEG, PNG, GIF or WebP")?;
-    Ok(Block::Image { media_type: media_type.to_string(), data: base64::encode(bytes) })
+    let data = base64::encode(bytes);
+    if picture::size(&data).is_some_and(|(width, height)| width.max(height) > SIDE_PIXELS_MAX) {
+        return Err(format!("more than {SIDE_PIXELS_MAX} pixels wide or high"));
+    }
+    Ok(Block::Image { media_type: media_type.to_string(), data })
 }
 
 fn document(attachment: &Attachment, bytes: &[u8]) -> Result<Block, String> {
@@ -163,6 +173,15 @@ mod tests {
         {
             assert_eq!(picture_type(bad), None);
         }
+    }
+
+    #[test]
+    fn a_picture_that_is_too_large_to_be_taken_is_not_sent() {
+        let gif = |width: u16| [b"GIF89a".as_slice(), &width.to_le_bytes(), &[1, 0]].concat();
+        assert!(picture(&gif(8_000)).is_ok());
+        assert_eq!(picture(&gif(8_001)), Err("more than 8000 pixels wide or high".into()));
+        let largest = usize::try_from(Kind::Image.bytes_max()).unwrap();
+        assert_eq!(base64::encode(&vec![0; largest]).len(), 5 * 1024 * 1024);
     }
 
     #[test]

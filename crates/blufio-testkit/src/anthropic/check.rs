@@ -104,6 +104,8 @@ fn ids<'a>(turn: &'a Value, kind: &str, field: &str) -> Vec<&'a str> {
 
 /// Pictures and documents that come within the request.
 fn source(block: &Value) -> Result<(), String> {
+    /// Of base64, not of what it stands for.
+    const IMAGE_BYTES_MAX: usize = 5 * 1024 * 1024;
     const IMAGES: &[&str] = &["image/jpeg", "image/png", "image/gif", "image/webp"];
     let kind = block.get("type").and_then(Value::as_str).unwrap_or("");
     if !matches!(kind, "image" | "document") {
@@ -127,6 +129,12 @@ fn source(block: &Value) -> Result<(), String> {
     }
     if data.is_empty() || !base64::is_whole(data) {
         return Err(format!("{kind}.source.base64.data: invalid base64 data"));
+    }
+    if kind == "image" && data.len() > IMAGE_BYTES_MAX {
+        return Err(format!(
+            "image.source.base64: image exceeds 5 MB maximum: {} bytes > {IMAGE_BYTES_MAX} bytes",
+            data.len()
+        ));
     }
     if kind == "document" {
         if !(0..5).all(|at| base64::byte_at(data, at) == b"%PDF-".get(at).copied()) {

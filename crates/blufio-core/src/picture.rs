@@ -7,7 +7,7 @@ use crate::base64::byte_at;
 const SEGMENTS_MAX: usize = 512;
 
 /// Width and height in pixels of a PNG, JPEG, GIF or WebP in base64; `None` where its header does not say.
-pub(super) fn size(data: &str) -> Option<(u32, u32)> {
+pub fn size(data: &str) -> Option<(u32, u32)> {
     let file = File(data);
     let size = if file.has(0, b"\x89PNG\r\n\x1A\n") && file.has(12, b"IHDR") {
         (file.big(16, 4)?, file.big(20, 4)?)
