@@ -222,7 +222,7 @@ async fn a_file_that_a_provider_refuses_does_not_end_the_session() {
 const CAPPED: &str = r#"agent desk v1
 goal "Help."
 models { fast = "MODEL" }
-budget { message = 3 calls, 0.05 usd }
+budget { message = 3 calls  day = 0.05 usd }
 context { dynamic history last 40 messages max 8000 tokens }
 start state idle { on message m -> answering }
 state answering { turn using fast with history { says(t) { reply t -> idle } refuses(w) -> idle } }
@@ -282,6 +282,8 @@ async fn a_document_that_nobody_counts_is_reserved_as_the_whole_window_or_left_o
         let told = world.texts("7");
         let words = "[the document bill.pdf, left out: it could cost more than is left]|look";
         assert!(is_read || told == [words], "{told:?}");
+        let notices = handle.status().await.unwrap().notices;
+        assert!(!notices.iter().any(|notice| notice.contains("nothing is left")), "{notices:?}");
     }
 }
 

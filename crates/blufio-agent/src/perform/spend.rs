@@ -76,16 +76,17 @@ impl Attempts<'_> {
             }
             let fits = self.output_that_fits(name, input_tokens, request.output_tokens_max, left);
             if fits < OUTPUT_TOKENS_MIN.min(request.output_tokens_max) || fits >= request.output_tokens_max {
-                return Err(self.over(cap));
+                return Err(self.over(cap, request));
             }
             request.output_tokens_max = fits;
         }
-        Err(self.over(0))
+        Err(self.over(0, request))
     }
 
-    fn over(&self, cap: usize) -> Outcome {
+    fn over(&self, cap: usize, request: &ModelRequest) -> Outcome {
         let cap = self.caps.get(cap);
-        if let Some(cap) = cap.filter(|cap| cap.frees_up) {
+        // With documents it is asked again without them: something may be left for that.
+        if let Some(cap) = cap.filter(|cap| cap.frees_up && !has_documents(request)) {
             self.shared.note(&format!("{}: nothing is left of {}", cap.what, dollars(cap.most_usd_micros)));
         }
         Outcome::OverBudget(cap.filter(|cap| cap.frees_up).map(|cap| cap.until_ms))
