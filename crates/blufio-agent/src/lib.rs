@@ -55,6 +55,8 @@ mod transcript;
 
 mod context;
 
+pub mod media;
+
 mod perform;
 
 mod outbox;
@@ -72,6 +74,6 @@ pub mod replay;
 pub mod status;
 
 pub use context::static_tokens_max;
-pub use options::{AgentProgram, Limits, Options, Price, SKILLS};
+pub use options::{AgentProgram, Limits, Options, Price, SKILLS, Window};
 pub use runtime::{Handle, Runtime, RuntimeError};
 pub use session::envelope::{Envelope, EnvelopeError};

@@ -34,6 +34,9 @@ pub struct AgentProgram {
 /// Price of an attempt: (model asked with its provider, model as reported, tokens) → millionths of a US dollar.
 pub type Price = Arc<dyn Fn(&str, &str, &Usage) -> Option<i64> + Send + Sync>;
 
+/// Context window of a model (named with its provider) in tokens.
+pub type Window = Arc<dyn Fn(&str) -> Option<u64> + Send + Sync>;
+
 /// Checks a text that somebody unknown sent against the pairing code; true pairs the sender. A code works once.
 pub type Pairing = Arc<dyn Fn(&str, i64) -> bool + Send + Sync>;
 
@@ -64,6 +67,8 @@ pub struct Options {
     pub pairing: Option<Pairing>,
     /// Prices.
     pub price: Option<Price>,
+    /// Windows, which bound what a document can cost.
+    pub window: Option<Window>,
     /// Limits.
     pub limits: Limits,
 }

@@ -4,7 +4,6 @@
 mod attempt;
 mod call;
 mod choose;
-mod images;
 mod model;
 mod spend;
 mod summary;

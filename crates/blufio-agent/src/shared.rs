@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use crate::breaker::Breaker;
 use crate::estimators::Estimators;
 use crate::kill::Switch;
-use crate::options::{Limits, Pairing, Price};
+use crate::options::{Limits, Pairing, Price, Window};
 use crate::outages::{self, News, Outages};
 use crate::outbox::Outbox;
 use crate::prefix::Prefixes;
@@ -45,6 +45,7 @@ pub(crate) struct Shared {
     pub owner_address: Option<Address>,
     pub pairing: Option<Pairing>,
     pub price: Option<Price>,
+    pub window: Option<Window>,
     pub limits: Limits,
     pub supervisor: Supervisor,
     pub breaker: Breaker,
@@ -90,6 +91,7 @@ impl Shared {
             owner_address: options.owner_address,
             pairing: options.pairing,
             price: options.price,
+            window: options.window,
             limits: options.limits,
             supervisor,
             breaker: Breaker::default(),

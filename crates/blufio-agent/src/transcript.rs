@@ -81,7 +81,8 @@ pub(crate) fn text_turn(role: Role, text: &str) -> Turn {
 }
 
 /// A message as history holds it: own words plain (with the name where many speak), others' words fenced, its
-/// attachments in blocks of their own: images before the words, as models read them best, names of others after.
+/// attachments in blocks of their own: images and documents before the words, as models read them best, texts and names
+/// of others after. Text among the attachments is as a prompt may hold it.
 pub(crate) fn message_turn(message: &Inbound, attachments: Vec<Block>) -> Turn {
     let mut text = if message.own_words {
         outside(&message.text).into_owned()
@@ -102,16 +103,14 @@ pub(crate) fn message_turn(message: &Inbound, attachments: Vec<Block>) -> Turn {
     if text.trim().is_empty() && attachments.is_empty() {
         text = "(empty message)".to_string();
     }
-    let (mut blocks, lines): (Vec<_>, Vec<_>) =
-        attachments.into_iter().partition(|block| matches!(block, Block::Image { .. }));
+    let (mut blocks, texts): (Vec<_>, Vec<_>) = attachments
+        .into_iter()
+        .partition(|block| matches!(block, Block::Image { .. } | Block::Document { .. }));
     // Providers refuse empty texts.
     if !text.trim().is_empty() {
         blocks.push(Block::Text { text });
     }
-    blocks.extend(lines.into_iter().map(|line| match line {
-        Block::Text { text } => Block::Text { text: outside(&text).into_owned() },
-        other => other,
-    }));
+    blocks.extend(texts);
     Turn { role: Role::User, blocks, raw: None }
 }
 

@@ -11,11 +11,11 @@ use crate::world::{Answer, World, lines, message, says};
 const JPEG: &[u8] = b"\xFF\xD8\xFF\xE0pixels";
 const JPEG_BASE64: &str = "/9j/4HBpeGVscw==";
 
-fn attachment(handle: &str, media_type: &str) -> Attachment {
+pub fn attachment(handle: &str, media_type: &str) -> Attachment {
     Attachment { media_type: media_type.into(), handle: handle.into(), bytes: Some(12_000), name: None }
 }
 
-fn with(number: usize, text: &str, attachments: Vec<Attachment>) -> Inbound {
+pub fn with(number: usize, text: &str, attachments: Vec<Attachment>) -> Inbound {
     Inbound { attachments, ..message(number, "7", text) }
 }
 
@@ -29,11 +29,11 @@ fn world() -> World {
     world
 }
 
-async fn deliver(handle: &blufio_agent::Handle, message: Inbound) {
+pub async fn deliver(handle: &blufio_agent::Handle, message: Inbound) {
     handle.sink().deliver("telegram", vec![message], None).await.unwrap();
 }
 
-fn texts(request: &ModelRequest) -> Vec<String> {
+pub fn texts(request: &ModelRequest) -> Vec<String> {
     let text = |block: &Block| match block {
         Block::Text { text } => Some(text.clone()),
         _ => None,
@@ -92,7 +92,7 @@ async fn what_is_no_image_is_named_and_at_most_four_images_are_read() {
     let world = world();
     let handle = world.start().await;
     let mut files = vec![attachment("p1", "image/jpeg"); 5];
-    files.push(Attachment { name: Some("bill.pdf".into()), ..attachment("d", "application/pdf") });
+    files.push(Attachment { name: Some("all.zip".into()), ..attachment("d", "application/zip") });
     deliver(&handle, with(1, "see", files)).await;
     handle.quiet().await;
     let request = &world.requests()[0];
@@ -100,7 +100,7 @@ async fn what_is_no_image_is_named_and_at_most_four_images_are_read() {
     let named = [
         "see",
         "[file: image, image/jpeg, 12 KB: not read, at most 4 images of a message are]",
-        "[file: bill.pdf, application/pdf, 12 KB: not read]",
+        "[file: all.zip, application/zip, 12 KB: not read]",
     ];
     assert_eq!(texts(request), named);
     assert_eq!(world.channel.fetched.lock().unwrap().len(), 4);
@@ -120,7 +120,7 @@ async fn t13_a_refused_download_becomes_a_line_and_a_fake_picture_too() {
         "see",
         "[file: image, image/jpeg, 12 KB: not read: refused]",
         "[file: image, image/png, 12 KB: not read: no JPEG, PNG, GIF or WebP]",
-        "[file: image, image/png, 6000 KB: not read: larger than 5 MB]",
+        "[file: image, image/png, 6000 KB: not read: larger than 3.9 MB]",
     ];
     assert_eq!(texts(request), named);
     assert_eq!(*world.channel.fetched.lock().unwrap(), ["gone", "html"]);

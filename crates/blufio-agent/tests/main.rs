@@ -15,6 +15,7 @@ mod conversation;
 mod crash;
 mod crash_requests;
 mod defects;
+mod documents;
 mod epochs;
 mod gated;
 mod happenings;

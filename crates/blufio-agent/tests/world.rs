@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use blufio_agent::replay::{Verdict, verify};
 use blufio_agent::routes::{From, Group, KeyPer, Person, Room, Routes, Rule, Target};
-use blufio_agent::{AgentProgram, Handle, Limits, Options, Price, Runtime};
+use blufio_agent::{AgentProgram, Handle, Limits, Options, Price, Runtime, Window};
 use blufio_core::BoxFuture;
 use blufio_core::channel::{Channel, InboundSink, SendError};
 use blufio_core::files::Files;
@@ -85,8 +85,9 @@ impl ModelProvider for FakeModel {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let images = if self.name == "blind" { Support::Missing } else { Support::Native };
-        Capabilities { images, ..Capabilities::full() }
+        let media = if self.name == "blind" { Support::Missing } else { Support::Native };
+        let token_counts = if self.name == "spare" { Support::Emulated } else { Support::Native };
+        Capabilities { images: media, documents: media, token_counts, ..Capabilities::full() }
     }
 
     fn stream<'a>(
@@ -251,13 +252,14 @@ impl Channel for FakeChannel {
         self.send(to, text)
     }
 
-    fn fetch<'a>(&'a self, file: &'a Attachment, _: u64) -> BoxFuture<'a, Result<Vec<u8>, SendError>> {
+    fn fetch<'a>(&'a self, file: &'a Attachment, max: u64) -> BoxFuture<'a, Result<Vec<u8>, SendError>> {
         Box::pin(async move {
             self.fetched.lock().unwrap().push(file.handle.clone());
             if let Some(error) = self.fetch_errors.lock().unwrap().pop_front() {
                 return Err(error);
             }
             let bytes = self.files.lock().unwrap().get(&file.handle).cloned();
+            let bytes = bytes.filter(|bytes| bytes.len() as u64 <= max);
             bytes.ok_or_else(|| SendError::Permanent { method: "fetch", reason: "no such file".into() })
         })
     }
@@ -454,6 +456,8 @@ pub struct World {
     pub groups: Vec<Group>,
     pub rooms: Vec<Room>,
     pub price: Price,
+    /// Window of every model.
+    pub window_tokens: Option<u64>,
     pub files: Option<Arc<dyn Files>>,
 }
 
@@ -486,6 +490,7 @@ impl World {
             groups: Vec::new(),
             rooms: Vec::new(),
             price: Arc::new(|_, _, usage| Some(usage.input_tokens as i64)),
+            window_tokens: None,
             files: None,
         }
     }
@@ -524,6 +529,7 @@ impl World {
             owner_address: None,
             pairing: None,
             price: Some(self.price.clone()),
+            window: self.window_tokens.map(|tokens| Arc::new(move |_: &str| Some(tokens)) as Window),
             limits: self.limits.clone(),
         }
     }

@@ -2,12 +2,14 @@
 //! The nouns everybody shares and the ports (traits) between the crates. Nothing here knows SQLite, HTTP, a
 //! channel, a model provider or the language.
 
+pub mod base64;
 pub mod channel;
 pub mod clock;
 pub mod files;
 pub mod message;
 pub mod model;
 pub mod pairing;
+pub mod picture;
 pub mod retry;
 pub mod secret;
 pub mod store;

@@ -35,6 +35,17 @@ pub enum Block {
         /// Base64 without line breaks.
         data: String,
     },
+    /// A PDF, base64. Files of plain text are no documents but text: every model reads them as such.
+    Document {
+        /// MIME type.
+        media_type: String,
+        /// Name for display, harmless wherever it is shown.
+        name: String,
+        /// Its pages, rather too many than too few: counted once, when it was read.
+        pages: u32,
+        /// Base64 without line breaks.
+        data: String,
+    },
     /// A tool call that the model asked for; complete.
     ToolUse {
         /// The provider's id.
@@ -242,6 +253,8 @@ pub struct Capabilities {
     pub structured_output: Support,
     /// Images in user turns.
     pub images: Support,
+    /// PDFs in user turns.
+    pub documents: Support,
     /// Counting the tokens of a request.
     pub token_counts: Support,
     /// Vectors for texts.
@@ -255,6 +268,7 @@ impl Capabilities {
             tools: Support::Native,
             structured_output: Support::Native,
             images: Support::Native,
+            documents: Support::Native,
             token_counts: Support::Native,
             embeddings: Support::Missing,
         }

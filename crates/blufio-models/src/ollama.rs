@@ -79,6 +79,7 @@ impl Settings {
             tools: supported(self.tools),
             structured_output: Support::Native,
             images: supported(self.images),
+            documents: Support::Missing,
             token_counts: Support::Emulated,
             embeddings: Support::Native,
         }

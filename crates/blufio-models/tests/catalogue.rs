@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The failure catalogue over HTTP, against the emulated API.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use blufio_core::model::{Block, ModelErrorKind, ModelProvider, ModelRequest, Role, ToolOffer, Turn};
@@ -54,6 +55,27 @@ async fn an_answer_arrives_with_its_deltas_usage_and_id() {
     assert_eq!(reply.request_id.as_deref(), Some("req_emulated"));
     assert_eq!(emulator.violations(), Vec::<String>::new());
     assert!(provider.count_tokens(&request()).await.unwrap() > 0);
+}
+
+#[tokio::test]
+async fn documents_and_pictures_are_sent_as_the_api_takes_them() {
+    let (emulator, provider) = world().await;
+    let document = |data: &str| Block::Document {
+        media_type: "application/pdf".into(),
+        name: "bill.pdf".into(),
+        pages: 1,
+        data: data.into(),
+    };
+    let image = Block::Image { media_type: "image/png".into(), data: "iVBORw0KGgo=".into() };
+    let mut asked = request();
+    Arc::make_mut(&mut asked.turns[0]).blocks.splice(0..0, [document("JVBERi0xLjQK"), image]);
+    assert!(provider.complete(&asked).await.is_ok());
+    assert!(provider.count_tokens(&asked).await.unwrap() > 0);
+    assert_eq!(emulator.violations(), Vec::<String>::new());
+    Arc::make_mut(&mut asked.turns[0]).blocks[0] = document("aGVsbG8h");
+    let refused = provider.complete(&asked).await.unwrap_err();
+    assert_eq!(refused.kind, ModelErrorKind::InvalidRequest);
+    assert!(refused.message.contains("The PDF specified was not valid"), "{}", refused.message);
 }
 
 #[tokio::test]

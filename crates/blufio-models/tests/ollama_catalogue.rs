@@ -229,10 +229,23 @@ async fn what_a_server_lacks_is_told_beforehand_and_refused_before_anything_is_s
         world_with(Settings { tools: false, images: false, ..Settings::default() }).await;
     let can = provider.capabilities();
     assert_eq!(
-        [can.tools, can.images, can.structured_output],
-        [Support::Missing, Support::Missing, Support::Native]
+        [can.tools, can.images, can.documents, can.structured_output],
+        [Support::Missing, Support::Missing, Support::Missing, Support::Native]
     );
     assert_eq!(provider.complete(&request()).await.unwrap_err().message, "ollama takes no tools");
+    let document = Block::Document {
+        media_type: "application/pdf".into(),
+        name: "bill.pdf".into(),
+        pages: 1,
+        data: "JVBERi0xLjQK".into(),
+    };
+    let mut with_document = ModelRequest { tools: Vec::new(), ..request() };
+    with_document.turns.push(Turn { role: Role::User, blocks: vec![document], raw: None }.into());
+    let refused = provider.complete(&with_document).await.unwrap_err();
+    assert_eq!(
+        (refused.kind, refused.message.as_str()),
+        (ModelErrorKind::InvalidRequest, "ollama takes no documents")
+    );
     assert_eq!(emulator.requests().len(), 0);
     assert_eq!(
         Ollama::new(OllamaOptions::new("a/b", "http://127.0.0.1:9")).map(|_| ()),

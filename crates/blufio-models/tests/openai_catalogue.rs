@@ -172,15 +172,28 @@ async fn what_an_endpoint_lacks_is_told_beforehand_and_refused_before_anything_i
     let poor = provider(&emulator, "local", none);
     let can = poor.capabilities();
     assert_eq!(
-        [can.tools, can.images, can.structured_output, can.embeddings, can.token_counts],
-        [Support::Missing, Support::Missing, Support::Missing, Support::Missing, Support::Emulated]
+        [can.tools, can.images, can.documents, can.structured_output, can.embeddings],
+        [Support::Missing; 5]
     );
+    assert_eq!(can.token_counts, Support::Emulated);
+    // Who has PDFs read elsewhere, unseen by any usage, is not asked to.
+    let readers = ["openai", "openrouter", "groq", "deepseek", "common"]
+        .map(|name| Dialect::named(name).unwrap().capabilities().documents == Support::Native);
+    assert_eq!(readers, [true, false, false, false, false]);
     let image = Block::Image { media_type: "image/png".into(), data: "AA==".into() };
+    let document = Block::Document {
+        media_type: "application/pdf".into(),
+        name: "bill.pdf".into(),
+        pages: 1,
+        data: "JVBERi0xLjQK".into(),
+    };
+    let with_document = Turn { role: Role::User, blocks: vec![document], raw: None };
     let plain = ModelRequest { tools: Vec::new(), ..request() };
     let with_image = Turn { role: Role::User, blocks: vec![image], raw: None };
     let refused = [
         ("local takes no tools", request()),
         ("local takes no images", ModelRequest { turns: vec![with_image.into()], ..plain.clone() }),
+        ("local takes no documents", ModelRequest { turns: vec![with_document.into()], ..plain.clone() }),
         (
             "local has no structured output",
             ModelRequest { output_schema: Some("{}".into()), ..plain.clone() },

@@ -69,7 +69,7 @@ async fn a_tool_loop_sends_what_came_and_reasoning_where_it_must_come_back() {
 }
 
 #[tokio::test]
-async fn histories_of_other_providers_images_and_failed_tools_fit_the_api() {
+async fn histories_of_other_providers_images_documents_and_failed_tools_fit_the_api() {
     let emulator = Emulator::start().await.unwrap();
     let here = provider(&emulator, "here", Dialect::openai());
     let foreign = RawContent { provider: "anthropic".into(), json: "[{\"type\":\"thinking\"}]".into() };
@@ -92,6 +92,7 @@ async fn histories_of_other_providers_images_and_failed_tools_fit_the_api() {
     let mut answers = results(&[("a", false), ("b", true)]);
     answers.blocks.push(Block::Text { text: "and this:".into() });
     answers.blocks.push(Block::Image { media_type: "image/png".into(), data: "iVBORw0KGgo=".into() });
+    answers.blocks.push(document());
     asked.turns.push(answers.into());
     assert!(here.complete(&asked).await.is_ok());
     assert_eq!(emulator.violations(), Vec::<String>::new());
@@ -101,6 +102,17 @@ async fn histories_of_other_providers_images_and_failed_tools_fit_the_api() {
     assert_eq!(messages[2]["tool_calls"][1]["function"]["arguments"], "{\"a\":1}");
     assert_eq!(messages[4]["content"], "The tool failed: noon");
     assert_eq!(messages[5]["content"][1]["image_url"]["url"], "data:image/png;base64,iVBORw0KGgo=");
+    let file = json!({"filename": "bill.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"});
+    assert_eq!(messages[5]["content"][2], json!({"type": "file", "file": file}));
+}
+
+fn document() -> Block {
+    Block::Document {
+        media_type: "application/pdf".into(),
+        name: "bill.pdf".into(),
+        pages: 1,
+        data: "JVBERi0xLjQK".into(),
+    }
 }
 
 #[test]
@@ -113,13 +125,17 @@ fn one_more_turn_only_adds_to_the_bytes() {
     let mut before = String::new();
     for number in 0..20 {
         asked.turns.push(match number % 2 {
+            0 if number % 3 == 0 => {
+                let text = user(&format!("message {number}")).blocks.remove(0);
+                Turn { role: Role::User, blocks: vec![document(), text], raw: None }.into()
+            }
             0 => user(&format!("message {number}")).into(),
             _ => {
                 Turn { role: Role::Assistant, blocks: Vec::new(), raw: Some(raw(&format!("said {number}"))) }
                     .into()
             }
         });
-        let now = wire::body(&asked, "here", &Dialect::common()).unwrap();
+        let now = wire::body(&asked, "here", &Dialect { documents: true, ..Dialect::common() }).unwrap();
         let prefix = before.strip_suffix("]}").unwrap_or("");
         assert!(now.starts_with(prefix), "turn {number} changed earlier bytes");
         assert!(serde_json::from_str::<Value>(&now).is_ok());

@@ -105,7 +105,25 @@ async fn what_the_api_refuses_is_refused() {
     ]});
     let schema =
         |schema: Value| json!({"output_config": {"format": {"type": "json_schema", "schema": schema}}});
+    let holding = |block: Value| json!({"messages": [{"role": "user", "content": [block]}]});
+    let source =
+        |media_type: &str, data: &str| json!({"type": "base64", "media_type": media_type, "data": data});
+    let document =
+        |source: Value, title: &str| holding(json!({"type": "document", "source": source, "title": title}));
+    let pdf = || source("application/pdf", "JVBERi0xLjQK");
+    for extra in [document(pdf(), "bill.pdf"), holding(json!({"type": "document", "source": pdf()}))] {
+        assert_eq!(ask(&emulator, &request(extra.clone()), HEADERS).await.0, 200, "{extra}");
+    }
     let refused = [
+        document(source("application/pdf", "JVBERi0xLjQ"), "x"),
+        document(source("application/pdf", "UEsDBAoA"), "x"),
+        document(source("application/zip", "JVBERi0xLjQK"), "x"),
+        document(source("text/plain", "JVBERi0xLjQK"), "x"),
+        document(json!({"type": "file_data", "data": "JVBERi0xLjQK"}), "x"),
+        document(pdf(), ""),
+        holding(json!({"type": "image", "source": source("image/svg+xml", "AAAA")})),
+        holding(json!({"type": "image", "source": source("image/png", "")})),
+        holding(json!({"type": "image", "source": source("image/png", &"A".repeat(5 * 1024 * 1024 + 4))})),
         json!({"messages": []}),
         json!({"messages": [{"role": "assistant", "content": "x"}]}),
         json!({"messages": [{"role": "user", "content": ""}]}),

@@ -84,6 +84,9 @@ async fn what_the_api_refuses_is_refused() {
         json!({"response_format": {"type": "json_schema",
         "json_schema": {"name": "x", "strict": true, "schema": schema}}})
     };
+    let pdf = |name: &str, data: &str| json!({"type": "file", "file": {"filename": name, "file_data": data}});
+    let whole = pdf("bill.pdf", "data:application/pdf;base64,JVBERi0xLjQK");
+    assert_eq!(ask(&emulator, messages(json!([user(json!([whole]))]))).await.0, 200);
     let refused = [
         json!({"nonsense": 1}),
         json!({"max_tokens": 5}),
@@ -107,6 +110,11 @@ async fn what_the_api_refuses_is_refused() {
         messages(json!([user(
             json!([{"type": "image_url", "image_url": {"url": "data:image/png;base64,ä"}}])
         )])),
+        messages(json!([user(json!([pdf("bill.pdf", "data:application/pdf;base64,UEsDBAoA")]))])),
+        messages(json!([user(json!([pdf("bill.pdf", "data:application/pdf;base64,JVBERi0xLjQ")]))])),
+        messages(json!([user(json!([pdf("a.txt", "data:text/plain;base64,JVBERi0xLjQK")]))])),
+        messages(json!([user(json!([pdf("", "data:application/pdf;base64,JVBERi0xLjQK")]))])),
+        messages(json!([user(json!([{"type": "file", "file": {"filename": "a.pdf"}}]))])),
         messages(json!([{"role": "assistant", "content": null}])),
         messages(json!([user(json!("x")), assistant])),
         messages(json!([user(json!("x")), assistant, user(json!("y"))])),

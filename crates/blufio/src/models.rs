@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
-use blufio_agent::Limits;
+use blufio_agent::{Limits, media};
 use blufio_core::model::{Capabilities, ModelProvider, ModelRequest, Support};
 use blufio_core::secret::Secret;
 use blufio_lang::check::{self, Feature, ModelPrice};
@@ -79,6 +79,8 @@ impl Models {
     pub fn body(&self, name: &str, request: &ModelRequest) -> Result<String> {
         let provider =
             self.providers.get(name).ok_or_else(|| anyhow!("no provider `{name}` is configured"))?;
+        let plain = media::taken(&capabilities(provider), request);
+        let request = plain.as_ref().unwrap_or(request);
         Ok(match provider.kind {
             ProviderKind::Anthropic => anthropic::request::body(request, true),
             ProviderKind::OpenAi => openai::request::body(request, name, &dialect(provider))?,
@@ -181,6 +183,8 @@ fn dialect(provider: &Provider) -> Dialect {
     let mut dialect = named.unwrap_or_else(|| Dialect::of_host(&provider.base_url));
     dialect.tools &= provider.tools;
     dialect.images &= provider.images;
+    // Pages are shown as pictures, too.
+    dialect.documents &= provider.images;
     dialect.structured_output = match provider.structured_output.as_deref() {
         Some("schema") => StructuredOutput::JsonSchema,
         Some("object") => StructuredOutput::JsonObject,

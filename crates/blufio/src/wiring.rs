@@ -52,7 +52,7 @@ pub fn options(
         channels.push(Arc::new(telegram_channel(config, Arc::clone(&clock))?));
     }
     let providers = doors.providers.iter().map(|name| models.open(name)).collect::<Result<Vec<_>>>()?;
-    let prices = Arc::clone(&models.prices);
+    let (prices, windows) = (Arc::clone(&models.prices), Arc::clone(&models.prices));
     Ok(Options {
         store,
         clock,
@@ -72,6 +72,7 @@ pub fn options(
         price: Some(Arc::new(move |asked: &str, answered: &str, usage: &Usage| {
             prices.charge(asked, answered, usage)
         })),
+        window: Some(Arc::new(move |model: &str| Some(windows.window(model)?.context_tokens.into()))),
         limits: Limits::default(),
     })
 }

@@ -234,6 +234,7 @@ pub fn options(
         price: Some(Arc::new(|asked, used, usage| {
             blufio_models::prices::Prices::built_in().charge(asked, used, usage)
         })),
+        window: None,
         limits: Limits::default(),
     }
 }

@@ -14,10 +14,10 @@ use blufio_core::tokens;
 use blufio_lang::effect::Outcome;
 use blufio_lang::value::FailureKind;
 
-use super::{Origin, failed, images};
+use super::{Origin, failed};
 use crate::outages::{Admission, News, Ticket};
 use crate::shared::{Shared, lock};
-use crate::{journal, prefix};
+use crate::{journal, media, prefix};
 
 /// Over how long those come back who waited for a provider.
 const SPREAD: Duration = Duration::from_secs(1);
@@ -75,9 +75,9 @@ impl Attempts<'_> {
                         failed(FailureKind::Denied, &format!("no provider `{provider}` is configured"), None)
                 }
                 Some(provider) => {
-                    let mut plain = images::left_out(&**provider, request);
+                    let mut plain = media::taken(&provider.capabilities(), request);
                     let request = plain.as_mut().unwrap_or(&mut *request);
-                    match self.at_one_model(&**provider, name, request).await {
+                    match self.with_or_without_media(&**provider, name, request).await {
                         Ok(reply) => return Ok(reply),
                         Err(Missed::OverBudget(outcome)) => return Err(outcome),
                         Err(Missed::Failed(error)) => last = self.outcome(&error),
@@ -88,6 +88,31 @@ impl Attempts<'_> {
             *chain_at += 1;
         }
         Err(last)
+    }
+
+    /// A file that a provider cannot read would make it refuse every later step of the session, too, and one that could
+    /// cost more than is left would keep every later step from being asked: it is gone on without them.
+    async fn with_or_without_media(
+        &mut self,
+        provider: &dyn ModelProvider,
+        name: &str,
+        request: &mut ModelRequest,
+    ) -> Result<ModelReply, Missed> {
+        let mut bare = None;
+        loop {
+            let asked = bare.as_mut().unwrap_or(&mut *request);
+            let answered = self.at_one_model(provider, name, asked).await;
+            let less = match &answered {
+                Err(Missed::Failed(error)) if error.kind == ModelErrorKind::InvalidRequest => {
+                    media::without_any(asked)
+                }
+                Err(Missed::OverBudget(_)) => media::without_documents(asked),
+                _ => None,
+            };
+            let Some(less) = less else { return answered };
+            tracing::warn!(session = self.origin.session, "asked again without pictures or documents");
+            bare = Some(less);
+        }
     }
 
     async fn at_one_model(
@@ -117,7 +142,8 @@ impl Attempts<'_> {
                     if let Some(news) = ticket.answered() {
                         shared.provider_news(provider_name, news).await;
                     }
-                    self.succeeded(begun, &reply).await;
+                    // What files are charged with says nothing of how texts are counted.
+                    self.succeeded(begun, &reply, !media::has_media(request)).await;
                     return Ok(reply);
                 }
                 Err(error) => {
@@ -210,12 +236,14 @@ impl Attempts<'_> {
     }
 
     /// The last answer's row lands with the result; earlier ones of the same step are recorded when the next comes.
-    async fn succeeded(&mut self, begun: Attempted, reply: &ModelReply) {
+    async fn succeeded(&mut self, begun: Attempted, reply: &ModelReply, is_text: bool) {
         for earlier in self.take_answered() {
             self.record(earlier).await;
         }
         self.journal.push(journal::attempt(self.origin.id, &begun.row.model_asked, "ok", reply.usage));
-        self.learn(&begun.row, reply.usage.as_ref()).await;
+        if is_text {
+            self.learn(&begun.row, reply.usage.as_ref()).await;
+        }
         let ended = self.finished(begun, reply.usage, "ok", &reply.model, false);
         lock(&self.under_way).answered.push(ended);
     }

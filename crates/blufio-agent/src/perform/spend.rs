@@ -2,6 +2,9 @@
 //! Money: before an attempt is made, what it may cost at the worst is taken of every cap. The prompt counts a token for
 //! each of its bytes, which no tokenizer exceeds, or as many as the provider itself counts; the answer may be as long as it
 //! is allowed to be, which is less when less is left.
+//!
+//! Nothing in a document's bytes bounds its tokens: a page may hold any number of packed words. A prompt with documents
+//! is reserved as the provider counts it, else as the whole window of the model, which no prompt exceeds.
 
 use blufio_core::model::{Block, ModelProvider, ModelRequest, Support, Turn, Usage};
 use blufio_core::store::{Announced, Announcement, Attempted, Cap, LedgerRow};
@@ -10,6 +13,7 @@ use blufio_lang::value::FailureKind;
 
 use super::attempt::Attempts;
 use super::failed;
+use crate::media::has_documents;
 
 /// Shortest answer that is worth asking for, tokens.
 const OUTPUT_TOKENS_MIN: u32 = 256;
@@ -19,6 +23,8 @@ const IMAGE_TOKENS_MAX: u64 = 5_000;
 const FRAME_TOKENS_MAX: u64 = 32;
 /// Most tokens that a provider adds when tools or a schema are there: Anthropic's own prompt for tools.
 const PREAMBLE_TOKENS_MAX: u64 = 1_000;
+/// More tokens than the window of any model: of one whose window nobody knows.
+const WINDOW_TOKENS_MAX: u64 = 10_000_000;
 /// Announcements of one attempt: whole, counted, then shorter as long as others spend of the same cap meanwhile.
 const ANNOUNCEMENTS_MAX: u32 = 8;
 
@@ -35,7 +41,13 @@ impl Attempts<'_> {
             return Ok(Attempted { row, announced: None });
         }
         let mut prompt = PromptMax::of(request);
-        let mut is_counted = false;
+        let mut is_counted = has_documents(request);
+        if is_counted {
+            prompt.tokens = match counted(provider, request).await {
+                Some(tokens) => tokens,
+                None => self.window(name),
+            };
+        }
         for _ in 0..ANNOUNCEMENTS_MAX {
             let Some(worst_usd_micros) = self.worst(name, prompt, request.output_tokens_max) else {
                 let why = format!("no price is known for `{name}`, and money is limited");
@@ -57,30 +69,31 @@ impl Attempts<'_> {
             };
             if !is_counted {
                 is_counted = true;
-                // What only estimates is no bound.
-                let counts = provider.capabilities().token_counts == Support::Native;
-                if counts && let Ok(tokens) = provider.count_tokens(request).await {
-                    // Providers call their count an estimate.
-                    let counted = tokens.saturating_add(tokens / 50 + FRAME_TOKENS_MAX);
-                    prompt.tokens = prompt.tokens.min(counted);
+                if let Some(tokens) = counted(provider, request).await {
+                    prompt.tokens = prompt.tokens.min(tokens);
                     continue;
                 }
             }
             let fits = self.output_that_fits(name, prompt, request.output_tokens_max, left);
             if fits < OUTPUT_TOKENS_MIN.min(request.output_tokens_max) || fits >= request.output_tokens_max {
-                return Err(self.over(cap));
+                return Err(self.over(cap, request));
             }
             request.output_tokens_max = fits;
         }
-        Err(self.over(0))
+        Err(self.over(0, request))
     }
 
-    fn over(&self, cap: usize) -> Outcome {
+    fn over(&self, cap: usize, request: &ModelRequest) -> Outcome {
         let cap = self.caps.get(cap);
-        if let Some(cap) = cap.filter(|cap| cap.frees_up) {
+        // With documents it is asked again without them: something may be left for that.
+        if let Some(cap) = cap.filter(|cap| cap.frees_up && !has_documents(request)) {
             self.shared.note(&format!("{}: nothing is left of {}", cap.what, dollars(cap.most_usd_micros)));
         }
         Outcome::OverBudget(cap.filter(|cap| cap.frees_up).map(|cap| cap.until_ms))
+    }
+
+    fn window(&self, name: &str) -> u64 {
+        self.shared.window.as_ref().and_then(|window| window(name)).unwrap_or(WINDOW_TOKENS_MAX)
     }
 
     pub(super) fn price(&self, asked: &str, answered: &str, usage: &Usage) -> Option<i64> {
@@ -128,6 +141,16 @@ fn dollars(usd_micros: i64) -> String {
     format!("{:.2} usd", usd_micros as f64 / 1e6)
 }
 
+/// The most tokens that a prompt has by its provider's own count; `None` where that only estimates, or does not answer.
+async fn counted(provider: &dyn ModelProvider, request: &ModelRequest) -> Option<u64> {
+    if provider.capabilities().token_counts != Support::Native {
+        return None;
+    }
+    let tokens = provider.count_tokens(request).await.ok()?;
+    // Providers call their count an estimate.
+    Some(tokens.saturating_add(tokens / 50 + FRAME_TOKENS_MAX))
+}
+
 /// More tokens than a prompt has with any tokenizer.
 #[derive(Debug, Clone, Copy)]
 struct PromptMax {
@@ -138,7 +161,7 @@ struct PromptMax {
 }
 
 impl PromptMax {
-    /// A token is at least one byte.
+    /// A token is at least one byte, but for documents, which nothing here bounds.
     fn of(request: &ModelRequest) -> Self {
         let bytes = |text: &String| text.len() as u64 + FRAME_TOKENS_MAX;
         let tools = request.tools.iter().map(|tool| {
@@ -162,6 +185,8 @@ fn turn_tokens_max(turn: &Turn) -> u64 {
         let bytes = match block {
             Block::Text { text } => text.len(),
             Block::Image { .. } => return IMAGE_TOKENS_MAX,
+            // Counted with the whole prompt.
+            Block::Document { .. } => return 0,
             Block::ToolUse { id, name, input } => id.len() + name.len() + input.len(),
             Block::ToolResult { id, content, .. } => id.len() + content.len(),
             Block::Opaque { json } => json.len(),

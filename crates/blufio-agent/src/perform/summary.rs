@@ -102,6 +102,7 @@ fn line(turn: &Turn) -> String {
     let block = |block: &Block| match block {
         Block::Text { text } => context::cut_to_tokens(text, TEXT_TOKENS_MAX),
         Block::Image { .. } => "(a picture)".to_string(),
+        Block::Document { name, .. } => format!("(a document: {name})"),
         Block::ToolUse { name, input, .. } => {
             format!("(calls {name} with {})", context::cut_to_tokens(input, TEXT_TOKENS_MAX))
         }

@@ -15,8 +15,8 @@ use super::wire::{self, Chat, Me, Message, PhotoSize, Quoted, Update, UpdateId, 
 const TEXT_CHARACTERS_MAX: usize = 16_384;
 const CUT_MARK: &str = " […]";
 const NAME_CHARACTERS_MAX: usize = 128;
-/// Largest photo that models take, bytes.
-pub(crate) const PHOTO_BYTES_MAX: u64 = 5 * 1024 * 1024;
+/// Largest photo that models take, bytes: 5 MiB in base64.
+pub(crate) const PHOTO_BYTES_MAX: u64 = 5 * 1024 * 1024 / 4 * 3;
 
 /// What an update means.
 #[derive(Debug, PartialEq)]

@@ -36,7 +36,7 @@ pub fn count_body(request: &ModelRequest) -> String {
 fn begun(request: &ModelRequest) -> JsonText {
     let text = |block: &Block| match block {
         Block::Text { text } => text.len(),
-        Block::Image { data, .. } => data.len(),
+        Block::Image { data, .. } | Block::Document { data, .. } => data.len(),
         Block::ToolUse { input, .. } => input.len(),
         Block::ToolResult { content, .. } => content.len(),
         Block::Opaque { json } => json.len(),
@@ -130,6 +130,14 @@ fn block(json: &mut JsonText, block: &Block, is_marked: bool) {
             json.string(data);
             json.raw("}");
         }
+        Block::Document { media_type, name, data, .. } => {
+            json.raw("{\"type\":\"document\",\"source\":{\"type\":\"base64\",\"media_type\":");
+            json.string(media_type);
+            json.raw(",\"data\":");
+            json.string(data);
+            json.raw("},\"title\":");
+            json.string(name);
+        }
         Block::ToolUse { id, name, input } => {
             json.raw("{\"type\":\"tool_use\",\"id\":");
             json.string(id);
@@ -155,12 +163,24 @@ fn block(json: &mut JsonText, block: &Block, is_marked: bool) {
 #[cfg(test)]
 mod tests {
     use blufio_core::model::{RawContent, ToolOffer};
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn user(text: &str) -> Turn {
         Turn { role: Role::User, blocks: vec![Block::Text { text: text.into() }], raw: None }
+    }
+
+    fn with_document(number: usize) -> Turn {
+        let mut turn = user(&format!("message {number}"));
+        let document = Block::Document {
+            media_type: "application/pdf".into(),
+            name: format!("bill \"{number}\".pdf"),
+            pages: 3,
+            data: "JVBERi0=".into(),
+        };
+        turn.blocks.insert(0, document);
+        turn
     }
 
     fn request(turns: Vec<Turn>) -> ModelRequest {
@@ -193,6 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn a_document_has_its_title_and_may_carry_the_mark() {
+        let mut turn = with_document(1);
+        turn.blocks.reverse();
+        let value: Value = serde_json::from_str(&body(&request(vec![turn]), true)).unwrap();
+        let expected = json!({
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+            "title": "bill \"1\".pdf",
+            "cache_control": {"type": "ephemeral"}
+        });
+        assert_eq!(value["messages"][0]["content"][1], expected);
+    }
+
+    #[test]
     fn one_more_turn_only_adds_to_the_bytes() {
         let raw = RawContent {
             provider: PROVIDER.into(),
@@ -202,6 +236,7 @@ mod tests {
         let mut before = String::new();
         for number in 0..20 {
             turns.push(match number % 2 {
+                0 if number % 3 == 0 => with_document(number),
                 0 => user(&format!("message {number}")),
                 _ => Turn { role: Role::Assistant, blocks: Vec::new(), raw: Some(raw.clone()) },
             });
@@ -209,7 +244,7 @@ mod tests {
                 .replace(",\"cache_control\":{\"type\":\"ephemeral\"}", "");
             let prefix = before.strip_suffix("]}").unwrap_or("");
             assert!(now.starts_with(prefix), "turn {number} changed earlier bytes");
-            assert!(number == 0 || now.contains(&format!("message {}", number - number % 2)));
+            assert!(now.contains(&format!("message {}", number - number % 2)));
             before = now;
         }
         assert!(before.contains("\"signature\":\"s==\""));

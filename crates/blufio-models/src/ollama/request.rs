@@ -48,8 +48,14 @@ fn refuse_what_is_missing(
         return refuse(format!("{provider} takes no tools"));
     }
     let mut blocks = request.turns.iter().flat_map(|turn| &turn.blocks);
-    if !settings.images && blocks.any(|block| matches!(block, Block::Image { .. })) {
-        return refuse(format!("{provider} takes no images"));
+    let missing = blocks.find_map(|block| match block {
+        Block::Image { .. } if !settings.images => Some("images"),
+        // The API has no field for them.
+        Block::Document { .. } => Some("documents"),
+        _ => None,
+    });
+    if let Some(missing) = missing {
+        return refuse(format!("{provider} takes no {missing}"));
     }
     match request.output_schema.as_deref().map(serde_json::from_str::<&RawValue>) {
         Some(Err(_)) => refuse("the schema of the answer is not JSON".to_string()),
@@ -111,8 +117,9 @@ fn user(turn: &Turn, names: &HashMap<&str, &str>) -> Vec<String> {
             }
             Block::Text { text } => texts.push(text.as_str()),
             Block::Image { data, .. } => images.push(data.as_str()),
-            // A block in another provider's own form means nothing here; a user's turn has no calls.
-            Block::Opaque { .. } | Block::ToolUse { .. } => {}
+            // A block in another provider's own form means nothing here; a user's turn has no calls; documents were
+            // refused.
+            Block::Opaque { .. } | Block::ToolUse { .. } | Block::Document { .. } => {}
         }
     }
     if !texts.is_empty() || !images.is_empty() {
@@ -138,7 +145,10 @@ fn assistant(turn: &Turn, provider: &str) -> Vec<String> {
             Block::Text { text } => texts.push(text.as_str()),
             Block::ToolUse { id, name, input } => calls.push(call(id, name, input)),
             // Another provider's reasoning is dropped: it is signed for that provider.
-            Block::Opaque { .. } | Block::Image { .. } | Block::ToolResult { .. } => {}
+            Block::Opaque { .. }
+            | Block::Image { .. }
+            | Block::Document { .. }
+            | Block::ToolResult { .. } => {}
         }
     }
     vec![message(&texts.join("\n\n"), "", &calls)]

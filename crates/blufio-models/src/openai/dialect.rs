@@ -61,6 +61,8 @@ pub struct Dialect {
     pub tools: bool,
     /// Whether images are taken.
     pub images: bool,
+    /// Whether PDFs are taken.
+    pub documents: bool,
     /// Whether there is `/embeddings`.
     pub embeddings: bool,
 }
@@ -77,16 +79,24 @@ impl Dialect {
             stream_options: true,
             tools: true,
             images: true,
+            documents: false,
             embeddings: true,
         }
     }
 
-    /// OpenAI itself.
+    /// OpenAI itself. Of all files it takes PDFs here, for models that see
+    /// (<https://developers.openai.com/api/docs/guides/file-inputs>).
     pub fn openai() -> Self {
-        Self { output_cap: OutputCap::MaxCompletionTokens, effort_none_with_tools: true, ..Self::common() }
+        Self {
+            output_cap: OutputCap::MaxCompletionTokens,
+            effort_none_with_tools: true,
+            documents: true,
+            ..Self::common()
+        }
     }
 
-    /// <https://openrouter.ai/docs/api-reference/overview>
+    /// <https://openrouter.ai/docs/api-reference/overview>. It takes PDFs, but has some read by another service that is
+    /// paid by the page and in no usage (<https://openrouter.ai/docs/features/multimodal/pdfs>): caps could not hold.
     pub fn openrouter() -> Self {
         Self { reasoning_history: ReasoningHistory::ReasoningDetails, embeddings: false, ..Self::common() }
     }
@@ -123,6 +133,7 @@ impl Dialect {
                 StructuredOutput::Refused => Support::Missing,
             },
             images: supported(self.images),
+            documents: supported(self.documents),
             token_counts: Support::Emulated,
             embeddings: supported(self.embeddings),
         }

@@ -61,12 +61,14 @@ fn refuse_what_is_missing(
             offer.name
         ));
     }
-    let has_image = || {
-        let mut blocks = request.turns.iter().flat_map(|turn| &turn.blocks);
-        blocks.any(|block| matches!(block, Block::Image { .. }))
-    };
-    if !dialect.images && has_image() {
-        return refuse(format!("{provider} takes no images"));
+    let mut blocks = request.turns.iter().flat_map(|turn| &turn.blocks);
+    let missing = blocks.find_map(|block| match block {
+        Block::Image { .. } if !dialect.images => Some("images"),
+        Block::Document { .. } if !dialect.documents => Some("documents"),
+        _ => None,
+    });
+    if let Some(missing) = missing {
+        return refuse(format!("{provider} takes no {missing}"));
     }
     match &request.output_schema {
         Some(_) if dialect.structured_output == StructuredOutput::Refused => {
@@ -165,6 +167,10 @@ fn user(turn: &Turn, instruction: Option<String>) -> Vec<String> {
                 let url = format!("data:{media_type};base64,{data}");
                 parts.push(json!({"type": "image_url", "image_url": {"url": url}}));
             }
+            Block::Document { media_type, name, data, .. } => {
+                let file = format!("data:{media_type};base64,{data}");
+                parts.push(json!({"type": "file", "file": {"filename": name, "file_data": file}}));
+            }
             // A block in another provider's own form means nothing here; a user's turn has no calls.
             Block::Opaque { .. } | Block::ToolUse { .. } => {}
         }
@@ -196,7 +202,10 @@ fn assistant(turn: &Turn, provider: &str) -> Vec<String> {
                 "id": id, "type": "function", "function": {"name": name, "arguments": raw_json(input)}
             })),
             // Another provider's reasoning is signed for that provider: it is dropped.
-            Block::Opaque { .. } | Block::Image { .. } | Block::ToolResult { .. } => {}
+            Block::Opaque { .. }
+            | Block::Image { .. }
+            | Block::Document { .. }
+            | Block::ToolResult { .. } => {}
         }
     }
     let mut message = json!({"role": "assistant", "content": texts.join("\n\n")});

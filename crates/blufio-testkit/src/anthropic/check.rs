@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the real API refuses in a request.
 
+use blufio_core::base64;
 use serde_json::Value;
 
 /// Returns the first thing that is wrong.
@@ -101,6 +102,59 @@ fn ids<'a>(turn: &'a Value, kind: &str, field: &str) -> Vec<&'a str> {
         .collect()
 }
 
+/// Pictures and documents that come within the request.
+fn source(block: &Value) -> Result<(), String> {
+    /// Of base64, not of what it stands for.
+    const IMAGE_BYTES_MAX: usize = 5 * 1024 * 1024;
+    const IMAGES: &[&str] = &["image/jpeg", "image/png", "image/gif", "image/webp"];
+    let kind = block.get("type").and_then(Value::as_str).unwrap_or("");
+    if !matches!(kind, "image" | "document") {
+        return Ok(());
+    }
+    let field = |name: &str| block.pointer(&format!("/source/{name}")).and_then(Value::as_str).unwrap_or("");
+    let (media_type, data) = (field("media_type"), field("data"));
+    match (kind, field("type")) {
+        ("document", "text") if media_type == "text/plain" && !data.is_empty() => return titled(block),
+        (_, "base64") => {}
+        (_, other) => {
+            return Err(format!(
+                "{kind}.source: Input tag '{other}' found using 'type' does not match any of the expected tags"
+            ));
+        }
+    }
+    let is_known =
+        if kind == "image" { IMAGES.contains(&media_type) } else { media_type == "application/pdf" };
+    if !is_known {
+        return Err(format!("{kind}.source.base64.media_type: '{media_type}' is not permitted"));
+    }
+    if data.is_empty() || !base64::is_whole(data) {
+        return Err(format!("{kind}.source.base64.data: invalid base64 data"));
+    }
+    if kind == "image" && data.len() > IMAGE_BYTES_MAX {
+        return Err(format!(
+            "image.source.base64: image exceeds 5 MB maximum: {} bytes > {IMAGE_BYTES_MAX} bytes",
+            data.len()
+        ));
+    }
+    if kind == "document" {
+        if !(0..5).all(|at| base64::byte_at(data, at) == b"%PDF-".get(at).copied()) {
+            return Err("document.source.base64.data: The PDF specified was not valid.".into());
+        }
+        return titled(block);
+    }
+    Ok(())
+}
+
+fn titled(document: &Value) -> Result<(), String> {
+    let fits = |title: &Value| title.as_str().is_some_and(|title| (1..=500).contains(&title.chars().count()));
+    match document.get("title") {
+        Some(title) if !title.is_null() && !fits(title) => {
+            Err("document.title: String should have between 1 and 500 characters".into())
+        }
+        _ => Ok(()),
+    }
+}
+
 fn messages(body: &Value) -> Result<(), String> {
     let turns = body
         .get("messages")
@@ -128,6 +182,10 @@ fn messages(body: &Value) -> Result<(), String> {
         });
         if blank {
             return Err(format!("messages.{at}: text content blocks must contain non-whitespace text"));
+        }
+        let blocks = turn.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for (number, block) in blocks.iter().enumerate() {
+            source(block).map_err(|problem| format!("messages.{at}.content.{number}.{problem}"))?;
         }
         let asked = ids(turn, "tool_use", "id");
         if asked.is_empty() {

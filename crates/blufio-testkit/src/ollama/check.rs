@@ -2,6 +2,7 @@
 //! What is wrong with a request to `/api/chat`: what the real server cannot read (`api/types.go`), and names that it
 //! would pass over.
 
+use blufio_core::base64;
 use serde_json::Value;
 
 const FIELDS: &[&str] = &[
@@ -90,9 +91,7 @@ fn message(at: usize, message: &Value) -> Result<(), String> {
     }
     for image in list(message, "images") {
         let data = image.as_str().unwrap_or("");
-        if data.is_empty()
-            || !data.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
-        {
+        if data.is_empty() || !base64::is_whole(data) {
             return Err("illegal base64 data".into());
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the real API refuses in a request. Words follow its own.
 
+use blufio_core::base64;
 use serde_json::Value;
 
 const ARGUMENTS: &[&str] = &[
@@ -201,6 +202,7 @@ fn content(at: usize, role: &str, message: &Value) -> Result<(), String> {
             let url = text(part, "/image_url/url");
             role == "user" && (url.starts_with("https://") || is_image(url))
         }
+        "file" => role == "user" && is_file(part),
         _ => false,
     };
     let fits = match (role, message.get("content")) {
@@ -220,9 +222,20 @@ fn content(at: usize, role: &str, message: &Value) -> Result<(), String> {
 
 fn is_image(url: &str) -> bool {
     let data = url.strip_prefix("data:image/").and_then(|rest| rest.split_once(";base64,"));
-    data.is_some_and(|(_, data)| {
-        !data.is_empty() && data.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
-    })
+    data.is_some_and(|(_, data)| !data.is_empty() && base64::is_whole(data))
+}
+
+/// One that was uploaded before, or a PDF with its name; this API takes nothing else
+/// (<https://developers.openai.com/api/docs/guides/file-inputs>).
+fn is_file(part: &Value) -> bool {
+    let Some(data) = part.pointer("/file/file_data").and_then(Value::as_str) else {
+        return !text(part, "/file/file_id").is_empty();
+    };
+    let is_pdf = |data: &str| {
+        base64::is_whole(data) && (0..5).all(|at| base64::byte_at(data, at) == b"%PDF-".get(at).copied())
+    };
+    !text(part, "/file/filename").is_empty()
+        && data.strip_prefix("data:application/pdf;base64,").is_some_and(is_pdf)
 }
 
 /// DeepSeek: reasoning that came with a tool call has to be sent again, also when it is empty

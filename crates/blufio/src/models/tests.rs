@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Providers and prices from the configuration.
 
+use blufio_core::model::{Block, Role, Turn};
+
 use super::*;
 
 fn models(text: &str, prices: Option<&str>) -> Result<Models, ConfigError> {
@@ -48,6 +50,37 @@ fn the_dialect_is_the_one_configured_else_of_the_name_else_of_the_host() {
     assert_eq!(of(&format!("{LOCAL}dialect = \"deepseek\"\n"), "local"), Dialect::deepseek());
     let mine = "[models.mine]\nkind = \"openai\"\nbase_url = \"https://api.groq.com/openai/v1\"\n";
     assert_eq!(of(mine, "mine"), Dialect::groq());
+}
+
+#[test]
+fn a_request_is_shown_without_what_its_provider_is_not_sent() {
+    let document = Block::Document {
+        media_type: "application/pdf".into(),
+        name: "bill.pdf".into(),
+        pages: 1,
+        data: "JVBERi0xLjQK".into(),
+    };
+    let request = ModelRequest {
+        model: "m".into(),
+        system: Vec::new(),
+        tools: Vec::new(),
+        turns: vec![Turn { role: Role::User, blocks: vec![document], raw: None }.into()],
+        output_schema: None,
+        output_tokens_max: 1,
+        caches_static_for_an_hour: false,
+    };
+    let blind = models("[models.openai]\nimages = false\n", None).unwrap();
+    let seeing = models("", None).unwrap();
+    for (models, provider, is_sent) in [
+        (&seeing, "anthropic", true),
+        (&seeing, "openai", true),
+        (&blind, "openai", false),
+        (&seeing, "ollama", false),
+    ] {
+        let body = models.body(provider, &request).unwrap();
+        assert_eq!(body.contains("JVBERi0xLjQK"), is_sent, "{provider}: {body}");
+        assert_eq!(body.contains("[the document bill.pdf, which"), !is_sent, "{provider}: {body}");
+    }
 }
 
 #[test]
