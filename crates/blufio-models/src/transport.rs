@@ -217,10 +217,10 @@ impl Transport {
     pub(crate) async fn expect_stream(
         &self,
         response: Response,
-        content_types: &[&str],
+        content_type: &str,
     ) -> Result<Response, ModelError> {
         let given = header(&response, "content-type").unwrap_or_default();
-        if content_types.iter().any(|wanted| given.starts_with(wanted)) {
+        if given.starts_with(content_type) {
             return Ok(response);
         }
         if !given.starts_with("application/json") {

@@ -15,6 +15,7 @@ use super::dialect::{Dialect, ReasoningHistory};
 use super::{errors, usage};
 use crate::fence;
 use crate::sse::SseEvent;
+use crate::stream::Collector;
 use crate::transport::error;
 
 /// Most bytes of one answer.
@@ -67,27 +68,7 @@ impl Assembler {
         }
     }
 
-    /// Takes one event.
-    pub fn event(
-        &mut self,
-        event: &SseEvent,
-        on_delta: &mut dyn FnMut(ModelDelta),
-    ) -> Result<(), ModelError> {
-        let taken = self.take(event, on_delta);
-        taken.map_err(|failed| ModelError { usage: failed.usage.or(self.usage), ..failed })
-    }
-
-    /// Whether `[DONE]` was seen.
-    pub fn is_finished(&self) -> bool {
-        self.finished
-    }
-
-    /// Usage seen so far, for the bill of an attempt that failed.
-    pub fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    fn take(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+    fn event(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
         if self.finished {
             return Ok(());
         }
@@ -207,8 +188,7 @@ impl Assembler {
         Ok(())
     }
 
-    /// The whole answer. An error before `[DONE]`.
-    pub fn finish(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
+    fn whole(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
         let usage = self.usage;
         let fail =
             |message: &str| ModelError { usage, request_id: request_id.clone(), ..incomplete(message) };
@@ -253,6 +233,25 @@ impl Assembler {
             model: self.model,
             request_id,
         })
+    }
+}
+
+impl Collector<SseEvent> for Assembler {
+    fn take(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+        let taken = self.event(event, on_delta);
+        taken.map_err(|failed| ModelError { usage: failed.usage.or(self.usage), ..failed })
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    fn finish(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
+        self.whole(request_id)
     }
 }
 
