@@ -15,12 +15,16 @@ use blufio_lang::effect::Outcome;
 use blufio_lang::value::FailureKind;
 
 use super::{Origin, failed, images};
+use crate::hygiene::outside;
 use crate::outages::{Admission, News, Ticket};
 use crate::shared::{Shared, lock};
 use crate::{context, journal};
 
 /// Over how long those come back who waited for a provider.
 const SPREAD: Duration = Duration::from_secs(1);
+
+/// Longest name of a model that is told.
+const SUBSTITUTE_CHARS_MAX: usize = 80;
 
 /// Why one model gave no answer.
 enum Missed {
@@ -202,6 +206,7 @@ impl Attempts<'_> {
         }
         self.journal.push(journal::attempt(self.origin.id, &begun.row.model_asked, "ok", reply.usage));
         self.learn(&begun.row, reply.usage.as_ref()).await;
+        self.tell_substitute(&begun.row.model_asked, &reply.model);
         let ended = self.finished(begun, reply.usage, "ok", &reply.model, false);
         lock(&self.under_way).answered.push(ended);
     }
@@ -209,6 +214,22 @@ impl Attempts<'_> {
     /// What was answered since this was asked last.
     pub(super) fn take_answered(&self) -> Vec<Attempted> {
         std::mem::take(&mut lock(&self.under_way).answered)
+    }
+
+    /// A provider may answer with another model than it was asked for: what it costs is another price (M-19). A date
+    /// behind a name, and what a router puts in front of it, make no other model.
+    fn tell_substitute(&self, asked: &str, answered: &str) {
+        let bare = asked.split_once('/').map_or(asked, |(_, bare)| bare);
+        let about = format!("{asked} is answered by ");
+        let is_other = !answered.is_empty() && !answered.contains(bare) && !bare.contains(answered);
+        let notice = is_other.then(|| {
+            let by: String = outside(answered).chars().take(SUBSTITUTE_CHARS_MAX).collect();
+            format!("{about}{by}, and charged as that where it has a price")
+        });
+        self.shared.forget_notices(|known| known.starts_with(&about) && Some(known) != notice.as_deref());
+        if let Some(notice) = notice {
+            self.shared.note(&notice);
+        }
     }
 
     async fn learn(&self, row: &LedgerRow, usage: Option<&Usage>) {
