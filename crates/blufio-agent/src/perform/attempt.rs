@@ -216,12 +216,10 @@ impl Attempts<'_> {
         std::mem::take(&mut lock(&self.under_way).answered)
     }
 
-    /// A provider may answer with another model than it was asked for: what it costs is another price (M-19). A date
-    /// behind a name, and what a router puts in front of it, make no other model.
+    /// A provider may answer with another model than it was asked for: what it costs is another price (M-19).
     fn tell_substitute(&self, asked: &str, answered: &str) {
-        let bare = asked.split_once('/').map_or(asked, |(_, bare)| bare);
         let about = format!("{asked} is answered by ");
-        let is_other = !answered.is_empty() && !answered.contains(bare) && !bare.contains(answered);
+        let is_other = !answered.is_empty() && !is_same_model(asked, answered);
         let notice = is_other.then(|| {
             let by: String = outside(answered).chars().take(SUBSTITUTE_CHARS_MAX).collect();
             format!("{about}{by}, and charged as that where it has a price")
@@ -326,7 +324,47 @@ impl Attempts<'_> {
     }
 }
 
+/// Whether two names are of one model: the date of a snapshot behind a name, and what a router puts in front of it, make
+/// no other.
+fn is_same_model(asked: &str, answered: &str) -> bool {
+    let bare = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
+    let (asked, answered) = (bare(asked), bare(answered));
+    let is_date = |rest: &str| {
+        rest.starts_with('-')
+            && rest.bytes().all(|b| b == b'-' || b.is_ascii_digit())
+            && rest.bytes().filter(u8::is_ascii_digit).count() >= 4
+    };
+    answered.strip_prefix(asked.as_str()).is_some_and(|rest| rest.is_empty() || is_date(rest))
+}
+
 /// The provider of a model's name.
 fn provider_of(name: &str) -> &str {
     name.split_once('/').map_or(name, |(provider, _)| provider)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same_model;
+
+    #[test]
+    fn m19_a_snapshot_is_the_model_that_was_asked_and_a_sister_is_not() {
+        for (asked, answered) in [
+            ("anthropic/claude-haiku-5-5", "claude-haiku-5-5-20261007"),
+            ("openai/gpt-6-luna", "gpt-6-luna-2026-09-22"),
+            ("openai/gpt-4", "gpt-4-0613"),
+            ("openrouter/openai/gpt-6-luna", "openai/gpt-6-luna"),
+            ("local/Qwen3", "/models/qwen3"),
+        ] {
+            assert!(is_same_model(asked, answered), "{asked} {answered}");
+        }
+        for (asked, answered) in [
+            ("anthropic/claude-opus-5-5", "claude-opus-5"),
+            ("anthropic/claude-opus-5", "claude-opus-5-5"),
+            ("openai/gpt-6", "gpt-6-luna"),
+            ("openai/gpt-6-luna", "gpt-6"),
+            ("fake/small", "-2026"),
+        ] {
+            assert!(!is_same_model(asked, answered), "{asked} {answered}");
+        }
+    }
 }

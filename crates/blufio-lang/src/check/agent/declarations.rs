@@ -211,7 +211,7 @@ impl Checker<'_> {
                         }
                     }
                     ast::BudgetLimit::Money { amount, currency } => {
-                        limits.money = money(amount, &currency.node, &mut self.diagnostics);
+                        limits.money = money(amount, &currency.node, self.diagnostics);
                         unfinished.push((Construct::Money, "a budget in money".to_string(), amount.span));
                     }
                     ast::BudgetLimit::Time(time) => {
