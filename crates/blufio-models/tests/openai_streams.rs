@@ -481,4 +481,21 @@ fn m13_m17_m19_m22_usage_model_and_text_as_they_came() {
     assert_eq!(failed.usage.map(|u| u.output_tokens), Some(4));
     let failed = receive(&chunks(&[usage]), 9).unwrap_err();
     assert_eq!(failed.usage.map(|u| u.input_tokens), Some(9));
+    // Some count in every chunk: what broke off before the end costs more than was counted by then.
+    let counting = |tokens: u64, choice: Value| json!({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": tokens}});
+    let said = || counting(1, delta(json!({"content": "a"})));
+    let cases = [
+        (vec![said()], None),
+        (vec![said(), json!("data: no JSON")], None),
+        (vec![said(), end("stop")], None),
+        (vec![said(), json!({"error": {"message": "m"}})], Some(1)),
+        (vec![said(), counting(5, end("stop"))], Some(5)),
+    ];
+    for (all, expected) in cases {
+        let usage = match receive(&chunks(&all), 9) {
+            Ok(reply) => reply.usage,
+            Err(failed) => failed.usage,
+        };
+        assert_eq!(usage.map(|u| u.output_tokens), expected, "{all:?}");
+    }
 }
