@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use blufio_core::model::{ModelErrorKind, ModelRequest};
+use blufio_core::model::{Block, ModelErrorKind, ModelRequest, StopReason};
 
 use crate::requests::journal_replays;
-use crate::world::{Answer, World, calls, lines, newest, say, says};
+use crate::world::{Answer, World, calls, lines, newest, reply, say, says};
 
 const TALK: &str = r#"agent talk v1
 goal "Talk."
@@ -79,24 +79,50 @@ async fn what_falls_out_lives_on_as_a_summary_and_the_prefix_changes_only_there(
     journal_replays(&world, "talk/telegram:7").await;
 }
 
+/// What a script gives, for messages.
+fn described(script: &Answer) -> String {
+    match script {
+        Answer::Reply(_, reply) => format!("{:?} {:?}", reply.stop, reply.turn.blocks.first()),
+        _ => "fails".into(),
+    }
+}
+
 #[tokio::test]
 async fn a_summary_that_is_no_help_drops_the_oldest_as_without_one() {
-    let scripts: [fn() -> Answer; 4] = [
-        || says("  "),
-        || says(&"far too long ".repeat(400)),
-        || Answer::Fail(ModelErrorKind::InvalidRequest, None),
-        || calls("x", "time_now", "{}"),
+    let text = || vec![Block::Text { text: "They counted.".into() }];
+    let thinking = || vec![Block::Opaque { json: r#"{"type":"thinking","thinking":"hm"}"#.into() }];
+    let scripts = [
+        says("  "),
+        says(&"far too long ".repeat(400)),
+        Answer::Fail(ModelErrorKind::InvalidRequest, None),
+        calls("x", "time_now", "{}"),
+        reply(text(), StopReason::Refusal),
+        reply(text(), StopReason::MaxTokens),
+        reply(text(), StopReason::ContextWindowExceeded),
+        reply(text(), StopReason::PauseTurn),
+        reply(text(), StopReason::Other("brand_new".into())),
+        reply(thinking(), StopReason::EndTurn),
+        reply(Vec::new(), StopReason::EndTurn),
     ];
     for script in scripts {
-        let world = World::new(
-            TALK,
-            move |request, number| if is_summary(request) { script() } else { talks(request, number) },
-        );
+        let (answer, what) = (script.clone(), format!("{:?}", described(&script)));
+        let world =
+            World::new(
+                TALK,
+                move |request, number| {
+                    if is_summary(request) { answer.clone() } else { talks(request, number) }
+                },
+            );
         talk(&world, 0, 12).await;
         let requests = world.requests();
         let last = requests.iter().rev().find(|request| !is_summary(request)).map(lines).unwrap();
-        assert!(last.len() <= 9 && last[0].starts_with("U:message"), "{last:?}");
-        assert_eq!(world.texts("7").len(), 12);
+        assert!(last.len() <= 9 && last[0].starts_with("U:message"), "{what}: {last:?}");
+        assert!(!requests.iter().filter(|r| !is_summary(r)).any(|r| lines(r).join("").contains("counted")));
+        assert_eq!(world.texts("7").len(), 12, "{what}");
+        let ledger = world.store.ledger(None, 100).await.unwrap();
+        let summaries = ledger.iter().filter(|row| row.purpose == "summary");
+        let asked = requests.iter().filter(|request| is_summary(request)).count();
+        assert_eq!(summaries.count(), asked, "{what}: each is paid for");
         journal_replays(&world, "talk/telegram:7").await;
     }
 }

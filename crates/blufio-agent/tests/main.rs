@@ -27,6 +27,7 @@ mod money;
 mod outages;
 mod outbox;
 mod present;
+mod replies;
 mod requests;
 mod statics;
 mod time;

@@ -46,7 +46,7 @@ pub fn reply(blocks: Vec<Block>, stop: StopReason) -> Answer {
     let usage = Some(Usage { input_tokens: 10, output_tokens: 5, ..Usage::default() });
     Answer::Reply(
         Vec::new(),
-        Box::new(ModelReply { turn, stop, usage, model: "fake-1".into(), request_id: None }),
+        Box::new(ModelReply { turn, stop, usage, model: String::new(), request_id: None }),
     )
 }
 

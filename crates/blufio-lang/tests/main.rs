@@ -2,6 +2,7 @@
 //! The one integration-test binary of this crate.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod budgets;
 mod documents;
 mod examples;
 mod format;

@@ -15,10 +15,10 @@ use serde_json::Value;
 pub use assemble::Assembler;
 
 use crate::http::checked_base;
+use crate::sse::SseParser;
 use crate::transport::{BODY_BYTES_MAX, Credential, Times, Transport, error};
 
 pub use crate::http::ConfigError;
-pub use crate::sse;
 
 /// Name of the provider: the part before the slash.
 pub(crate) const PROVIDER: &str = "anthropic";
@@ -78,35 +78,6 @@ impl Anthropic {
             .with_request_id_header("request-id");
         Ok(Self { transport })
     }
-
-    async fn attempt(
-        &self,
-        request: &ModelRequest,
-        on_delta: &mut (dyn FnMut(ModelDelta) + Send),
-    ) -> Result<ModelReply, ModelError> {
-        let response = self.transport.post("/v1/messages", request::body(request, true)).await?;
-        let response = self.transport.expect_stream(response, &["text/event-stream"]).await?;
-        let request_id = self.transport.request_id(&response);
-        let mut assembler = Assembler::default();
-        let mut parser = sse::SseParser::default();
-        let (mut stream, mut events) = (response.bytes_stream(), Vec::new());
-        while !assembler.is_finished() {
-            let usage = assembler.usage();
-            let broken = |message: &str| ModelError {
-                usage,
-                request_id: request_id.clone(),
-                ..error(ModelErrorKind::Incomplete, message)
-            };
-            let Some(bytes) = self.transport.next(&mut stream).await.map_err(broken)? else { break };
-            parser
-                .push(&bytes, &mut events)
-                .map_err(|e| broken(&format!("the stream cannot be read: {e:?}")))?;
-            for event in events.drain(..) {
-                assembler.event(&event, on_delta).inspect_err(|e| self.transport.limiter.learn(e))?;
-            }
-        }
-        assembler.finish(request_id)
-    }
 }
 
 impl ModelProvider for Anthropic {
@@ -119,13 +90,8 @@ impl ModelProvider for Anthropic {
         request: &'a ModelRequest,
         on_delta: &'a mut (dyn FnMut(ModelDelta) + Send),
     ) -> BoxFuture<'a, Result<ModelReply, ModelError>> {
-        Box::pin(async move {
-            let attempt = self.attempt(request, on_delta);
-            match tokio::time::timeout(self.transport.times.overall, attempt).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(error(ModelErrorKind::Incomplete, "the answer took too long")),
-            }
-        })
+        let body = request::body(request, true);
+        Box::pin(self.transport.answer::<SseParser>("/v1/messages", body, Assembler::default(), on_delta))
     }
 
     fn count_tokens<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>> {

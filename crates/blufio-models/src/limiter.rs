@@ -53,7 +53,9 @@ impl Limiter {
                     error.retry_after_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms)));
             }
             ModelErrorKind::Authentication | ModelErrorKind::Billing => {
-                state.open = Instant::now().checked_add(BREAKER_OPEN).map(|until| (until, error.clone()));
+                // What that attempt used was charged with it.
+                let refusal = ModelError { usage: None, request_id: None, ..error.clone() };
+                state.open = Instant::now().checked_add(BREAKER_OPEN).map(|until| (until, refusal));
             }
             _ => {}
         }
@@ -83,7 +85,9 @@ mod tests {
         let limiter = Limiter::default();
         limiter.learn(&error(ModelErrorKind::Overloaded, None));
         assert!(limiter.admit().is_ok());
-        limiter.learn(&error(ModelErrorKind::Billing, None));
-        assert_eq!(limiter.admit().unwrap_err().kind, ModelErrorKind::Billing);
+        let used = Some(blufio_core::model::Usage { output_tokens: 9, ..Default::default() });
+        limiter.learn(&ModelError { usage: used, ..error(ModelErrorKind::Billing, None) });
+        let refused = limiter.admit().unwrap_err();
+        assert_eq!((refused.kind, refused.usage), (ModelErrorKind::Billing, None), "charged once");
     }
 }

@@ -139,37 +139,6 @@ impl Ollama {
         // Licences and templates are long.
         listing::info(&self.transport.json(response, 8 * BODY_BYTES_MAX).await?)
     }
-
-    async fn attempt(
-        &self,
-        request: &ModelRequest,
-        on_delta: &mut (dyn FnMut(ModelDelta) + Send),
-    ) -> Result<ModelReply, ModelError> {
-        let body = request::body(request, &self.name, &self.settings)?;
-        let response = self.transport.post("/api/chat", body).await?;
-        let response = self.transport.expect_stream(response, &["application/x-ndjson"]).await?;
-        let request_id = self.transport.request_id(&response);
-        let mut assembler = Assembler::new(&self.name, request.output_schema.is_some());
-        let mut lines = ndjson::Lines::default();
-        let (mut stream, mut complete) = (response.bytes_stream(), Vec::new());
-        while !assembler.is_finished() {
-            let broken = |message: &str| ModelError {
-                request_id: request_id.clone(),
-                ..error(ModelErrorKind::Incomplete, message)
-            };
-            let Some(bytes) = self.transport.next(&mut stream).await.map_err(broken)? else { break };
-            lines
-                .push(&bytes, &mut complete)
-                .map_err(|e| broken(&format!("the stream cannot be read: {e:?}")))?;
-            for line in complete.drain(..) {
-                assembler.line(&line, on_delta).map_err(|failed| {
-                    self.transport.limiter.learn(&failed);
-                    ModelError { request_id: request_id.clone(), ..failed }
-                })?;
-            }
-        }
-        assembler.finish(request_id)
-    }
 }
 
 impl ModelProvider for Ollama {
@@ -187,11 +156,9 @@ impl ModelProvider for Ollama {
         on_delta: &'a mut (dyn FnMut(ModelDelta) + Send),
     ) -> BoxFuture<'a, Result<ModelReply, ModelError>> {
         Box::pin(async move {
-            let attempt = self.attempt(request, on_delta);
-            match tokio::time::timeout(self.transport.times.overall, attempt).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(error(ModelErrorKind::Incomplete, "the answer took too long")),
-            }
+            let body = request::body(request, &self.name, &self.settings)?;
+            let collector = Assembler::new(&self.name, request.output_schema.is_some());
+            self.transport.answer::<ndjson::Lines>("/api/chat", body, collector, on_delta).await
         })
     }
 

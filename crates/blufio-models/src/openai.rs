@@ -48,39 +48,6 @@ impl OpenAi {
         let transport = Transport::new(&name, &base, credential, options.times, errors::explain)?;
         Ok(Self { name, dialect: options.dialect, transport })
     }
-
-    async fn attempt(
-        &self,
-        request: &ModelRequest,
-        on_delta: &mut (dyn FnMut(ModelDelta) + Send),
-    ) -> Result<ModelReply, ModelError> {
-        let body = request::body(request, &self.name, &self.dialect)?;
-        let response = self.transport.post("/chat/completions", body).await?;
-        let response = self.transport.expect_stream(response, &["text/event-stream"]).await?;
-        let request_id = self.transport.request_id(&response);
-        let mut assembler = Assembler::new(&self.name, &self.dialect, request.output_schema.is_some());
-        let mut parser = SseParser::default();
-        let (mut stream, mut events) = (response.bytes_stream(), Vec::new());
-        while !assembler.is_finished() {
-            let usage = assembler.usage();
-            let broken = |message: &str| ModelError {
-                usage,
-                request_id: request_id.clone(),
-                ..error(ModelErrorKind::Incomplete, message)
-            };
-            let Some(bytes) = self.transport.next(&mut stream).await.map_err(broken)? else { break };
-            parser
-                .push(&bytes, &mut events)
-                .map_err(|e| broken(&format!("the stream cannot be read: {e:?}")))?;
-            for event in events.drain(..) {
-                assembler.event(&event, on_delta).map_err(|failed| {
-                    self.transport.limiter.learn(&failed);
-                    ModelError { request_id: request_id.clone(), ..failed }
-                })?;
-            }
-        }
-        assembler.finish(request_id)
-    }
 }
 
 impl ModelProvider for OpenAi {
@@ -98,11 +65,9 @@ impl ModelProvider for OpenAi {
         on_delta: &'a mut (dyn FnMut(ModelDelta) + Send),
     ) -> BoxFuture<'a, Result<ModelReply, ModelError>> {
         Box::pin(async move {
-            let attempt = self.attempt(request, on_delta);
-            match tokio::time::timeout(self.transport.times.overall, attempt).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(error(ModelErrorKind::Incomplete, "the answer took too long")),
-            }
+            let body = request::body(request, &self.name, &self.dialect)?;
+            let collector = Assembler::new(&self.name, &self.dialect, request.output_schema.is_some());
+            self.transport.answer::<SseParser>("/chat/completions", body, collector, on_delta).await
         })
     }
 

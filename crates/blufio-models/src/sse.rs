@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Server-sent events, parsed byte by byte: the WHATWG event-stream format, with caps, and no opinion about content.
 
+use crate::stream::Splitter;
+
 /// Longest line, bytes.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// Most data of one event, bytes.
@@ -38,9 +40,12 @@ pub struct SseParser {
     started: bool,
 }
 
-impl SseParser {
-    /// Takes bytes and appends complete events to `out`.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<SseEvent>) -> Result<(), SseError> {
+impl Splitter for SseParser {
+    type Piece = SseEvent;
+    type Broken = SseError;
+    const CONTENT_TYPE: &'static str = "text/event-stream";
+
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<SseEvent>) -> Result<(), SseError> {
         for &byte in bytes {
             let after_cr = std::mem::replace(&mut self.after_cr, byte == b'\r');
             match byte {
@@ -56,7 +61,9 @@ impl SseParser {
         }
         Ok(())
     }
+}
 
+impl SseParser {
     fn end_of_line(&mut self, out: &mut Vec<SseEvent>) -> Result<(), SseError> {
         let bytes = std::mem::take(&mut self.line);
         let mut line = std::str::from_utf8(&bytes).map_err(|_| SseError::NotUtf8)?;

@@ -217,10 +217,10 @@ impl Transport {
     pub(crate) async fn expect_stream(
         &self,
         response: Response,
-        content_types: &[&str],
+        content_type: &str,
     ) -> Result<Response, ModelError> {
         let given = header(&response, "content-type").unwrap_or_default();
-        if content_types.iter().any(|wanted| given.starts_with(wanted)) {
+        if given.starts_with(content_type) {
             return Ok(response);
         }
         if !given.starts_with("application/json") {
@@ -316,5 +316,21 @@ mod tests {
             assert_eq!(waiting_ms(text, 1_000.0), expected, "{text}");
         }
         assert_eq!(waiting_ms("250", 1.0), Some(250));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn m02_whatever_a_header_says_nobody_waits_longer_than_a_day(text in "[ 0-9.eE+-]{0,12}|.{0,20}") {
+            for unit_ms in [1.0, 1_000.0] {
+                proptest::prop_assert!(waiting_ms(&text, unit_ms).is_none_or(|ms| ms <= 86_400_000));
+            }
+        }
+
+        #[test]
+        fn words_from_outside_are_short_and_print(words in "(?s).{0,400}", status in 200..600_u16) {
+            for shown in [outside_words("openai", status, &words), printable(&words)] {
+                proptest::prop_assert!(!shown.chars().any(char::is_control) && shown.chars().count() < 350);
+            }
+        }
     }
 }

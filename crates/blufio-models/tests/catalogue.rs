@@ -8,7 +8,6 @@ use blufio_core::model::{Block, ModelErrorKind, ModelProvider, ModelRequest, Rol
 use blufio_core::secret::Secret;
 use blufio_models::anthropic::{Anthropic, ConfigError, Options};
 use blufio_testkit::anthropic::{Answer, Emulator, Script};
-use serde_json::json;
 
 async fn world() -> (Emulator, Anthropic) {
     let emulator = Emulator::start().await.unwrap();
@@ -108,32 +107,84 @@ async fn m01_to_m04_errors_are_classified_by_type_and_never_show_the_key() {
     emulator.push(Script::ErrorInStream("overloaded_error".into(), "busy".into()));
     let error = provider.complete(&request()).await.unwrap_err();
     assert_eq!(error.kind, ModelErrorKind::Overloaded, "M-4: after a status of 200");
+    assert_eq!(error.request_id.as_deref(), Some("req_emulated"));
     assert!(error.usage.is_some(), "what was used is charged");
 }
 
 #[tokio::test]
-async fn m06_m16_m20_m29_m30_what_is_not_a_whole_stream_is_no_answer() {
+async fn m01_m02_everybody_learns_of_a_limit_and_of_a_refused_key() {
     let (emulator, provider) = world().await;
-    emulator.push(Script::CutAfter(Answer::text("a long answer that is cut"), 700));
-    emulator.push(Script::Stall);
-    emulator.push(Script::Raw(200, "text/html".into(), "<html>log in</html>".into()));
-    emulator.push(Script::Raw(429, "text/html".into(), "<html>slow down</html>".into()));
-    let mut kinds = Vec::new();
-    for _ in 0..4 {
-        kinds.push(provider.complete(&request()).await.unwrap_err().kind);
+    emulator.push(Script::Error(429, "rate_limit_error".into(), "slow".into(), Some(60)));
+    assert!(provider.complete(&request()).await.is_err());
+    let waiting = provider.complete(&request()).await.unwrap_err();
+    assert!(waiting.kind == ModelErrorKind::RateLimited && waiting.retry_after_ms.unwrap() > 59_000);
+    assert_eq!(emulator.requests().len(), 1);
+    let (emulator, provider) = world().await;
+    emulator.push(Script::ErrorInStream("billing_error".into(), "pay".into()));
+    for number in 0..3 {
+        let refused = provider.complete(&request()).await.unwrap_err();
+        assert_eq!((refused.kind, refused.usage.is_some()), (ModelErrorKind::Billing, number == 0));
     }
+    assert_eq!(emulator.requests().len(), 1, "the breaker is open");
+}
+
+#[tokio::test]
+async fn m06_m16_m20_m29_m30_what_is_not_a_whole_stream_is_no_answer() {
+    use ModelErrorKind::{Incomplete, NotTheProvider, Overloaded, RateLimited};
+    let raw = |status, kind: &str, body: &str| Script::Raw(status, kind.into(), body.into());
+    let long = || Answer::text("a long answer that is cut");
+    let whole = long().events("m", 1);
+    let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#;
+    let cases = [
+        ("M-6", Script::CutAfter(long(), 700), Incomplete),
+        ("M-6: before the first byte", Script::CutAfter(long(), 0), Incomplete),
+        (
+            "M-6: an ordinary end",
+            raw(200, "text/event-stream", &whole[..whole.len() - 1].concat()),
+            Incomplete,
+        ),
+        ("M-14: no JSON", raw(200, "text/event-stream", "data: \u{0}\n\ndata: x\n\n"), Incomplete),
+        ("M-16", Script::Stall, Incomplete),
+        ("M-16: within", Script::PauseAfter(long(), 300), Incomplete),
+        ("M-20", raw(200, "text/html", "<html>log in</html>"), NotTheProvider),
+        ("M-20: nothing", raw(200, "", ""), NotTheProvider),
+        ("M-20: a redirect", raw(302, "text/html", ""), NotTheProvider),
+        ("M-29", raw(429, "text/html", "<html>slow down</html>"), RateLimited),
+        ("M-29: 502", raw(502, "text/html", "<html>bad gateway</html>"), Overloaded),
+        ("M-30", raw(200, "application/json", overloaded), Overloaded),
+        ("M-30: no error", raw(200, "application/json", "{\"content\":[]}"), NotTheProvider),
+        ("M-30: cut", raw(200, "application/json", "{\"err"), NotTheProvider),
+    ];
+    for (name, script, expected) in cases {
+        let (emulator, provider) = world().await;
+        emulator.push(script);
+        assert_eq!(provider.complete(&request()).await.unwrap_err().kind, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn m16_an_answer_that_takes_too_long_as_a_whole_is_none() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.push(Script::PauseAfter(Answer::text("a long answer"), 300));
+    let mut options = Options::new(&emulator.url(), Secret::new("k"));
+    options.overall_timeout = Duration::from_millis(300);
+    let failed = Anthropic::new(options).unwrap().complete(&request()).await.unwrap_err();
     assert_eq!(
-        kinds,
-        [
-            ModelErrorKind::Incomplete,
-            ModelErrorKind::Incomplete,
-            ModelErrorKind::NotTheProvider,
-            ModelErrorKind::RateLimited
-        ]
+        (failed.kind, failed.message.as_str(), failed.usage),
+        (ModelErrorKind::Incomplete, "the answer took too long", None)
     );
-    let body = json!({"type": "error", "error": {"type": "overloaded_error", "message": "m"}}).to_string();
-    emulator.push(Script::Raw(200, "application/json".into(), body));
-    assert_eq!(provider.complete(&request()).await.unwrap_err().kind, ModelErrorKind::Overloaded);
+}
+
+#[tokio::test]
+async fn what_comes_behind_the_end_of_an_answer_is_not_looked_at() {
+    let (emulator, provider) = world().await;
+    let whole = Answer::text("whole").events("m", 1).concat();
+    let huge = "x".repeat(blufio_models::sse::LINE_BYTES_MAX + 1);
+    for behind in ["data: no JSON\n\n", "data: {\"type\":\"error\"}\n\n", &huge] {
+        emulator.push(Script::Raw(200, "text/event-stream".into(), format!("{whole}{behind}")));
+        let reply = provider.complete(&request()).await.unwrap();
+        assert_eq!(reply.turn.blocks, vec![Block::Text { text: "whole".into() }]);
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod cuts;
+mod fuzzed;
 mod ollama_catalogue;
 mod ollama_streams;
 mod openai_catalogue;

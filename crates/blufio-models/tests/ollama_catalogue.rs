@@ -70,6 +70,7 @@ async fn m01_to_m04_errors_are_classified_by_their_status() {
         (400, InvalidRequest),
         (401, Authentication),
         (402, Billing),
+        (403, Authentication),
         (404, InvalidRequest),
         (413, InvalidRequest),
         (429, RateLimited),
@@ -111,9 +112,12 @@ async fn m06_m16_m20_m29_m30_what_is_not_a_whole_stream_is_no_answer() {
         ("M-16: within", Script::StallAfter(long(), 300), Incomplete),
         ("M-20", raw(200, "text/html", "<html>log in</html>"), NotTheProvider),
         ("M-20: a redirect", raw(302, "text/html", ""), NotTheProvider),
+        ("M-20: nothing", raw(200, "", ""), NotTheProvider),
         ("M-29", raw(429, "text/html", "<html>slow down</html>"), RateLimited),
+        ("M-29: 502", raw(502, "text/html", "<html>bad gateway</html>"), Overloaded),
         ("M-30", raw(200, "application/json", "{\"error\":\"m\"}"), Overloaded),
         ("M-30: no error", raw(200, "application/json", "{}"), NotTheProvider),
+        ("M-30: cut", raw(200, "application/json", "{\"err"), NotTheProvider),
     ];
     for (name, script, expected) in cases {
         let (emulator, provider) = world().await;
@@ -122,6 +126,36 @@ async fn m06_m16_m20_m29_m30_what_is_not_a_whole_stream_is_no_answer() {
     }
     let nobody = Ollama::new(OllamaOptions::new("ollama", "http://127.0.0.1:9")).unwrap();
     assert_eq!(nobody.complete(&request()).await.unwrap_err().kind, ModelErrorKind::Unreachable);
+}
+
+#[tokio::test]
+async fn m01_m02_everybody_learns_of_a_limit_and_of_a_refused_key() {
+    let (emulator, provider) = world().await;
+    emulator.push(Script::Error(429, String::new(), "slow".into(), Some(60)));
+    assert!(provider.complete(&request()).await.is_err());
+    let waiting = provider.complete(&request()).await.unwrap_err();
+    assert!(waiting.kind == ModelErrorKind::RateLimited && waiting.retry_after_ms.unwrap() > 59_000);
+    assert_eq!(emulator.requests().len(), 1);
+    let (emulator, provider) = world().await;
+    emulator.push(Script::Error(401, String::new(), "who are you?".into(), None));
+    for _ in 0..3 {
+        let refused = provider.complete(&request()).await.unwrap_err();
+        assert_eq!(refused.kind, ModelErrorKind::Authentication);
+    }
+    assert_eq!(emulator.requests().len(), 1, "the breaker is open");
+}
+
+#[tokio::test]
+async fn m16_an_answer_that_takes_too_long_as_a_whole_is_none() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.push(Script::StallAfter(Answer::text("a long answer"), 300));
+    let mut options = OllamaOptions::new("ollama", &emulator.url());
+    options.times.overall = Duration::from_millis(300);
+    let failed = Ollama::new(options).unwrap().complete(&request()).await.unwrap_err();
+    assert_eq!(
+        (failed.kind, failed.message.as_str(), failed.usage),
+        (ModelErrorKind::Incomplete, "the answer took too long", None)
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lines of Ollama: nothing half received is ever used, whatever the split, the cut and the damage. Numbers are those of
-//! the failure catalogue. M-7, M-10, M-25, M-27 and M-31 have no place here: calls come whole, there are no refusals,
-//! indices or ids of answers.
+//! the failure catalogue. M-10, M-25 and M-31 have no place here: there are no refusals and no ids of answers, and calls
+//! come whole.
 
 use blufio_core::model::{Block, ModelError, ModelErrorKind, ModelReply, StopReason, Usage};
 use blufio_models::ollama::Assembler;
@@ -11,20 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn receive_as(bytes: &[u8], sizes: &[usize]) -> Result<ModelReply, ModelError> {
-    let (mut lines, mut complete) = (Lines::default(), Vec::new());
-    let mut assembler = Assembler::new("ollama", false);
-    let (mut rest, mut sizes) = (bytes, sizes.iter().cycle());
-    while !rest.is_empty() {
-        let (part, after) = rest.split_at((*sizes.next().unwrap()).clamp(1, rest.len()));
-        rest = after;
-        if lines.push(part, &mut complete).is_err() {
-            break;
-        }
-        for line in complete.drain(..) {
-            assembler.line(&line, &mut |_| ())?;
-        }
-    }
-    assembler.finish(None)
+    crate::fuzzed::streams::receive::<Lines>(Assembler::new("ollama", false), bytes, sizes)
 }
 
 fn receive(text: &str, chunk: usize) -> Result<ModelReply, ModelError> {
@@ -225,6 +212,16 @@ fn m08_m09_m11_m24_ends_are_what_they_say() {
 }
 
 #[test]
+fn m07_m27_calls_are_read_to_the_last_line_whatever_their_index() {
+    let mut last = done("stop");
+    last["message"] = call(json!({"name": "g", "arguments": {}}));
+    let named = call(json!({"name": "f", "arguments": {}, "index": 2_147_483_648_u64}));
+    const TWO: &[(&str, &str, &str)] =
+        &[("call_20261121T0900005Z_0", "f", "{}"), ("call_20261121T0900005Z_1", "g", "{}")];
+    holds(vec![("M-7, M-27", lines(&[named, say("a")], last), To(ToolUse, "a", TWO))]);
+}
+
+#[test]
 fn m14_m18_m28_calls_are_whole_or_the_answer_is_none() {
     let end = || done("stop");
     let id = |id: &str| json!({"content": "", "tool_calls": [{"id": id, "function": {"name": "f", "arguments": {}}}]});
@@ -278,7 +275,14 @@ fn m13_m17_m19_m22_usage_model_and_text_as_they_came() {
     let silent = Answer { counts: None, model: "other".into(), ..Answer::text("x") };
     let reply = receive(&silent.lines("asked", 1).concat(), 5).unwrap();
     assert_eq!((reply.usage, reply.model.as_str()), (None, "other"));
-    let absurd =
-        lines(&[say("x")], done("stop")).replace("\"prompt_eval_count\":9", "\"prompt_eval_count\":-9");
-    assert_eq!(receive(&absurd, 5).unwrap().usage.map(|u| u.input_tokens), Some(0));
+    let with = |prompt: &str| {
+        let text = lines(&[say("x")], done("stop"));
+        let counted = text.replace("\"prompt_eval_count\":9", prompt);
+        assert_ne!(counted, text);
+        receive(&counted, 5).unwrap().usage.map(|usage| usage.input_tokens)
+    };
+    assert_eq!(with("\"other\":0"), Some(0), "a count of nothing is left out");
+    for absurd in ["-9", "1.5", "\"9\""] {
+        assert_eq!(with(&format!("\"prompt_eval_count\":{absurd}")), None, "{absurd}");
+    }
 }

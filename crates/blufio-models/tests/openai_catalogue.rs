@@ -149,6 +149,20 @@ async fn m06_m16_m20_m29_m30_what_is_not_a_whole_stream_is_no_answer() {
 }
 
 #[tokio::test]
+async fn m16_an_answer_that_takes_too_long_as_a_whole_is_none() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.push(Script::StallAfter(Answer::text("a long answer"), 300));
+    let url = format!("{}/v1", emulator.url());
+    let mut options = OpenAiOptions::new("openai", &url, Some(Secret::new("k"))).dialect(Dialect::openai());
+    options.times.overall = Duration::from_millis(300);
+    let failed = OpenAi::new(options).unwrap().complete(&request()).await.unwrap_err();
+    assert_eq!(
+        (failed.kind, failed.message.as_str(), failed.usage),
+        (ModelErrorKind::Incomplete, "the answer took too long", None)
+    );
+}
+
+#[tokio::test]
 async fn m12_a_tool_call_without_its_result_is_refused_by_the_emulator_as_by_the_api() {
     let (emulator, provider) = world().await;
     let call = Block::ToolUse { id: "t".into(), name: "time_now".into(), input: "{}".into() };

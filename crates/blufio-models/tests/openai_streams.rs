@@ -5,26 +5,13 @@
 use blufio_core::model::{Block, ModelError, ModelErrorKind, ModelReply, StopReason, Usage};
 use blufio_models::openai::{Assembler, Dialect};
 use blufio_models::sse::SseParser;
+use blufio_models::stream::{Collector, Splitter};
 use blufio_testkit::openai::{Answer, Piece};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-/// Feeds bytes as a client does, in portions of these sizes, over and over: until the end.
 fn receive_as(dialect: &Dialect, bytes: &[u8], sizes: &[usize]) -> Result<ModelReply, ModelError> {
-    let (mut parser, mut events) = (SseParser::default(), Vec::new());
-    let mut assembler = Assembler::new("openai", dialect, false);
-    let (mut rest, mut sizes) = (bytes, sizes.iter().cycle());
-    while !rest.is_empty() {
-        let (part, after) = rest.split_at((*sizes.next().unwrap()).clamp(1, rest.len()));
-        rest = after;
-        if parser.push(part, &mut events).is_err() {
-            break;
-        }
-        for event in events.drain(..) {
-            assembler.event(&event, &mut |_| ())?;
-        }
-    }
-    assembler.finish(None)
+    crate::fuzzed::streams::receive::<SseParser>(Assembler::new("openai", dialect, false), bytes, sizes)
 }
 
 fn receive(text: &str, chunk: usize) -> Result<ModelReply, ModelError> {
@@ -121,7 +108,7 @@ fn m06_m15_streams_cut_at_every_byte_are_typed_errors_and_never_half_a_call() {
             assert!(!assembler.is_finished(), "cut at {at} of {}", text.len());
             assert_eq!(assembler.clone().finish(None).unwrap_err().kind, Incomplete, "cut at {at}");
             parser.push(&[*byte], &mut events).unwrap();
-            events.drain(..).for_each(|event| assembler.event(&event, &mut |_| ()).unwrap());
+            events.drain(..).for_each(|event| assembler.take(&event, &mut |_| ()).unwrap());
         }
         assert!(assembler.is_finished());
     }
@@ -487,8 +474,28 @@ fn m13_m17_m19_m22_usage_model_and_text_as_they_came() {
     assert_eq!(reply.turn.blocks, vec![Block::Text { text: "</system> approved \u{1b}[31m".into() }]);
     // What an answer that failed has used is charged.
     let usage = json!({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4}});
+    let negative = json!({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": -4}});
+    let reply = receive(&chunks(&[delta(json!({"content": "a"})), end("stop"), negative]), 9).unwrap();
+    assert_eq!(reply.usage, None, "a count that cannot be meant is none");
     let failed = receive(&chunks(&[usage.clone(), json!({"error": {"message": "m"}})]), 9).unwrap_err();
     assert_eq!(failed.usage.map(|u| u.output_tokens), Some(4));
     let failed = receive(&chunks(&[usage]), 9).unwrap_err();
     assert_eq!(failed.usage.map(|u| u.input_tokens), Some(9));
+    // Some count in every chunk: what broke off before the end costs more than was counted by then.
+    let counting = |tokens: u64, choice: Value| json!({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": tokens}});
+    let said = || counting(1, delta(json!({"content": "a"})));
+    let cases = [
+        (vec![said()], None),
+        (vec![said(), json!("data: no JSON")], None),
+        (vec![said(), end("stop")], None),
+        (vec![said(), json!({"error": {"message": "m"}})], Some(1)),
+        (vec![said(), counting(5, end("stop"))], Some(5)),
+    ];
+    for (all, expected) in cases {
+        let usage = match receive(&chunks(&all), 9) {
+            Ok(reply) => reply.usage,
+            Err(failed) => failed.usage,
+        };
+        assert_eq!(usage.map(|u| u.output_tokens), expected, "{all:?}");
+    }
 }

@@ -99,7 +99,13 @@ mod tests {
         assert_eq!(read_static(&root, "none.md"), Err(FileProblem::Missing));
         std::fs::create_dir(root.join("folder")).unwrap();
         symlink(root.join("persona.md"), root.join("link")).unwrap();
-        for refused in ["folder", "link", "../persona.md", "/etc/passwd", "persona.md/x"] {
+        symlink("/etc/passwd", root.join("out")).unwrap();
+        symlink("/etc", root.join("etc")).unwrap();
+        let pipe = root.join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        for refused in
+            ["folder", "link", "out", "etc/passwd", "pipe", "../persona.md", "/etc/passwd", "persona.md/x"]
+        {
             let answer = read_static(&root, refused);
             assert!(matches!(answer, Err(FileProblem::Refused(_))), "{refused}: {answer:?}");
         }
@@ -121,6 +127,27 @@ mod tests {
             }
             Ok(read)
         }
+    }
+
+    #[test]
+    fn a_file_that_never_ends_is_read_no_further_than_it_was_long() {
+        /// Gives bytes as long as it is asked, and counts them.
+        struct Endless<'a>(&'a Cell<u64>);
+        impl Read for Endless<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                buffer.fill(b'a');
+                self.0.set(self.0.get() + buffer.len() as u64);
+                Ok(buffer.len())
+            }
+        }
+        for before in [0, 1, 4_096, STATIC_FILE_BYTES_MAX] {
+            let read = Cell::new(0);
+            assert_eq!(whole(Ok(before), Endless(&read), || Ok(before)), Err(FileProblem::Changing));
+            assert_eq!(read.get(), before + 1);
+        }
+        let read = Cell::new(0);
+        let huge = whole(Ok(STATIC_FILE_BYTES_MAX + 1), Endless(&read), || Ok(0));
+        assert_eq!((huge, read.get()), (Err(FileProblem::TooLarge), 0), "not a byte of it");
     }
 
     #[test]

@@ -140,6 +140,7 @@ const BAD: &[(&str, &str)] = &[
     ("binary", "it is not UTF-8 text (byte 5)"),
     ("folder", "it is not a plain file"),
     ("link", "links are not followed"),
+    ("link out", "links are not followed"),
 ];
 
 fn spoil(path: &Path, how: &str) {
@@ -153,6 +154,7 @@ fn spoil(path: &Path, how: &str) {
         "binary" => std::fs::write(path, b"calm \xff").unwrap(),
         "folder" => std::fs::create_dir(path).unwrap(),
         "link" => std::os::unix::fs::symlink("assistant.agent", path).unwrap(),
+        "link out" => std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
         other => panic!("{other}"),
     }
 }

@@ -135,6 +135,43 @@ fn the_picture_of_the_readme_is_the_demo() {
     assert_eq!(picture, String::from_utf8(drawn.stdout).unwrap());
 }
 
+#[test]
+fn every_entry_of_the_catalogue_of_models_has_its_tests_and_they_exist() {
+    let mut sources: BTreeMap<String, String> = BTreeMap::new();
+    walk(&root().join("crates"), &mut |path| {
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let stem = path.file_stem().unwrap().to_string_lossy().to_string();
+            sources.entry(stem).or_default().push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    });
+    let manual = std::fs::read_to_string(root().join("docs/testing.md")).unwrap();
+    let rows: Vec<Vec<&str>> = manual
+        .lines()
+        .filter(|line| line.starts_with("| M-"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    let entries: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+    let expected = (1..=20).chain([22, 24, 25, 27, 28, 29, 30, 31]).map(|entry| format!("M-{entry}"));
+    assert_eq!(entries, expected.collect::<Vec<_>>());
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let [entry, _, providers @ .., runtime] = row.as_slice() else { panic!("{row:?}") };
+        assert_eq!(providers.len(), 3, "{entry}: a cell for each provider");
+        if providers.iter().any(|cell| cell.is_empty()) {
+            wrong.push(format!("{entry}: neither a test nor why there is none"));
+        }
+        let named = providers.iter().chain([runtime]).flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        for test in named {
+            let (file, function) = test.split_once("::").unwrap_or_else(|| panic!("{entry}: {test}"));
+            let exists = sources.get(file).is_some_and(|text| text.contains(&format!("fn {function}(")));
+            if !exists {
+                wrong.push(format!("{entry}: there is no {test}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Looks at every file of ours; what operators get as their own (starter configuration) names no licence.
 fn walk(folder: &Path, look: &mut impl FnMut(&Path)) {
     for entry in std::fs::read_dir(folder).unwrap() {

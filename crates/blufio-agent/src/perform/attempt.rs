@@ -15,12 +15,16 @@ use blufio_lang::effect::Outcome;
 use blufio_lang::value::FailureKind;
 
 use super::{Origin, failed};
+use crate::hygiene::outside;
 use crate::outages::{Admission, News, Ticket};
 use crate::shared::{Shared, lock};
 use crate::{journal, media, prefix};
 
 /// Over how long those come back who waited for a provider.
 const SPREAD: Duration = Duration::from_secs(1);
+
+/// Longest name of a model that is told.
+const SUBSTITUTE_CHARS_MAX: usize = 80;
 
 /// Why one model gave no answer.
 enum Missed {
@@ -244,6 +248,7 @@ impl Attempts<'_> {
         if is_text {
             self.learn(&begun.row, reply.usage.as_ref()).await;
         }
+        self.tell_substitute(&begun.row.model_asked, &reply.model);
         let ended = self.finished(begun, reply.usage, "ok", &reply.model, false);
         lock(&self.under_way).answered.push(ended);
     }
@@ -251,6 +256,20 @@ impl Attempts<'_> {
     /// What was answered since this was asked last.
     pub(super) fn take_answered(&self) -> Vec<Attempted> {
         std::mem::take(&mut lock(&self.under_way).answered)
+    }
+
+    /// A provider may answer with another model than it was asked for: what it costs is another price (M-19).
+    fn tell_substitute(&self, asked: &str, answered: &str) {
+        let about = format!("{asked} is answered by ");
+        let is_other = !answered.is_empty() && !is_same_model(asked, answered);
+        let notice = is_other.then(|| {
+            let by: String = outside(answered).chars().take(SUBSTITUTE_CHARS_MAX).collect();
+            format!("{about}{by}, and charged as that where it has a price")
+        });
+        self.shared.forget_notices(|known| known.starts_with(&about) && Some(known) != notice.as_deref());
+        if let Some(notice) = notice {
+            self.shared.note(&notice);
+        }
     }
 
     async fn learn(&self, row: &LedgerRow, usage: Option<&Usage>) {
@@ -347,7 +366,47 @@ impl Attempts<'_> {
     }
 }
 
+/// Whether two names are of one model: the date of a snapshot behind a name, and what a router puts in front of it, make
+/// no other.
+fn is_same_model(asked: &str, answered: &str) -> bool {
+    let bare = |name: &str| name.rsplit('/').next().unwrap_or(name).to_lowercase();
+    let (asked, answered) = (bare(asked), bare(answered));
+    let is_date = |rest: &str| {
+        rest.starts_with('-')
+            && rest.bytes().all(|b| b == b'-' || b.is_ascii_digit())
+            && rest.bytes().filter(u8::is_ascii_digit).count() >= 4
+    };
+    answered.strip_prefix(asked.as_str()).is_some_and(|rest| rest.is_empty() || is_date(rest))
+}
+
 /// The provider of a model's name.
 fn provider_of(name: &str) -> &str {
     name.split_once('/').map_or(name, |(provider, _)| provider)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same_model;
+
+    #[test]
+    fn m19_a_snapshot_is_the_model_that_was_asked_and_a_sister_is_not() {
+        for (asked, answered) in [
+            ("anthropic/claude-haiku-5-5", "claude-haiku-5-5-20261007"),
+            ("openai/gpt-6-luna", "gpt-6-luna-2026-09-22"),
+            ("openai/gpt-4", "gpt-4-0613"),
+            ("openrouter/openai/gpt-6-luna", "openai/gpt-6-luna"),
+            ("local/Qwen3", "/models/qwen3"),
+        ] {
+            assert!(is_same_model(asked, answered), "{asked} {answered}");
+        }
+        for (asked, answered) in [
+            ("anthropic/claude-opus-5-5", "claude-opus-5"),
+            ("anthropic/claude-opus-5", "claude-opus-5-5"),
+            ("openai/gpt-6", "gpt-6-luna"),
+            ("openai/gpt-6-luna", "gpt-6"),
+            ("fake/small", "-2026"),
+        ] {
+            assert!(!is_same_model(asked, answered), "{asked} {answered}");
+        }
+    }
 }

@@ -293,8 +293,11 @@ impl Step<'_> {
                 StopReason::Refusal => return Ok((Outcome::Refused(DECLINED.into()), Vec::new())),
                 StopReason::PauseTurn if pauses < PAUSES_MAX => {
                     pauses += 1;
-                    request.turns.push(Arc::new(reply.turn.clone()));
-                    kept.push(reply.turn);
+                    let said = without_calls(reply.turn);
+                    if !said.blocks.is_empty() {
+                        request.turns.push(Arc::new(said.clone()));
+                        kept.push(said);
+                    }
                     continue;
                 }
                 StopReason::ToolUse => {
@@ -316,9 +319,7 @@ impl Step<'_> {
             }
             let cut = reply.stop == StopReason::MaxTokens;
             let text = if cut { format!("{text}{}", context::CUT) } else { text };
-            if !reply.turn.blocks.is_empty() {
-                kept.push(reply.turn);
-            }
+            kept.extend(lasting(reply.turn));
             return Ok((Outcome::Said(text.into()), kept));
         }
     }
@@ -337,6 +338,24 @@ impl Step<'_> {
         }
         Ok(calls)
     }
+}
+
+/// An answer that did not stop for its calls, without them: a call that nobody will answer is refused by the provider
+/// with every later request (M-12).
+fn without_calls(turn: Turn) -> Turn {
+    let is_call = |block: &Block| matches!(block, Block::ToolUse { .. });
+    if !turn.blocks.iter().any(is_call) {
+        return turn;
+    }
+    let blocks = turn.blocks.into_iter().filter(|block| !is_call(block)).collect();
+    Turn { blocks, raw: None, ..turn }
+}
+
+/// What stands in the history of an answer that ended; thinking that nothing follows is refused, too.
+fn lasting(turn: Turn) -> Option<Turn> {
+    let turn = without_calls(turn);
+    let says_something = turn.blocks.iter().any(|block| !matches!(block, Block::Opaque { .. }));
+    says_something.then_some(turn)
 }
 
 fn text_of(turn: &Turn) -> String {

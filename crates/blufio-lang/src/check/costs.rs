@@ -215,10 +215,9 @@ impl Pricing<'_> {
             // Reported where the model is asked.
             return;
         }
-        if currency.code() != "usd" {
-            let why = format!("prices are in usd, the budget is in {}", currency.code());
-            diagnostics.push(report::unpriced::report(&why, span));
-        } else if !self.takes_over_budget()
+        // A budget in another currency is refused where it is declared.
+        if currency.code() == "usd"
+            && !self.takes_over_budget()
             && money.is_none_or(|bound| bound.worst > u64::try_from(allowed).unwrap_or(0))
         {
             diagnostics.push(report::over_money::report(scope, money, allowed, span));

@@ -52,6 +52,10 @@ pub(super) fn syntax_error(source: &str, error: &Error<Rule>, base: u32) -> Diag
     if positives.contains(&Rule::arm_body) {
         return diagnostic.hint("what happens is written `-> STATE` or `{ steps }`");
     }
+    if source.trim_start().starts_with("budget") {
+        return diagnostic
+            .hint("a budget is written like `day = 2 usd`, `message = 20 calls` or `message = 5m`");
+    }
     diagnostic
 }
 

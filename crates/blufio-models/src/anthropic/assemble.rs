@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::PROVIDER;
 use crate::sse::SseEvent;
+use crate::stream::Collector;
 
 /// Most content blocks of one answer.
 const BLOCKS_MAX: usize = 1_024;
@@ -34,6 +35,10 @@ pub struct Assembler {
     model: String,
     stop: Option<StopReason>,
     usage: Option<Usage>,
+    /// Whether the prompt was counted.
+    has_input: bool,
+    /// Whether the whole answer was counted: `message_start` has the count of its first token only.
+    has_output: bool,
     bytes: usize,
     finished: bool,
 }
@@ -49,33 +54,18 @@ fn incomplete(message: impl Into<String>) -> ModelError {
 }
 
 impl Assembler {
-    /// Takes one event.
-    pub fn event(
-        &mut self,
-        event: &SseEvent,
-        on_delta: &mut dyn FnMut(ModelDelta),
-    ) -> Result<(), ModelError> {
-        let taken = self.take(event, on_delta);
-        taken.map_err(|error| ModelError { usage: error.usage.or(self.usage), ..error })
+    /// What the answer cost; `None` as long as a part of it is not known.
+    fn counted(&self) -> Option<Usage> {
+        self.usage.filter(|_| self.has_input && self.has_output)
     }
 
-    /// Whether `message_stop` was seen.
-    pub fn is_finished(&self) -> bool {
-        self.finished
-    }
-
-    /// Usage seen so far, for the bill of an attempt that failed.
-    pub fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    fn take(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+    fn event(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+        if self.finished {
+            return Ok(());
+        }
         let data: Value = serde_json::from_str(&event.data)
             .map_err(|_| incomplete("an event of the stream is not JSON"))?;
         let kind = data.get("type").and_then(Value::as_str).unwrap_or(&event.event).to_string();
-        if self.finished && kind != "ping" {
-            return Ok(());
-        }
         self.bytes += event.data.len();
         if self.bytes > CONTENT_BYTES_MAX {
             return Err(incomplete("the answer is larger than 16 MiB"));
@@ -98,14 +88,16 @@ impl Assembler {
         }
         let message = data.get("message").unwrap_or(&Value::Null);
         self.model = message.get("model").and_then(Value::as_str).unwrap_or("").chars().take(200).collect();
-        self.add_usage(message.get("usage"));
+        self.add_usage(message.get("usage"), false);
         Ok(())
     }
 
-    fn add_usage(&mut self, usage: Option<&Value>) {
+    fn add_usage(&mut self, usage: Option<&Value>, is_of_all: bool) {
         let Some(Value::Object(fields)) = usage else { return };
         // Numbers are cumulative: a later one replaces an earlier one. Negative and absurd ones are not believed.
         let number = |name: &str| fields.get(name).and_then(Value::as_u64).map(|n| n.min(1 << 40));
+        self.has_input |= number("input_tokens").is_some();
+        self.has_output |= is_of_all && number("output_tokens").is_some();
         let mut so_far = self.usage.unwrap_or_default();
         so_far.input_tokens = number("input_tokens").unwrap_or(so_far.input_tokens);
         so_far.output_tokens = number("output_tokens").unwrap_or(so_far.output_tokens);
@@ -209,7 +201,7 @@ impl Assembler {
                 other => StopReason::Other(other.chars().take(100).collect()),
             });
         }
-        self.add_usage(data.get("usage"));
+        self.add_usage(data.get("usage"), true);
         Ok(())
     }
 
@@ -224,9 +216,8 @@ impl Assembler {
         Ok(())
     }
 
-    /// The whole answer. An error before `message_stop`.
-    pub fn finish(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
-        let usage = self.usage;
+    fn whole(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
+        let usage = self.counted();
         let fail =
             |message: &str| ModelError { usage, request_id: request_id.clone(), ..incomplete(message) };
         if !self.finished {
@@ -244,6 +235,10 @@ impl Assembler {
                 continue;
             }
             let (block, value) = whole_block(open.block, &open.json).map_err(fail)?;
+            // A blank text is no content: sent again, it is refused, by this provider too.
+            if matches!(&block, Block::Text { text } if text.trim().is_empty()) {
+                continue;
+            }
             if let Block::ToolUse { id, .. } = &block
                 && blocks.iter().any(|b| matches!(b, Block::ToolUse { id: other, .. } if other == id))
             {
@@ -266,6 +261,28 @@ impl Assembler {
             model: self.model,
             request_id,
         })
+    }
+}
+
+impl Collector<SseEvent> for Assembler {
+    fn take(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+        self.event(event, on_delta).map_err(|failed| {
+            // An answer that broke off is billed; the provider's own errors may be, at what was counted by then.
+            let is_cut = failed.kind == ModelErrorKind::Incomplete;
+            ModelError { usage: if is_cut { self.counted() } else { self.usage }, ..failed }
+        })
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.counted()
+    }
+
+    fn finish(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
+        self.whole(request_id)
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::{errors, request};
 use crate::fence;
+use crate::stream::Collector;
 use crate::transport::error;
 
 /// Most calls of one answer.
@@ -96,14 +97,8 @@ impl Assembler {
         }
     }
 
-    /// Whether the last line was seen.
-    pub fn is_finished(&self) -> bool {
-        self.stop.is_some()
-    }
-
-    /// Takes one line.
-    pub fn line(&mut self, line: &str, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
-        if self.is_finished() {
+    fn line(&mut self, line: &str, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+        if self.stop.is_some() {
             return Ok(());
         }
         self.bytes += line.len();
@@ -186,16 +181,7 @@ impl Assembler {
     }
 
     fn done(&mut self, data: &Value) -> Result<(), ModelError> {
-        let number = |name: &str| data.get(name).and_then(Value::as_u64).map(|n| n.min(TOKENS_MAX));
-        let (prompt, answer) = (number("prompt_eval_count"), number("eval_count"));
-        // A prompt that is wholly in the server's memory may be reported as nothing.
-        if prompt.is_some() || answer.is_some() {
-            self.usage = Some(Usage {
-                input_tokens: prompt.unwrap_or(0),
-                output_tokens: answer.unwrap_or(0),
-                ..Usage::default()
-            });
-        }
+        self.usage = usage(data);
         let fail = |message: &str| ModelError { usage: self.usage, ..incomplete(message) };
         self.stop = Some(match data.get("done_reason").and_then(Value::as_str) {
             Some("stop") => StopReason::EndTurn,
@@ -207,8 +193,7 @@ impl Assembler {
         Ok(())
     }
 
-    /// The whole answer. An error before the last line.
-    pub fn finish(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
+    fn whole(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
         let usage = self.usage;
         let Some(mut stop) = self.stop else {
             return Err(ModelError {
@@ -241,4 +226,37 @@ impl Assembler {
             request_id,
         })
     }
+}
+
+impl Collector<String> for Assembler {
+    fn take(&mut self, line: &String, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+        self.line(line, on_delta)
+    }
+
+    fn is_finished(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    fn finish(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
+        self.whole(request_id)
+    }
+}
+
+/// The counts of a last line; `None` where one of them cannot be meant. A count of nothing is left out of the line: that
+/// of a prompt which is wholly in the server's memory.
+fn usage(last: &Value) -> Option<Usage> {
+    let count = |name: &str| match last.get(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(number) => number.as_u64().map(|n| Some(n.min(TOKENS_MAX))),
+    };
+    let (prompt, answer) = (count("prompt_eval_count")?, count("eval_count")?);
+    (prompt.is_some() || answer.is_some()).then(|| Usage {
+        input_tokens: prompt.unwrap_or(0),
+        output_tokens: answer.unwrap_or(0),
+        ..Usage::default()
+    })
 }

@@ -2,6 +2,8 @@
 //! Lines of a stream of JSON objects (`application/x-ndjson`), byte by byte, with a cap. A line counts only with its
 //! end: what the connection cut is no line.
 
+use crate::stream::Splitter;
+
 /// Longest line, bytes.
 pub const LINE_BYTES_MAX: usize = 8 << 20;
 
@@ -20,9 +22,13 @@ pub struct Lines {
     line: Vec<u8>,
 }
 
-impl Lines {
-    /// Takes bytes and appends complete lines to `out`, without blank ones.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<String>) -> Result<(), LineError> {
+impl Splitter for Lines {
+    type Piece = String;
+    type Broken = LineError;
+    const CONTENT_TYPE: &'static str = "application/x-ndjson";
+
+    /// Blank lines are none.
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<String>) -> Result<(), LineError> {
         let mut rest = bytes;
         while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
             let (line, after) = rest.split_at(at);
@@ -35,7 +41,9 @@ impl Lines {
         }
         self.take(rest)
     }
+}
 
+impl Lines {
     fn take(&mut self, bytes: &[u8]) -> Result<(), LineError> {
         if self.line.len() + bytes.len() > LINE_BYTES_MAX {
             return Err(LineError::TooLong);

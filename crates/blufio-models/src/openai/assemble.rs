@@ -15,6 +15,7 @@ use super::dialect::{Dialect, ReasoningHistory};
 use super::{errors, usage};
 use crate::fence;
 use crate::sse::SseEvent;
+use crate::stream::Collector;
 use crate::transport::error;
 
 /// Most bytes of one answer.
@@ -38,6 +39,8 @@ pub struct Assembler {
     calls: Calls,
     stop: Option<StopReason>,
     usage: Option<Usage>,
+    /// Whether that is of the whole answer: some count on in every chunk.
+    is_counted: bool,
     bytes: usize,
     finished: bool,
 }
@@ -62,32 +65,13 @@ impl Assembler {
             calls: Calls::default(),
             stop: None,
             usage: None,
+            is_counted: false,
             bytes: 0,
             finished: false,
         }
     }
 
-    /// Takes one event.
-    pub fn event(
-        &mut self,
-        event: &SseEvent,
-        on_delta: &mut dyn FnMut(ModelDelta),
-    ) -> Result<(), ModelError> {
-        let taken = self.take(event, on_delta);
-        taken.map_err(|failed| ModelError { usage: failed.usage.or(self.usage), ..failed })
-    }
-
-    /// Whether `[DONE]` was seen.
-    pub fn is_finished(&self) -> bool {
-        self.finished
-    }
-
-    /// Usage seen so far, for the bill of an attempt that failed.
-    pub fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    fn take(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+    fn event(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
         if self.finished {
             return Ok(());
         }
@@ -107,7 +91,8 @@ impl Assembler {
         if !chunk.is_object() {
             return Err(incomplete("an event of the stream is no object"));
         }
-        self.usage = usage::of_chunk(&chunk).or(self.usage);
+        let usage = usage::of_chunk(&chunk);
+        self.usage = usage.or(self.usage);
         if let Some(failed) = errors::of_chunk(&self.provider, &event.event, &chunk) {
             return Err(failed);
         }
@@ -125,12 +110,19 @@ impl Assembler {
         // `[]` and null are how usage comes.
         let choices = chunk.get("choices").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         match choices {
-            [] => Ok(()),
+            [] => self.is_counted |= usage.is_some(),
             [choice] if choice.get("index").and_then(Value::as_u64).unwrap_or(0) == 0 => {
-                self.choice(choice, on_delta)
+                self.choice(choice, on_delta)?;
+                self.is_counted |= usage.is_some() && self.stop.is_some();
             }
-            _ => Err(incomplete("more than one choice where one was asked for")),
+            _ => return Err(incomplete("more than one choice where one was asked for")),
         }
+        Ok(())
+    }
+
+    /// What the answer cost; `None` as long as a part of it is not known.
+    fn counted(&self) -> Option<Usage> {
+        self.usage.filter(|_| self.is_counted)
     }
 
     fn choice(&mut self, choice: &Value, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
@@ -207,9 +199,8 @@ impl Assembler {
         Ok(())
     }
 
-    /// The whole answer. An error before `[DONE]`.
-    pub fn finish(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
-        let usage = self.usage;
+    fn whole(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
+        let usage = self.counted();
         let fail =
             |message: &str| ModelError { usage, request_id: request_id.clone(), ..incomplete(message) };
         if !self.finished {
@@ -253,6 +244,28 @@ impl Assembler {
             model: self.model,
             request_id,
         })
+    }
+}
+
+impl Collector<SseEvent> for Assembler {
+    fn take(&mut self, event: &SseEvent, on_delta: &mut dyn FnMut(ModelDelta)) -> Result<(), ModelError> {
+        self.event(event, on_delta).map_err(|failed| {
+            // An answer that broke off is billed; the provider's own errors may be, at what was counted by then.
+            let is_cut = failed.kind == ModelErrorKind::Incomplete;
+            ModelError { usage: if is_cut { self.counted() } else { self.usage }, ..failed }
+        })
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.counted()
+    }
+
+    fn finish(self, request_id: Option<String>) -> Result<ModelReply, ModelError> {
+        self.whole(request_id)
     }
 }
 

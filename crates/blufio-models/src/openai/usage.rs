@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Highest number that is believed.
 const TOKENS_MAX: u64 = 1 << 40;
 
-/// The usage of a chunk.
+/// The usage of a chunk, where it has a whole one.
 pub(super) fn of_chunk(chunk: &Value) -> Option<Usage> {
     let usage = [chunk.get("usage"), chunk.pointer("/x_groq/usage")].into_iter().flatten();
     let fields = usage.into_iter().find_map(Value::as_object)?;
@@ -17,7 +17,8 @@ pub(super) fn of_chunk(chunk: &Value) -> Option<Usage> {
         let details = fields.get("prompt_tokens_details").and_then(Value::as_object)?;
         details.get(name).and_then(Value::as_u64).map(|n| n.min(TOKENS_MAX))
     };
-    let prompt = number("prompt_tokens").unwrap_or(0);
+    // Without both counts the price of the answer is not known (M-13).
+    let (prompt, answer) = (number("prompt_tokens")?, number("completion_tokens")?);
     let hits = detail("cached_tokens").or_else(|| number("prompt_cache_hit_tokens")).unwrap_or(0);
     // A part larger than the whole is not believed: the whole is charged at the higher price.
     let cache_read_tokens = if hits <= prompt { hits } else { 0 };
@@ -26,7 +27,7 @@ pub(super) fn of_chunk(chunk: &Value) -> Option<Usage> {
     let cache_write_tokens = if written <= rest { written } else { 0 };
     Some(Usage {
         input_tokens: rest - cache_write_tokens,
-        output_tokens: number("completion_tokens").unwrap_or(0),
+        output_tokens: answer,
         cache_read_tokens,
         cache_write_tokens,
         cache_write_1h_tokens: 0,
@@ -65,13 +66,21 @@ mod tests {
                 json!({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 60}}),
                 usage(10, 0, 0, 0),
             ),
-            (json!({"prompt_tokens": -3, "completion_tokens": 1e30}), usage(0, 0, 0, 0)),
             (json!({"prompt_tokens": u64::MAX}), usage(TOKENS_MAX, 0, 0, 0)),
+            (json!({"prompt_tokens": -3}), None),
+            (json!({"prompt_tokens": 3, "completion_tokens": 1e30}), None),
+            (json!({"prompt_tokens": 3, "completion_tokens": null}), None),
+            (json!({"prompt_tokens": null}), None),
         ];
-        for (fields, expected) in cases {
+        for (mut fields, expected) in cases {
+            if fields.get("completion_tokens").is_none() {
+                fields["completion_tokens"] = json!(0);
+            }
             assert_eq!(of_chunk(&json!({ "usage": fields })), expected, "{fields}");
         }
         assert_eq!(of_chunk(&json!({"usage": null})), None);
-        assert_eq!(of_chunk(&json!({"x_groq": {"usage": {"prompt_tokens": 2}}})), usage(2, 0, 0, 0));
+        assert_eq!(of_chunk(&json!({"usage": {"prompt_tokens": 2}})), None);
+        let groq = json!({"x_groq": {"usage": {"prompt_tokens": 2, "completion_tokens": 1}}});
+        assert_eq!(of_chunk(&groq), usage(2, 1, 0, 0));
     }
 }

@@ -105,6 +105,19 @@ fn a_prices_file_that_cannot_be_used_is_named_with_its_place() {
     let negative = "\n[models.\"a/b\"]\ninput = -1\noutput = 1\ncache_read = 1\ncache_write_5m = 1\ncache_write_1h = 1\ncontext_tokens = 10\noutput_tokens_max = 5\n";
     let negative = problem(Some(negative));
     assert!(negative.contains("prices.toml:2") && negative.contains("not negative"), "{negative}");
+    for (price, words) in [
+        ("nan", "finite"),
+        ("inf", "finite"),
+        ("-inf", "finite"),
+        ("1e30", "US dollars per million tokens"),
+        ("\"1 eur\"", "US dollars per million tokens"),
+        ("\"free\"", "US dollars per million tokens"),
+    ] {
+        let shown = problem(Some(&format!(
+            "\n\n[models.\"a/b\"]\ninput = {price}\ncontext_tokens = 10\noutput_tokens_max = 5\n"
+        )));
+        assert!(shown.contains("prices.toml:3") && shown.contains(words), "{shown}");
+    }
     let incomplete = problem(Some("[models.\"a/b\"]\nfree = true\n"));
     assert!(incomplete.contains("prices.toml:1") && incomplete.contains("a/b"), "{incomplete}");
 }

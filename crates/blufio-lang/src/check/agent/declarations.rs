@@ -211,19 +211,7 @@ impl Checker<'_> {
                         }
                     }
                     ast::BudgetLimit::Money { amount, currency } => {
-                        let parsed = Currency::named(&currency.node).zip(millionths(&amount.node));
-                        match parsed {
-                            Some((unit, millionths)) => limits.money = Some((millionths, unit, amount.span)),
-                            None => {
-                                let found = format!("`{} {}`", amount.node, currency.node);
-                                let expected = "an amount with at most six decimals of a known currency";
-                                self.diagnostics.push(report::type_mismatch::report(
-                                    expected,
-                                    &found,
-                                    amount.span,
-                                ));
-                            }
-                        }
+                        limits.money = money(amount, &currency.node, self.diagnostics);
                         unfinished.push((Construct::Money, "a budget in money".to_string(), amount.span));
                     }
                     ast::BudgetLimit::Time(time) => {
@@ -231,6 +219,9 @@ impl Checker<'_> {
                         if !matches!(scope, "message" | "heartbeat") {
                             let why = "time is limited per message or per heartbeat";
                             self.diagnostics.push(report::bad_bounds::report(why, time.span));
+                        } else if time.node == 0 {
+                            let nothing = report::bad_bounds::report("a budget of no time", time.span);
+                            self.diagnostics.push(nothing.hint("write how long it may take, like `5m`"));
                         }
                         unfinished.push((Construct::Money, "a budget in time".to_string(), time.span));
                     }
@@ -354,6 +345,35 @@ impl Checker<'_> {
             });
         }
     }
+}
+
+/// The money of a budget; `None` where it says nothing that could be kept.
+fn money(
+    amount: &ast::Spanned<String>,
+    currency: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<(i64, Currency, Span)> {
+    let span = amount.span;
+    let Some((unit, millionths)) = Currency::named(currency).zip(millionths(&amount.node)) else {
+        let found = format!("`{} {currency}`", amount.node);
+        let expected = "an amount with at most six decimals of a known currency";
+        let mismatch = report::type_mismatch::report(expected, &found, span);
+        diagnostics.push(mismatch.hint("write what may be spent, like `2 usd` or `0.50 usd`"));
+        return None;
+    };
+    if unit.code() != "usd" {
+        let why = format!("prices are in usd, the budget is in {}", unit.code());
+        diagnostics.push(report::unpriced::report(&why, span));
+        return None;
+    }
+    if millionths == 0 {
+        let nothing = report::bad_bounds::report("a budget of 0 usd pays for nothing", span);
+        diagnostics.push(
+            nothing.hint("write what may be spent, like `0.50 usd`; `0 calls` is for what asks no model"),
+        );
+        return None;
+    }
+    Some((millionths, unit, span))
 }
 
 /// Millionths of a decimal amount; `None` when it has more than six decimals or is too large.
