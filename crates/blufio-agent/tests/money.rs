@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use blufio_core::model::{ModelErrorKind, ModelRequest, Usage};
 use blufio_core::store::OPEN;
 
-use crate::world::{Answer, START_MS, World, agents, newest, say, says, tokens_of};
+use crate::world::{Answer, TOMORROW_MS, World, agents, newest, say, says, tokens_of};
 
 /// A micro-dollar for each token of the prompt, ten for each of the answer.
 fn priced(world: &mut World) {
@@ -123,7 +123,7 @@ async fn the_owner_is_warned_once_a_day_and_the_next_day_begins_anew() {
     assert_eq!(world.texts("7"), ["a a a", "too dear", "too dear"]);
     let told = world.texts("1");
     assert_eq!(told, ["desk/usd/day: three quarters of 0.14 usd are used"]);
-    assert!(world.store.spent("desk/usd/day", START_MS).await.unwrap() <= 140_000);
+    assert!(world.store.spent("desk/usd/day", TOMORROW_MS).await.unwrap() <= 140_000);
     world.clock.advance(86_400_000);
     say(&handle, 4, "7", "hello").await;
     handle.quiet().await;
