@@ -13,6 +13,7 @@ mod asked;
 mod attachments;
 mod conversation;
 mod crash;
+mod crash_money;
 mod crash_requests;
 mod defects;
 mod epochs;
