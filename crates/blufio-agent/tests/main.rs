@@ -18,6 +18,7 @@ mod crash_requests;
 mod defects;
 mod epochs;
 mod gated;
+mod greed;
 mod happenings;
 mod heartbeats;
 mod history;
