@@ -11,6 +11,7 @@
 
 mod asked;
 mod attachments;
+mod clocks;
 mod conversation;
 mod crash;
 mod crash_money;

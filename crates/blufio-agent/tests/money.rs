@@ -225,3 +225,26 @@ async fn the_time_of_an_event_ends_its_model_steps() {
     assert_eq!(world.texts("7"), ["too dear"]);
     assert_eq!(world.store.ledger(None, 10).await.unwrap()[0].outcome, "cancelled");
 }
+
+/// A conversation that begins anew under the same key has money of its own for its first event.
+#[tokio::test]
+async fn a_session_does_not_pay_for_the_one_that_had_its_key_before() {
+    let text = r#"agent desk v1
+goal "Help."
+models { fast = "fake/small" }
+budget { message = 1 calls, 0.05 usd }
+start state idle { on message m -> work }
+state work { one = write using fast "First."  reply one  done }
+anywhere { on message hold  on failed why -> idle  on over_budget { reply "too dear" done } }
+"#;
+    let mut world = World::new(text, |_, _| used(says("a"), None));
+    priced(&mut world);
+    let handle = world.start().await;
+    for number in 1..=3 {
+        say(&handle, number, "7", "hello").await;
+        handle.quiet().await;
+    }
+    assert_eq!(world.texts("7"), ["a", "a", "a"]);
+    let longest: Vec<u32> = world.requests().iter().map(|request| request.output_tokens_max).collect();
+    assert_eq!(longest, [4_096; 3]);
+}
