@@ -37,10 +37,8 @@ start state idle { every 5m when changed [orders.find(order: "7")] { send owner 
 /// Ticks within an hour at which the orders change all the time.
 async fn ticks_of_an_hour(world: &World, handle: &blufio_agent::Handle) -> usize {
     let before = world.texts("1").len();
-    let mut orders = world.tools.orders.lock().unwrap();
-    orders.clear();
-    orders.extend((0..20).map(|at| Ok(format!(r#"{{"id":"{before}.{at}","status":"paid"}}"#))));
-    drop(orders);
+    let orders = (0..20).map(|at| Ok(format!(r#"{{"id":"{before}.{at}","status":"paid"}}"#)));
+    *world.tools.orders.lock().unwrap() = orders.collect();
     pass(world, handle, HOUR_MS).await;
     world.texts("1").len() - before
 }
