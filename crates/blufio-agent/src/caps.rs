@@ -58,8 +58,9 @@ impl Period {
         }
     }
 
-    /// When the one that holds a moment ends.
-    pub(crate) fn end(self, now_ms: UnixMs) -> UnixMs {
+    /// When the one that holds a moment ends: under this moment the store counts it, so that a wall clock that is set
+    /// back goes on with the day it was, and one that is set ahead and back leaves nothing behind.
+    pub fn end(self, now_ms: UnixMs) -> UnixMs {
         let days = now_ms.div_euclid(DAY_MS);
         if self == Self::Day {
             return (days + 1) * DAY_MS;
@@ -99,21 +100,16 @@ async fn of(
     limits: &Limits,
     now_ms: UnixMs,
 ) -> Result<Vec<CapUse>, StoreError> {
-    let cap = |counted, used, most| CapUse {
-        agent: agent.to_string(),
-        period,
-        counted,
-        used,
-        most,
-        until_ms: period.end(now_ms),
-    };
+    let until_ms = period.end(now_ms);
+    let cap =
+        |counted, used, most| CapUse { agent: agent.to_string(), period, counted, used, most, until_ms };
     let mut caps = Vec::new();
     if let Some((most, ..)) = limits.money {
-        let used = store.spent(&money_name(agent, period), now_ms).await?;
+        let used = store.spent(&money_name(agent, period), until_ms).await?;
         caps.push(cap(Counted::UsdMicros, used, most));
     }
     if let Some((most, _)) = limits.calls {
-        let used = store.used(&calls_name(agent, period), now_ms).await?;
+        let used = store.used(&calls_name(agent, period), until_ms).await?;
         caps.push(cap(Counted::Calls, used, i64::from(most)));
     }
     Ok(caps)

@@ -129,7 +129,7 @@ pub(crate) struct Reservation {
     pub what: String,
     /// How many there are.
     pub most: u32,
-    /// Until when they are counted, milliseconds since 1970.
+    /// Until when they are counted, milliseconds since 1970: the store's name of the period.
     pub until_ms: i64,
 }
 
@@ -197,8 +197,7 @@ async fn over_budget(shared: &Shared, origin: &Origin, allowance: &Allowance) ->
         return Some(Outcome::OverBudget(None));
     }
     for need in &allowance.calls {
-        let (token, now_ms) = (origin.token(), shared.clock.now_ms());
-        match shared.store.reserve(&need.what, &token, need.most, need.until_ms, now_ms).await {
+        match shared.store.reserve(&need.what, need.until_ms, &origin.token(), need.most).await {
             Ok(true) => {}
             Ok(false) => return Some(Outcome::OverBudget(Some(need.until_ms))),
             Err(error) => {

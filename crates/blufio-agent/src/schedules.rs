@@ -37,8 +37,14 @@ type Planned = ([u8; 32], usize);
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut stop = shared.stopping();
     let mut plan: HashMap<Planned, i64> = HashMap::new();
+    let mut looked_ms = i64::MIN;
     loop {
         let now_ms = shared.clock.now_ms();
+        if now_ms < looked_ms {
+            // The wall clock was set back: what was planned by the wrong time may be years away.
+            plan.clear();
+        }
+        looked_ms = now_ms;
         let wait_ms = look(&shared, &mut plan, now_ms);
         let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0).max(1));
         tokio::select! {
@@ -141,6 +147,12 @@ async fn try_fire(
     slot_ms: i64,
 ) -> Result<(), StoreError> {
     let Some(schedule) = which.program.schedules.get(which.at) else { return Ok(()) };
+    // A clock that was set back reaches its slots again. What changed since is for the next one that is new: noted down
+    // with a slot that fires no more, it would be lost.
+    let fired = shared.store.stored(INTERNAL_CHANNEL, vec![slot_id(which, slot_ms)]).await?;
+    if !fired.is_empty() {
+        return Ok(());
+    }
     match heartbeats::hindrance(shared, which, loaded).await? {
         Some(Hindrance::NotHere) => return Ok(()),
         Some(Hindrance::Missed(why)) => return heartbeats::missed(shared, which, why).await,
@@ -164,6 +176,12 @@ async fn try_fire(
     deliver(shared, which, slot_ms, settings).await
 }
 
+/// Names the event of a slot for ever. The moment tells the two 02:30 of a night apart, which the local time does not.
+fn slot_id(which: Which<'_>, slot_ms: i64) -> String {
+    let Program { name, version, .. } = which.program;
+    format!("every/{name}/v{version}/{}/{slot_ms}", which.at)
+}
+
 async fn deliver(
     shared: &Arc<Shared>,
     which: Which<'_>,
@@ -171,10 +189,8 @@ async fn deliver(
     settings: Vec<(String, String)>,
 ) -> Result<(), StoreError> {
     let Which { program, at } = which;
-    let (name, version) = (&program.name, program.version);
-    let every = Internal::Every { schedule: u32::try_from(at).unwrap_or(u32::MAX), version };
-    // The moment tells the two 02:30 of a night apart, which the local time does not.
-    let message = every.to_inbound(format!("every/{name}/v{version}/{at}/{slot_ms}"), slot_ms);
+    let every = Internal::Every { schedule: u32::try_from(at).unwrap_or(u32::MAX), version: program.version };
+    let message = every.to_inbound(slot_id(which, slot_ms), slot_ms);
     let batch = InboxBatch {
         channel: INTERNAL_CHANNEL.to_string(),
         messages: vec![NewInbox { message, key: Some(which.session()), answers: Vec::new() }],

@@ -210,13 +210,12 @@ anywhere { on message hold  on failed why { reply "Failed {why.detail}" -> idle 
             let caps = vec![blufio_core::store::Cap {
                 what: "desk/usd/day".into(),
                 most_usd_micros: 100_000,
-                until_ms: (crate::world::START_MS / 86_400_000 + 1) * 86_400_000,
+                period: crate::world::TOMORROW_MS,
                 warns: false,
-                frees_up: true,
+                frees_up_ms: Some(crate::world::TOMORROW_MS),
             }];
             let row = world.store.ledger(None, 1).await.unwrap().remove(0);
-            let now_ms = crate::world::START_MS;
-            let spends = blufio_core::store::Announcement { row, worst_usd_micros: 50_000, caps, now_ms };
+            let spends = blufio_core::store::Announcement { row, worst_usd_micros: 50_000, caps };
             world.store.announce_attempt(spends).await.unwrap();
         }
     }

@@ -153,11 +153,11 @@ impl Store for GatedStore {
     fn record_attempt(&self, attempt: Attempted) -> Answer<'_, ()> {
         self.inner.record_attempt(attempt)
     }
-    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
-        self.inner.spent(what, now_ms)
+    fn spent<'a>(&'a self, what: &'a str, period: i64) -> BoxFuture<'a, Result<i64, StoreError>> {
+        self.inner.spent(what, period)
     }
-    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> Answer<'a, i64> {
-        self.inner.used(what, now_ms)
+    fn used<'a>(&'a self, what: &'a str, period: i64) -> Answer<'a, i64> {
+        self.inner.used(what, period)
     }
     fn costs(&self, query: CostQuery) -> Answer<'_, Costs> {
         self.inner.costs(query)
@@ -174,15 +174,8 @@ impl Store for GatedStore {
     fn recall<'a>(&'a self, scopes: &'a [String], query: &'a str, top: u32) -> Answer<'a, Vec<String>> {
         self.inner.recall(scopes, query, top)
     }
-    fn reserve<'a>(
-        &'a self,
-        what: &'a str,
-        token: &'a str,
-        most: u32,
-        until_ms: UnixMs,
-        now_ms: UnixMs,
-    ) -> Answer<'a, bool> {
-        self.inner.reserve(what, token, most, until_ms, now_ms)
+    fn reserve<'a>(&'a self, what: &'a str, period: i64, token: &'a str, most: u32) -> Answer<'a, bool> {
+        self.inner.reserve(what, period, token, most)
     }
     fn totals(&self) -> Answer<'_, StoreTotals> {
         self.inner.totals()

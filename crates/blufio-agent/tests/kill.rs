@@ -9,7 +9,7 @@ use blufio_agent::kill;
 use blufio_core::clock::Clock;
 use blufio_core::store::LedgerRow;
 
-use crate::world::{Answer, START_MS, World, say, says};
+use crate::world::{Answer, START_MS, TOMORROW_MS, World, say, says};
 
 const DESK: &str = r#"agent desk v1
 goal "Help."
@@ -75,12 +75,12 @@ async fn every_call_under_way_ends_and_no_other_begins_though_no_time_passes() {
     let rows = ledger(&world).await;
     assert!(rows.iter().all(|row| row.outcome == "cancelled" && row.usd_micros > Some(40_960)), "{rows:?}");
     let spent: i64 = rows.iter().filter_map(|row| row.usd_micros).sum();
-    assert_eq!((rows.len(), world.store.spent("desk/usd/day", START_MS).await.unwrap()), (64, spent));
+    assert_eq!((rows.len(), world.store.spent("desk/usd/day", TOMORROW_MS).await.unwrap()), (64, spent));
     // A step that would begin ends the same way, and takes nothing.
     say(&handle, 1, "100", "and now?").await;
     handle.quiet().await;
     assert_eq!((world.texts("100").len(), world.requests().len()), (2, 64));
-    let calls = world.store.used("desk/calls/day", START_MS).await.unwrap();
+    let calls = world.store.used("desk/calls/day", TOMORROW_MS).await.unwrap();
     assert_eq!((ledger(&world).await.len(), calls), (64, 64));
 }
 

@@ -11,13 +11,16 @@
 
 mod asked;
 mod attachments;
+mod clocks;
 mod conversation;
 mod crash;
+mod crash_money;
 mod crash_requests;
 mod defects;
 mod documents;
 mod epochs;
 mod gated;
+mod greed;
 mod happenings;
 mod heartbeats;
 mod history;

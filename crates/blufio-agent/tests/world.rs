@@ -27,6 +27,8 @@ use blufio_lang::source::SourceMap;
 use blufio_lang::typed::{Danger, EffectClass as EffectKind};
 
 pub const START_MS: i64 = 1_800_000_000_000;
+/// When the day ends at which everything begins.
+pub const TOMORROW_MS: i64 = (START_MS / 86_400_000 + 1) * 86_400_000;
 
 /// What a model does with a request.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ mod spend;
 mod world;
 
 pub use cost::{CostGroup, CostQuery, CostRow, Costs};
-pub use spend::{Announced, Announcement, Attempted, Cap, LedgerRow, OPEN, is_near};
+pub use spend::{Announced, Announcement, Attempted, Cap, LedgerRow, OPEN, PERIODS_KEPT_MAX, is_near};
 pub use world::{
     AskedRows, Asking, CloseQuestions, Epoch, INTERNAL_CHANNEL, MemoryChange, NewMail, NewQuestion, NewTimer,
     Progress, Question, QuestionChange, QuestionKind, QuestionRow, StepExtra, TimerKind, marked,
@@ -441,10 +441,10 @@ pub trait Store: Send + Sync {
     fn announce_attempt(&self, attempt: Announcement) -> BoxFuture<'_, Result<Announced, StoreError>>;
     /// Records the end of an attempt outside of a step (one that failed and will be retried).
     fn record_attempt(&self, attempt: Attempted) -> BoxFuture<'_, Result<(), StoreError>>;
-    /// What is used of a cap, millionths of a US dollar.
-    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>>;
-    /// How many uses of something are taken that count at a time (see [`Store::reserve`]).
-    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>>;
+    /// What is used of a cap in a period, millionths of a US dollar.
+    fn spent<'a>(&'a self, what: &'a str, period: i64) -> BoxFuture<'a, Result<i64, StoreError>>;
+    /// How many uses of something are taken in a period (see [`Store::reserve`]).
+    fn used<'a>(&'a self, what: &'a str, period: i64) -> BoxFuture<'a, Result<i64, StoreError>>;
     /// Sums over the ledger.
     fn costs(&self, query: CostQuery) -> BoxFuture<'_, Result<Costs, StoreError>>;
     /// Ledger rows, newest first; of one session or of all.
@@ -458,15 +458,14 @@ pub trait Store: Send + Sync {
         query: &'a str,
         top: u32,
     ) -> BoxFuture<'a, Result<Vec<String>, StoreError>>;
-    /// Takes one use of something of which there are so many until a time; false when none is left. The same token
+    /// Takes one use of something of which there are so many in a period; false when none is left. The same token
     /// counts once, so that a repeated step takes nothing more.
     fn reserve<'a>(
         &'a self,
         what: &'a str,
+        period: i64,
         token: &'a str,
         most: u32,
-        until_ms: UnixMs,
-        now_ms: UnixMs,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
     /// Totals.
     fn totals(&self) -> BoxFuture<'_, Result<StoreTotals, StoreError>>;

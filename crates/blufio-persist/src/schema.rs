@@ -4,7 +4,7 @@
 /// `PRAGMA application_id`: "Bluf".
 pub(crate) const APPLICATION_ID: i32 = 0x426C_7566;
 /// `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i32 = 4;
+pub(crate) const SCHEMA_VERSION: i32 = 5;
 /// Oldest SQLite that is trusted: earlier ones have a WAL-reset race that can corrupt the file.
 pub(crate) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
@@ -66,9 +66,9 @@ CREATE TABLE ledger (
 ) STRICT;
 CREATE INDEX ledger_session ON ledger (session, id);
 CREATE TABLE spent (
-  what TEXT PRIMARY KEY, usd_micros INTEGER NOT NULL, until_ms INTEGER NOT NULL, is_told INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX spent_until ON spent (until_ms);
+  id INTEGER PRIMARY KEY, what TEXT NOT NULL, period INTEGER NOT NULL, usd_micros INTEGER NOT NULL, is_told INTEGER NOT NULL,
+  UNIQUE (what, period)
+) STRICT;
 CREATE TABLE questions (
   id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, key TEXT NOT NULL, visit INTEGER NOT NULL, number INTEGER NOT NULL,
   call INTEGER NOT NULL, question TEXT NOT NULL
@@ -76,8 +76,9 @@ CREATE TABLE questions (
 CREATE INDEX questions_session ON questions (session);
 CREATE TABLE memories (id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (scope, text)) STRICT;
 CREATE VIRTUAL TABLE memory_words USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
-CREATE TABLE uses (what TEXT NOT NULL, token TEXT NOT NULL, until_ms INTEGER NOT NULL, PRIMARY KEY (what, token)) STRICT, WITHOUT ROWID;
-CREATE INDEX uses_until ON uses (until_ms);
+CREATE TABLE uses (
+  id INTEGER PRIMARY KEY, what TEXT NOT NULL, period INTEGER NOT NULL, token TEXT NOT NULL, UNIQUE (what, period, token)
+) STRICT;
 CREATE TABLE progress (session INTEGER PRIMARY KEY, outbox INTEGER NOT NULL) STRICT;
 CREATE TABLE dead_letters (
   id INTEGER PRIMARY KEY, channel TEXT NOT NULL, source_id TEXT NOT NULL, raw TEXT NOT NULL, reason TEXT NOT NULL, at_ms INTEGER NOT NULL

@@ -331,16 +331,16 @@ impl Store for SqliteStore {
         Box::pin(self.write(move |c| crate::spend::record(c, &attempt)))
     }
 
-    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
+    fn spent<'a>(&'a self, what: &'a str, period: i64) -> BoxFuture<'a, Result<i64, StoreError>> {
         let what = what.to_string();
-        Box::pin(self.inner.readers.query(move |c| crate::spend::spent(c, &what, now_ms)))
+        Box::pin(self.inner.readers.query(move |c| crate::spend::spent(c, &what, period)))
     }
 
-    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
-        let sql = "SELECT count(*) FROM uses WHERE what = ?1 AND until_ms > ?2";
+    fn used<'a>(&'a self, what: &'a str, period: i64) -> BoxFuture<'a, Result<i64, StoreError>> {
+        let sql = "SELECT count(*) FROM uses WHERE what = ?1 AND period = ?2";
         let what = what.to_string();
         Box::pin(
-            async move { Ok(self.one(sql, (what, now_ms), |row| row.get(0)).await?.unwrap_or_default()) },
+            async move { Ok(self.one(sql, (what, period), |row| row.get(0)).await?.unwrap_or_default()) },
         )
     }
 
@@ -376,13 +376,12 @@ impl Store for SqliteStore {
     fn reserve<'a>(
         &'a self,
         what: &'a str,
+        period: i64,
         token: &'a str,
         most: u32,
-        until_ms: UnixMs,
-        now_ms: UnixMs,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let (what, token) = (what.to_string(), token.to_string());
-        Box::pin(self.write(move |c| crate::world::reserve(c, &what, &token, most, until_ms, now_ms)))
+        Box::pin(self.write(move |c| crate::spend::reserve(c, &what, period, &token, most)))
     }
 
     fn totals(&self) -> BoxFuture<'_, Result<StoreTotals, StoreError>> {

@@ -222,24 +222,3 @@ pub(crate) fn recall(
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_map(params![words.join(" OR "), scopes, top], |row| row.get(0))?.collect()
 }
-
-pub(crate) fn reserve(
-    connection: &Connection,
-    what: &str,
-    token: &str,
-    most: u32,
-    until_ms: UnixMs,
-    now_ms: UnixMs,
-) -> Result<bool, StoreError> {
-    run(connection, "DELETE FROM uses WHERE until_ms <= ?1", [now_ms])?;
-    let sql = "SELECT count(*), coalesce(max(token = ?2), 0) FROM uses WHERE what = ?1";
-    let read = connection.prepare_cached(sql).and_then(|mut s| {
-        s.query_row([what, token], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))
-    });
-    let (taken, is_known) = read.map_err(|e| store_error(&e))?;
-    if is_known || taken >= i64::from(most) {
-        return Ok(is_known);
-    }
-    run(connection, "INSERT INTO uses VALUES (?1, ?2, ?3)", params![what, token, until_ms])?;
-    Ok(true)
-}

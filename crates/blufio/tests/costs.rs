@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `blufio cost`: the same numbers as a table, as bars, as CSV and as JSON, with and without a server.
 
+use std::time::SystemTime;
+
+use blufio_agent::caps::Period;
 use blufio_core::model::Usage;
 use blufio_core::store::{Announced, Announcement, Cap, LedgerRow, OPEN, Store};
 use blufio_persist::{Options, SqliteStore};
@@ -97,26 +100,31 @@ fn spend(world: &World) {
         for row in rows {
             store.record_attempt(row.into()).await.unwrap();
         }
-        let cap = |what: &str, most_usd_micros| Cap {
+        let cap = |what: &str, most_usd_micros, period| Cap {
             what: what.into(),
             most_usd_micros,
-            until_ms: i64::MAX,
+            period,
             warns: false,
-            frees_up: true,
+            frees_up_ms: Some(period),
         };
+        // This day and the next one, as midnight may come before it is read.
+        let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap();
+        let now_ms = i64::try_from(since_1970.as_millis()).unwrap();
+        let [today, this_month] = [Period::Day.end(now_ms), Period::Month.end(now_ms)];
+        let [tomorrow, next_month] = [Period::Day.end(today), Period::Month.end(this_month)];
+        let days = [today, tomorrow].map(|period| cap("desk/usd/day", 500_000, period));
+        let months = [this_month, next_month].map(|period| cap("desk/usd/month", 20_000_000, period));
         let open = LedgerRow {
             outcome: OPEN.into(),
             usage_known: false,
             ..row("desk", "work", "p/a", Some(400_000), 2)
         };
-        let announcement = Announcement {
-            row: open,
-            worst_usd_micros: 400_000,
-            caps: vec![cap("desk/usd/day", 500_000), cap("desk/usd/month", 20_000_000)],
-            now_ms: 0,
-        };
+        let announcement =
+            Announcement { row: open, worst_usd_micros: 400_000, caps: [days, months].concat() };
         assert!(matches!(store.announce_attempt(announcement).await.unwrap(), Announced::Granted { .. }));
-        assert!(store.reserve("desk/calls/day", "1", 40, i64::MAX, 0).await.unwrap());
+        for period in [today, tomorrow] {
+            assert!(store.reserve("desk/calls/day", period, "1", 40).await.unwrap());
+        }
         store.close().await.unwrap();
     };
     world.runtime.block_on(write);

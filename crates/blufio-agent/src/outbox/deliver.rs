@@ -16,6 +16,8 @@ pub(super) const PLACEHOLDER: &str = "…";
 const AMBIGUOUS_PLACEHOLDERS_MAX: i64 = 10;
 /// First wait between two tries, milliseconds.
 const BACKOFF_MS: u64 = 500;
+/// Longest wait for one message: a channel that wants more says so again.
+const WAIT_MS_MAX: u64 = 3_600_000;
 
 /// Whether the row needs another look.
 enum Next {
@@ -28,7 +30,8 @@ fn update(row: &OutboxRow, state: OutboxState) -> OutboxUpdate {
         id: row.id,
         state,
         provider_id: None,
-        not_before_ms: None,
+        // Whoever changes the row has waited for it.
+        not_before_ms: Some(0),
         error: None,
         count_attempt: false,
     }
@@ -74,19 +77,18 @@ impl Lane {
         self.shared.outbox.hub.forget(id);
     }
 
-    /// Waits for a time; false when the runtime stops first.
+    /// Waits for a time; false when the runtime stops first. It waits once and not for longer than anybody asks for: the
+    /// wall clock may have been years ahead when the time was written down.
     async fn wait_until(&self, not_before_ms: i64) -> bool {
-        loop {
-            let wait = not_before_ms.saturating_sub(self.shared.clock.now_ms());
-            let Ok(wait) = u64::try_from(wait) else { return true };
-            if wait == 0 {
-                return true;
-            }
-            let mut stop = self.shared.stopping();
-            tokio::select! {
-                () = self.shared.clock.sleep(Duration::from_millis(wait)) => {}
-                _ = stop.wait_for(|stop| *stop) => return false,
-            }
+        let wait = not_before_ms.saturating_sub(self.shared.clock.now_ms());
+        let wait = u64::try_from(wait).unwrap_or(0).min(WAIT_MS_MAX);
+        if wait == 0 {
+            return true;
+        }
+        let mut stop = self.shared.stopping();
+        tokio::select! {
+            () = self.shared.clock.sleep(Duration::from_millis(wait)) => true,
+            _ = stop.wait_for(|stop| *stop) => false,
         }
     }
 

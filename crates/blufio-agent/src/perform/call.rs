@@ -34,8 +34,6 @@ const TEXT_TOKENS_MAX: usize = 2_000;
 const REFUSED: &str = "invalid arguments";
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
-/// How long uses by event or session are kept at the most, milliseconds.
-const KEPT_MS: i64 = 365 * DAY_MS;
 
 /// A call of a program.
 pub(super) struct Call {
@@ -162,14 +160,14 @@ pub(super) async fn take_use(shared: &Shared, origin: &Origin, grant: &Tool, at:
     let now_ms = shared.clock.now_ms();
     let (agent, tool, session) = (&origin.program.program.name, &grant.tool, origin.session);
     let end_of = |period_ms: i64| (now_ms.div_euclid(period_ms) + 1) * period_ms;
-    let (what, until_ms, told) = match period {
+    let (what, period, told) = match period {
         RatePeriod::Hour => (format!("{agent}/{tool}/hour"), end_of(HOUR_MS), Some(end_of(HOUR_MS))),
         RatePeriod::Day => (format!("{agent}/{tool}/day"), end_of(DAY_MS), Some(end_of(DAY_MS))),
-        RatePeriod::Session => (format!("{session}/{tool}/session"), now_ms + KEPT_MS, None),
-        RatePeriod::Event => (format!("{session}/{tool}/event/{}", origin.events), now_ms + DAY_MS, None),
+        RatePeriod::Session => (format!("{session}/{tool}/session"), 0, None),
+        RatePeriod::Event => (format!("{session}/{tool}/event"), origin.events, None),
     };
     let token = format!("{}.{at}", origin.token());
-    match shared.store.reserve(&what, &token, most, until_ms, now_ms).await {
+    match shared.store.reserve(&what, period, &token, most).await {
         Ok(true) => None,
         Ok(false) => {
             Some(failed(FailureKind::Limited, &format!("`{tool}` was used {most} times already"), told))

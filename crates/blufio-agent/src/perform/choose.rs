@@ -102,10 +102,9 @@ fn chain_of(program: &Program, model: u32) -> Vec<String> {
 
 /// The smallest share that is left of any cap, percent.
 async fn least_left_percent(shared: &Shared, caps: &[Cap]) -> Option<u32> {
-    let now_ms = shared.clock.now_ms();
     let mut least = None;
     for cap in caps {
-        let spent = match shared.store.spent(&cap.what, now_ms).await {
+        let spent = match shared.store.spent(&cap.what, cap.period).await {
             Ok(spent) => spent,
             Err(error) => {
                 shared.store_failed(&error);

@@ -54,8 +54,7 @@ impl Attempts<'_> {
                 return Err(failed(FailureKind::Denied, &why, None));
             };
             let row = LedgerRow { usd_micros: Some(worst_usd_micros), ..row.clone() };
-            let (caps, now_ms) = (self.caps.to_vec(), self.shared.clock.now_ms());
-            let attempt = Announcement { row: row.clone(), worst_usd_micros, caps, now_ms };
+            let attempt = Announcement { row: row.clone(), worst_usd_micros, caps: self.caps.to_vec() };
             let (cap, left) = match self.shared.store.announce_attempt(attempt).await {
                 Ok(Announced::Granted { row: id, warnings }) => {
                     self.warn(&warnings).await;
@@ -86,10 +85,10 @@ impl Attempts<'_> {
     fn over(&self, cap: usize, request: &ModelRequest) -> Outcome {
         let cap = self.caps.get(cap);
         // With documents it is asked again without them: something may be left for that.
-        if let Some(cap) = cap.filter(|cap| cap.frees_up && !has_documents(request)) {
+        if let Some(cap) = cap.filter(|cap| cap.frees_up_ms.is_some() && !has_documents(request)) {
             self.shared.note(&format!("{}: nothing is left of {}", cap.what, dollars(cap.most_usd_micros)));
         }
-        Outcome::OverBudget(cap.filter(|cap| cap.frees_up).map(|cap| cap.until_ms))
+        Outcome::OverBudget(cap.and_then(|cap| cap.frees_up_ms))
     }
 
     fn window(&self, name: &str) -> u64 {

@@ -10,9 +10,6 @@ use super::Session;
 use crate::caps::{Period, calls_name, money_name};
 use crate::perform::{Allowance, Reservation};
 
-const DAY_MS: i64 = 86_400_000;
-/// How long the money of one event is counted: longer than any event takes.
-const EVENT_KEPT_MS: i64 = 366 * DAY_MS;
 /// Heartbeats stop when so many hundredths of a day's or a month's money are spent: the rest is for people.
 const HEARTBEAT_HUNDREDTHS: i64 = 90;
 
@@ -67,22 +64,22 @@ impl Session {
     pub(super) fn caps(&self, now_ms: i64) -> Vec<Cap> {
         let Self { key, notes, program, .. } = self;
         let program = &program.program;
-        let cap = |limits: &Limits, what: String, until_ms: i64, is_shared: bool| {
+        let cap = |limits: &Limits, what: String, period: i64| {
             let (most_usd_micros, ..) = limits.money?;
-            Some(Cap { what, most_usd_micros, until_ms, warns: is_shared, frees_up: is_shared })
+            Some(Cap { what, most_usd_micros, period, warns: false, frees_up_ms: None })
         };
         let shared = |limits: &Limits, period: Period| {
-            let mut cap = cap(limits, money_name(&program.name, period), period.end(now_ms), true)?;
-            if notes.heartbeat {
-                cap.most_usd_micros = cap.most_usd_micros / 100 * HEARTBEAT_HUNDREDTHS;
-                cap.warns = false;
-            }
-            Some(cap)
+            let until_ms = period.end(now_ms);
+            let cap = cap(limits, money_name(&program.name, period), until_ms)?;
+            let most_usd_micros = if notes.heartbeat {
+                cap.most_usd_micros / 100 * HEARTBEAT_HUNDREDTHS
+            } else {
+                cap.most_usd_micros
+            };
+            Some(Cap { most_usd_micros, warns: !notes.heartbeat, frees_up_ms: Some(until_ms), ..cap })
         };
-        let event = format!("{key}/{}/usd/event/{}", notes.birth, notes.events);
-        let mut caps: Vec<Cap> = cap(self.event_limits(), event, now_ms.saturating_add(EVENT_KEPT_MS), false)
-            .into_iter()
-            .collect();
+        let event = format!("{key}/{}/usd/event", notes.birth);
+        let mut caps: Vec<Cap> = cap(self.event_limits(), event, notes.events).into_iter().collect();
         caps.extend(shared(&program.budget.day, Period::Day));
         caps.extend(shared(&program.budget.month, Period::Month));
         caps.extend(notes.parent.iter().flat_map(|parent| parent.caps.iter().cloned()));

@@ -99,8 +99,10 @@ impl Driver {
         let machine = Machine::new(&program.program);
         let first = self.mail.front();
         let first_id = first.map_or(0, |row| row.id);
-        // Only who asks others must be told apart from who asked before under the same key.
-        let birth = if program.program.asks.is_empty() { 0 } else { first_id };
+        // Who asks others, or has money for each event, must be told apart from who had the same key before.
+        let budget = &program.program.budget;
+        let has_money = budget.message.money.is_some() || budget.heartbeat.money.is_some();
+        let birth = if program.program.asks.is_empty() && !has_money { 0 } else { first_id };
         let start = first.and_then(|row| match Internal::of(&row.message) {
             Some(Ok(Internal::Start(start))) => Some(*start),
             _ => None,

@@ -2,6 +2,10 @@
 //! Money and its caps. An attempt of a model call is announced with its worst case, which is taken of every cap that it
 //! counts against before anything is sent; afterwards it is settled with what it really cost. An announcement that
 //! nobody settles (the process died) stays charged in full.
+//!
+//! What is used is kept by period, and no clock ends a period: which one counts is said with every question. A wall clock
+//! that is set back finds the day again as it was left, and one that was set ahead by years holds up nothing when it is
+//! right again. Old periods are forgotten by their number alone, see [`PERIODS_KEPT_MAX`].
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +54,9 @@ pub struct LedgerRow {
 /// Outcome of an announced attempt that is not settled.
 pub const OPEN: &str = "open";
 
+/// Of everything that is counted, the last begun so many periods are kept: two months of days.
+pub const PERIODS_KEPT_MAX: usize = 64;
+
 /// A cap on money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cap {
@@ -57,12 +64,12 @@ pub struct Cap {
     pub what: String,
     /// Most that may be spent, millionths of a US dollar.
     pub most_usd_micros: i64,
-    /// Until when it counts, milliseconds since 1970; then it begins anew.
-    pub until_ms: UnixMs,
+    /// Which of the periods that follow each other: of a day or a month the moment of its end, of events their number.
+    pub period: i64,
     /// Whether the owner is warned when three quarters are used.
     pub warns: bool,
-    /// Whether waiting helps: it begins anew at `until_ms`, because it is of a day or a month.
-    pub frees_up: bool,
+    /// When it begins anew, milliseconds since 1970, where waiting helps: it is of a day or a month.
+    pub frees_up_ms: Option<UnixMs>,
 }
 
 /// An attempt that is about to be made.
@@ -74,8 +81,6 @@ pub struct Announcement {
     pub worst_usd_micros: i64,
     /// The caps that it counts against.
     pub caps: Vec<Cap>,
-    /// When.
-    pub now_ms: UnixMs,
 }
 
 /// What came of an announcement.

@@ -240,11 +240,11 @@ impl<S: Store> Store for CrashingStore<S> {
     fn record_attempt(&self, attempt: Attempted) -> Answer<'_, ()> {
         self.change(move |s| s.record_attempt(attempt))
     }
-    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
-        self.read(move |s| s.spent(what, now_ms))
+    fn spent<'a>(&'a self, what: &'a str, period: i64) -> BoxFuture<'a, Result<i64, StoreError>> {
+        self.read(move |s| s.spent(what, period))
     }
-    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> Answer<'a, i64> {
-        self.read(move |s| s.used(what, now_ms))
+    fn used<'a>(&'a self, what: &'a str, period: i64) -> Answer<'a, i64> {
+        self.read(move |s| s.used(what, period))
     }
     fn costs(&self, query: CostQuery) -> Answer<'_, Costs> {
         self.read(move |s| s.costs(query))
@@ -258,15 +258,8 @@ impl<S: Store> Store for CrashingStore<S> {
     fn recall<'a>(&'a self, scopes: &'a [String], query: &'a str, top: u32) -> Answer<'a, Vec<String>> {
         self.read(move |s| s.recall(scopes, query, top))
     }
-    fn reserve<'a>(
-        &'a self,
-        what: &'a str,
-        token: &'a str,
-        most: u32,
-        until_ms: UnixMs,
-        now_ms: UnixMs,
-    ) -> Answer<'a, bool> {
-        self.change(move |s| s.reserve(what, token, most, until_ms, now_ms))
+    fn reserve<'a>(&'a self, what: &'a str, period: i64, token: &'a str, most: u32) -> Answer<'a, bool> {
+        self.change(move |s| s.reserve(what, period, token, most))
     }
     fn totals(&self) -> Answer<'_, StoreTotals> {
         self.read(|s| s.totals())

@@ -342,12 +342,12 @@ impl Store for MemoryStore {
         })
     }
 
-    fn spent<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> BoxFuture<'a, Result<i64, StoreError>> {
-        self.with(move |t| Ok(t.world.spent(what, now_ms)))
+    fn spent<'a>(&'a self, what: &'a str, period: i64) -> BoxFuture<'a, Result<i64, StoreError>> {
+        self.with(move |t| Ok(t.world.spent(what, period)))
     }
 
-    fn used<'a>(&'a self, what: &'a str, now_ms: UnixMs) -> Answer<'a, i64> {
-        self.with(move |t| Ok(t.world.used(what, now_ms)))
+    fn used<'a>(&'a self, what: &'a str, period: i64) -> Answer<'a, i64> {
+        self.with(move |t| Ok(t.world.used(what, period)))
     }
 
     fn costs(&self, query: CostQuery) -> Answer<'_, Costs> {
@@ -369,15 +369,8 @@ impl Store for MemoryStore {
         self.with(move |t| Ok(t.world.recall(scopes, query, top)))
     }
 
-    fn reserve<'a>(
-        &'a self,
-        what: &'a str,
-        token: &'a str,
-        most: u32,
-        until_ms: UnixMs,
-        now_ms: UnixMs,
-    ) -> Answer<'a, bool> {
-        self.with(move |t| Ok(t.world.reserve(what, token, most, until_ms, now_ms)))
+    fn reserve<'a>(&'a self, what: &'a str, period: i64, token: &'a str, most: u32) -> Answer<'a, bool> {
+        self.with(move |t| Ok(t.world.reserve(what, period, token, most)))
     }
 
     fn totals(&self) -> Answer<'_, StoreTotals> {

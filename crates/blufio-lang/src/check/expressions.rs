@@ -461,3 +461,12 @@ fn days_from_civil(year: i32, month: u8, day: u8) -> i32 {
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468
 }
+
+/// A duration that stands in the text, with its sign.
+pub(super) fn written_ms(expr: &Expr) -> Option<i64> {
+    match &expr.kind {
+        ExprKind::Duration(ms) => Some(*ms),
+        ExprKind::Negate(inner) => written_ms(inner).map(i64::saturating_neg),
+        _ => None,
+    }
+}

@@ -4,6 +4,7 @@
 mod several;
 
 use super::arms::{CheckedArm, Outcome};
+use super::expressions::written_ms;
 use super::scope::Checker;
 use super::{Construct, report};
 use crate::ast::{self, StepKind as Written};
@@ -174,9 +175,7 @@ impl Checker<'_> {
     fn within(&mut self, within: Option<&ast::Expr>) -> Option<Expr> {
         within.map(|written| {
             let within = self.expect(written, &Type::Duration);
-            if let ExprKind::Duration(ms) = within.kind
-                && ms <= 0
-            {
+            if written_ms(&within).is_some_and(|ms| ms <= 0) {
                 self.push(report::bad_bounds::report("`within 0s` is late at once", within.span));
             }
             within

@@ -45,12 +45,12 @@ async fn some_attempts(store: &dyn Store) {
     let caps = vec![Cap {
         what: "day".into(),
         most_usd_micros: 100,
-        until_ms: DAY_MS,
+        period: DAY_MS,
         warns: false,
-        frees_up: true,
+        frees_up_ms: Some(DAY_MS),
     }];
     let row = LedgerRow { usd_micros: Some(70), usage_known: false, ..attempt(OPEN) };
-    let announcement = Announcement { row, worst_usd_micros: 70, caps, now_ms: 0 };
+    let announcement = Announcement { row, worst_usd_micros: 70, caps };
     assert!(matches!(good(store.announce_attempt(announcement).await), Announced::Granted { .. }));
 }
 
@@ -168,10 +168,10 @@ pub(super) async fn the_sum_over_groups_is_the_total(store: &dyn Store) {
 }
 
 pub(super) async fn uses_can_be_counted(store: &dyn Store) {
-    assert_eq!(good(store.used("calls", 0).await), 0);
+    assert_eq!(good(store.used("calls", 1_000).await), 0);
     for token in ["a", "b", "a"] {
-        assert!(good(store.reserve("calls", token, 2, 1_000, 0).await));
+        assert!(good(store.reserve("calls", 1_000, token, 2).await));
     }
-    assert!(good(store.reserve("others", "a", 2, 1_000, 0).await));
-    assert_eq!((good(store.used("calls", 999).await), good(store.used("calls", 1_000).await)), (2, 0));
+    assert!(good(store.reserve("others", 1_000, "a", 2).await));
+    assert_eq!((good(store.used("calls", 1_000).await), good(store.used("calls", 2_000).await)), (2, 0));
 }

@@ -122,13 +122,13 @@ pub(super) async fn memory_is_scoped_and_forgotten(store: &dyn Store) {
 }
 
 pub(super) async fn uses_are_counted_once_each(store: &dyn Store) {
-    assert!(good(store.reserve("post", "1", 2, 1_000, 0).await));
-    assert!(good(store.reserve("post", "1", 2, 1_000, 0).await), "the same use again");
-    assert!(good(store.reserve("post", "2", 2, 1_000, 0).await));
-    assert!(!good(store.reserve("post", "3", 2, 1_000, 0).await));
-    assert!(good(store.reserve("post", "2", 2, 1_000, 0).await), "a use that was granted stays granted");
-    assert!(good(store.reserve("other", "3", 2, 1_000, 0).await));
-    assert!(good(store.reserve("post", "3", 2, 2_000, 1_000).await), "the period is over");
+    assert!(good(store.reserve("post", 1_000, "1", 2).await));
+    assert!(good(store.reserve("post", 1_000, "1", 2).await), "the same use again");
+    assert!(good(store.reserve("post", 1_000, "2", 2).await));
+    assert!(!good(store.reserve("post", 1_000, "3", 2).await));
+    assert!(good(store.reserve("post", 1_000, "2", 2).await), "a use that was granted stays granted");
+    assert!(good(store.reserve("other", 1_000, "3", 2).await));
+    assert!(good(store.reserve("post", 2_000, "3", 2).await), "the period is over");
 }
 
 pub(super) async fn the_progress_line_is_one_message(store: &dyn Store) {

@@ -8,8 +8,24 @@ use super::{Mail, Tables, count};
 use crate::message::{Address, UnixMs};
 use crate::store::{
     Announced, Announcement, AskedRows, Attempted, Cap, Epoch, INTERNAL_CHANNEL, MemoryChange, NewOutbox,
-    OutboxState, Progress, QuestionChange, QuestionRow, StepExtra, is_near, marked,
+    OutboxState, PERIODS_KEPT_MAX, Progress, QuestionChange, QuestionRow, StepExtra, is_near, marked,
 };
+
+/// What is used of a cap in a period.
+#[derive(Debug)]
+struct Spent {
+    usd_micros: i64,
+    /// That it is near its end was told.
+    is_told: bool,
+    /// In which order periods were begun.
+    number: u64,
+}
+
+/// The period that is kept no longer, of periods with the order in which they were begun.
+fn oldest_too_many(periods: BTreeMap<i64, u64>) -> Option<i64> {
+    let is_too_many = periods.len() > PERIODS_KEPT_MAX;
+    periods.into_iter().min_by_key(|(_, number)| *number).map(|(period, _)| period).filter(|_| is_too_many)
+}
 
 #[derive(Debug, Default)]
 pub(super) struct World {
@@ -17,9 +33,11 @@ pub(super) struct World {
     last_question: i64,
     /// Scope and text, oldest first.
     memories: Vec<(String, String)>,
-    uses: BTreeMap<(String, String), UnixMs>,
-    /// What is used of each cap, until when, and whether that was told.
-    spent: BTreeMap<String, (i64, UnixMs, bool)>,
+    /// By what, period and token: in which order they were taken.
+    uses: BTreeMap<(String, i64, String), u64>,
+    /// By what and period.
+    spent: BTreeMap<(String, i64), Spent>,
+    last_number: u64,
     /// Worst case and caps of announced attempts, by the number of their ledger row.
     open: BTreeMap<usize, (i64, Vec<Cap>)>,
     /// What stands for the turns of a session before one.
@@ -49,46 +67,58 @@ impl World {
         found.into_iter().take(top as usize).map(|(_, text)| text.clone()).collect()
     }
 
-    pub fn reserve(&mut self, what: &str, token: &str, most: u32, until_ms: UnixMs, now_ms: UnixMs) -> bool {
-        self.uses.retain(|_, until| *until > now_ms);
-        let taken = self.uses.keys().filter(|(known, _)| known == what).count();
-        let key = (what.to_string(), token.to_string());
+    pub fn reserve(&mut self, what: &str, period: i64, token: &str, most: u32) -> bool {
+        let taken = self.used(what, period);
+        let key = (what.to_string(), period, token.to_string());
         if self.uses.contains_key(&key) {
             return true;
         }
-        if taken >= most as usize {
+        if taken >= i64::from(most) {
             return false;
         }
-        self.uses.insert(key, until_ms);
+        self.last_number += 1;
+        self.uses.insert(key, self.last_number);
+        let mut newest: BTreeMap<i64, u64> = BTreeMap::new();
+        for ((_, period, _), number) in self.uses.iter().filter(|((known, ..), _)| known == what) {
+            newest.insert(*period, (*number).max(newest.get(period).copied().unwrap_or_default()));
+        }
+        if let Some(oldest) = oldest_too_many(newest) {
+            self.uses.retain(|(known, period, _), _| known != what || *period != oldest);
+        }
         true
     }
 
-    pub fn used(&self, what: &str, now_ms: UnixMs) -> i64 {
-        count(self.uses.iter().filter(|((known, _), until)| known == what && **until > now_ms))
+    pub fn used(&self, what: &str, period: i64) -> i64 {
+        count(self.uses.keys().filter(|(known, of, _)| known == what && *of == period))
     }
 
-    pub fn spent(&self, what: &str, now_ms: UnixMs) -> i64 {
-        self.spent.get(what).filter(|(_, until, _)| *until > now_ms).map_or(0, |(used, ..)| *used)
+    pub fn spent(&self, what: &str, period: i64) -> i64 {
+        self.spent.get(&(what.to_string(), period)).map_or(0, |spent| spent.usd_micros)
     }
 
     /// Takes of every cap; the first that has not enough left, otherwise.
     fn take(&mut self, attempt: &Announcement) -> Result<Vec<usize>, (usize, i64)> {
         for (at, cap) in attempt.caps.iter().enumerate() {
-            let left = cap.most_usd_micros.saturating_sub(self.spent(&cap.what, attempt.now_ms));
+            let left = cap.most_usd_micros.saturating_sub(self.spent(&cap.what, cap.period));
             if attempt.worst_usd_micros > left {
                 return Err((at, left));
             }
         }
         let mut warnings = Vec::new();
         for (at, cap) in attempt.caps.iter().enumerate() {
-            let used = self.spent(&cap.what, attempt.now_ms).saturating_add(attempt.worst_usd_micros);
-            let told =
-                self.spent.get(&cap.what).is_some_and(|(_, until, told)| *told && *until > attempt.now_ms);
-            let near = cap.warns && is_near(used, cap.most_usd_micros);
-            if near && !told {
+            self.last_number += 1;
+            let new = Spent { usd_micros: 0, is_told: false, number: self.last_number };
+            let spent = self.spent.entry((cap.what.clone(), cap.period)).or_insert(new);
+            spent.usd_micros = spent.usd_micros.saturating_add(attempt.worst_usd_micros);
+            if cap.warns && !spent.is_told && is_near(spent.usd_micros, cap.most_usd_micros) {
+                spent.is_told = true;
                 warnings.push(at);
             }
-            self.spent.insert(cap.what.clone(), (used, cap.until_ms, told || near));
+            let all = (cap.what.clone(), i64::MIN)..=(cap.what.clone(), i64::MAX);
+            let begun = self.spent.range(all).map(|((_, period), spent)| (*period, spent.number)).collect();
+            if let Some(oldest) = oldest_too_many(begun) {
+                self.spent.remove(&(cap.what.clone(), oldest));
+            }
         }
         Ok(warnings)
     }
@@ -96,10 +126,9 @@ impl World {
     fn settle(&mut self, row: usize, usd_micros: Option<i64>) -> bool {
         let Some((worst, caps)) = self.open.remove(&row) else { return false };
         for cap in caps {
-            if let Some((used, until, _)) = self.spent.get_mut(&cap.what)
-                && *until == cap.until_ms
-            {
-                *used = used.saturating_add(usd_micros.unwrap_or(worst).saturating_sub(worst));
+            if let Some(spent) = self.spent.get_mut(&(cap.what, cap.period)) {
+                let difference = usd_micros.unwrap_or(worst).saturating_sub(worst);
+                spent.usd_micros = spent.usd_micros.saturating_add(difference);
             }
         }
         true

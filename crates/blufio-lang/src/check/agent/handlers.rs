@@ -235,9 +235,7 @@ impl Checker<'_> {
             let (after, zone) = match &timer.when {
                 AfterWhen::Duration(duration) => {
                     let after = self.expect(duration, &Type::Duration);
-                    if let typed::ExprKind::Duration(ms) = after.kind
-                        && ms < 1_000
-                    {
+                    if crate::check::expressions::written_ms(&after).is_some_and(|ms| ms < 1_000) {
                         self.push(report::bad_bounds::report("`after` is at least one second", after.span));
                     }
                     (after, None)
