@@ -25,6 +25,8 @@ use crate::wiring::Places;
 
 /// Rows of the journal that are read at a time.
 const ROWS_AT_ONCE: u32 = 10_000;
+/// Readings of a session that changes meanwhile.
+const READS_MAX: u32 = 100;
 /// Sessions that are looked through for a key.
 const SESSIONS_MAX: u32 = 1_000_000;
 
@@ -91,20 +93,35 @@ fn like_the_state(session: &SessionRow, verdict: Verdict) -> Result<Verdict, Str
     Ok(verdict)
 }
 
-async fn read(store: &SqliteStore, key: &str) -> Result<Record> {
+async fn session_of(store: &SqliteStore, key: &str) -> Result<SessionRow> {
     let sessions = store.sessions(true, SESSIONS_MAX).await?;
     let found = sessions.into_iter().filter(|session| session.key == key).max_by_key(|session| session.id);
-    let session =
-        found.ok_or_else(|| anyhow!("there is no session `{key}`; `blufio sessions --all` lists them"))?;
-    let mut journal: Vec<JournalRow> = Vec::new();
-    loop {
-        let from = journal.last().map_or(0, |row| row.sequence + 1);
-        let rows = store.journal(session.id, from, ROWS_AT_ONCE).await?;
-        if rows.is_empty() {
-            break;
+    found.ok_or_else(|| anyhow!("there is no session `{key}`; `blufio sessions --all` lists them"))
+}
+
+/// A session and its journal, of one moment: a server may be working on it.
+async fn read_together(store: &SqliteStore, key: &str) -> Result<(SessionRow, Vec<JournalRow>)> {
+    for _ in 0..READS_MAX {
+        let session = session_of(store, key).await?;
+        let mut journal: Vec<JournalRow> = Vec::new();
+        loop {
+            let from = journal.last().map_or(0, |row| row.sequence + 1);
+            let rows = store.journal(session.id, from, ROWS_AT_ONCE).await?;
+            if rows.is_empty() {
+                break;
+            }
+            journal.extend(rows);
         }
-        journal.extend(rows);
+        let after = session_of(store, key).await?;
+        if (after.id, after.step) == (session.id, session.step) {
+            return Ok((session, journal));
+        }
     }
+    Err(anyhow!("`{key}` is being worked on all the time; try again when it rests"))
+}
+
+async fn read(store: &SqliteStore, key: &str) -> Result<Record> {
+    let (session, journal) = read_together(store, key).await?;
     let moves: Vec<_> = journal.iter().filter_map(moved_between).collect();
     let first = moves.first().map_or(session.program, |(from, _)| *from);
     let mut programs = HashMap::new();
