@@ -248,7 +248,7 @@ async fn s01_an_attempt_over_midnight_is_settled_in_its_own_day() {
     let priced_clock = Arc::clone(&clock);
     world.price = Arc::new(move |_, used, usage| {
         // The answer is priced when it is there: a day later.
-        if used == "fake-1" {
+        if used.is_empty() {
             priced_clock.jump_wall(TOMORROW_MS + 1);
         }
         Some((usage.input_tokens + usage.cache_write_tokens + 10 * usage.output_tokens) as i64)
