@@ -185,7 +185,8 @@ impl Peers {
 
     /// Medians of rounds by turns: raw and ours.
     fn race(&mut self, runtime: &Runtime, rounds: usize) -> (Times, Times) {
-        (self.raw(), self.ours(runtime));
+        self.raw();
+        self.ours(runtime);
         let (mut raw, mut ours) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             raw.push(self.raw());
