@@ -25,6 +25,7 @@ mod memory;
 mod money;
 mod outages;
 mod outbox;
+mod prefix;
 mod present;
 mod requests;
 mod statics;

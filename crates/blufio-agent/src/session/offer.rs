@@ -225,9 +225,14 @@ impl Driver {
             session.begin_epoch(&mut self.draft, turns, summary);
         }
         session.extend(&mut self.draft, turns);
+        if let Outcome::Said(text) = &outcome {
+            // With the mark of a cut it is still what the model said.
+            session.notes.said = session.notes.said.map(|_| transcript::fingerprint(text));
+        }
         if !results.is_empty() {
             session.answer_calls(&mut self.draft, &results);
         }
+        session.release(&mut self.draft);
         self.step(event, Cause::Result, now_ms).await
     }
 
