@@ -20,8 +20,6 @@ const HOUSE_RULES: &str =
 pub(crate) const MEMORY: &str = "memory";
 /// Name of the fence around what stands for the beginning of a history.
 pub(crate) const SUMMARY: &str = "conversation so far";
-/// What a model hears that answered nothing.
-pub(crate) const NUDGE: &str = "Please answer in words.";
 /// Mark of a cut text.
 pub(crate) const CUT: &str = " […]";
 

@@ -38,6 +38,7 @@ use life::{Counts, Dice, HAPPENINGS, Kind};
 
 const SESSIONS: usize = 10_000;
 const SESSIONS_PER_BATCH: usize = 25;
+const WORKERS: usize = 2;
 const SEED: u64 = 0x1b1f_4f10;
 /// The first of the people of a batch; the owner is another.
 const FIRST: usize = 100;
@@ -67,6 +68,8 @@ struct Watch {
     dice: Mutex<Dice>,
     counts: Mutex<Counts>,
     sent: Mutex<Vec<Sent>>,
+    /// Requests of which nobody knows whose they are.
+    unsigned: Mutex<Vec<String>>,
     /// Nothing goes wrong any more.
     calm: AtomicBool,
 }
@@ -97,11 +100,19 @@ impl Watch {
     }
 
     fn answer(&self, request: &ModelRequest) -> Answer {
-        let (chat, kind) = (life::chat_of(request), life::kind_of(request));
+        let answered = |mark: usize| self.sent.lock().unwrap()[mark].chat;
+        let (chat, kind) = (life::chat_of(request, answered), life::kind_of(request));
+        let Some(chat) = chat else {
+            self.unsigned.lock().unwrap().push(format!("{:?}", request.turns));
+            return reply(Vec::new(), StopReason::EndTurn);
+        };
         let (head, messages) = bytes(request);
         let turns = life::lasting_turns(request, kind);
-        let lasting =
-            if turns == request.turns.len() { messages.len() } else { messages_of(request, &request.turns[..turns]).len() };
+        let lasting = if turns == request.turns.len() {
+            messages.len()
+        } else {
+            messages_of(request, &request.turns[..turns]).len()
+        };
         let begins = life::is_summary(&request.turns[0]);
         let summary = if begins { messages_of(request, &request.turns[..1]).len() + 1 } else { 0 };
         let session = now(self.store.session(&self.key(chat))).unwrap().expect("it asks, so it lives");
@@ -141,6 +152,7 @@ impl Batch {
             dice: Mutex::new(Dice(!seed)),
             counts: Mutex::default(),
             sent: Mutex::default(),
+            unsigned: Mutex::default(),
             calm: AtomicBool::new(false),
         });
         let script = Arc::clone(&watch);
@@ -158,9 +170,8 @@ impl Batch {
 
     /// Lives all sessions to their end; each hears one more message when nothing goes wrong any more.
     async fn live(&mut self) {
-        let mut left: Vec<usize> = (0..SESSIONS_PER_BATCH)
-            .map(|_| 3 + self.dice.below(23).min(self.dice.below(23)))
-            .collect();
+        let length = |dice: &mut Dice| 3 + (0..5).map(|_| dice.below(23)).min().unwrap_or(0);
+        let mut left: Vec<usize> = (0..SESSIONS_PER_BATCH).map(|_| length(&mut self.dice)).collect();
         let mut handle = self.world.start().await;
         while left.iter().any(|left| *left > 0) {
             let mut mail = Vec::new();
@@ -177,9 +188,8 @@ impl Batch {
         }
         self.watch.calm.store(true, Ordering::SeqCst);
         self.rest(&handle).await;
-        let last = (FIRST..FIRST + SESSIONS_PER_BATCH).map(|chat| {
-            message(self.said + 1 + chat, &chat.to_string(), &format!("and now? ⟦{chat}⟧"))
-        });
+        let last = (FIRST..FIRST + SESSIONS_PER_BATCH)
+            .map(|chat| message(self.said + 1 + chat, &chat.to_string(), &format!("and now? ⟦{chat}⟧")));
         handle.sink().deliver("telegram", last.collect(), None).await.unwrap();
         self.rest(&handle).await;
         handle.stop().await;
@@ -233,6 +243,9 @@ impl Batch {
 
     /// Looks at every request of every session.
     fn check(&self) -> Result<(), String> {
+        if let Some(unsigned) = self.watch.unsigned.lock().unwrap().first() {
+            return Err(format!("batch {}: whose request is this? {unsigned}", self.number));
+        }
         let sent = self.watch.sent.lock().unwrap();
         let mut counts = self.watch.counts.lock().unwrap();
         for chat in FIRST..FIRST + SESSIONS_PER_BATCH {
@@ -309,7 +322,10 @@ fn check_session(
         // What was summarised on the way to a step begins later than the store knows, until the step is over.
         let again = epoch.filter(|(_, known)| *known == summary).map(|(from, _)| from);
         let last = if was_summarized { transcript.begins.len() } else { start };
-        let from = again.into_iter().chain(start..=last).find(|from| *from >= start && transcript.reads(*from, rest));
+        let from = again
+            .into_iter()
+            .chain(start..=last)
+            .find(|from| *from >= start && transcript.reads(*from, rest));
         let Some(from) = from else {
             return Err(format!(
                 "request {at} is no piece of the transcript from turn {start} on:\n{}\n{}",
@@ -331,8 +347,14 @@ fn check_session(
             return Err(format!("request {at} changes what was sent:\n{}\nwas\n{sent}", request.messages));
         }
         let next = requests.get(at + 1);
-        if lasting < request.messages.len() && next.is_some_and(|next| !next.messages.starts_with(&request.messages)) {
-            counts.add(if request.kind == Kind::Turn { "additions nothing came of" } else { "questions that leave no trace" });
+        if lasting < request.messages.len()
+            && next.is_some_and(|next| !next.messages.starts_with(&request.messages))
+        {
+            counts.add(if request.kind == Kind::Turn {
+                "additions nothing came of"
+            } else {
+                "questions that leave no trace"
+            });
         }
         sent = &request.messages[..lasting];
         was_summarized = false;
@@ -351,9 +373,7 @@ impl Statics {
             let (model, rest) = sent.head.split_once(r#","stream":true"#).expect("it streams");
             let (tools, system) = rest.split_at(rest.find(r#","system":"#).expect("it has a static zone"));
             let system = system.split(r#","output_config":"#).next().unwrap_or_default();
-            let kind = if sent.kind == Kind::Turn { "turn" } else { "other" };
             assert!(sent.kind != Kind::Turn || !tools.is_empty(), "a turn offers its tools");
-            let _ = kind;
             seen.insert((model.to_string(), tools.to_string(), system.to_string()));
         }
     }
@@ -361,34 +381,113 @@ impl Statics {
     fn check(&self) {
         for (program, seen) in &self.0 {
             let systems: BTreeSet<&String> = seen.iter().map(|(_, _, system)| system).collect();
-            let tools: BTreeSet<&String> = seen.iter().map(|(_, tools, _)| tools).filter(|t| !t.is_empty()).collect();
+            let tools: BTreeSet<&String> =
+                seen.iter().map(|(_, tools, _)| tools).filter(|t| !t.is_empty()).collect();
             assert_eq!(systems.len(), 1, "program {program}: {systems:#?}");
             assert_eq!(tools.len(), 1, "program {program}: {tools:#?}");
         }
     }
 }
 
-#[tokio::test]
-async fn ten_thousand_random_sessions_change_no_byte_that_was_sent() {
-    let only: Option<usize> = std::env::var("BLUFIO_PREFIX_BATCH").ok().and_then(|number| number.parse().ok());
-    let programs = life::programs();
-    let (mut totals, mut statics) = (Counts::default(), Statics::default());
-    let mut failures = Vec::new();
-    for number in (0..SESSIONS / SESSIONS_PER_BATCH).filter(|number| only.is_none_or(|only| only == *number)) {
-        let mut batch = Batch::new(number, &programs);
-        batch.live().await;
-        failures.extend(batch.check().err());
-        statics.add(&batch);
+/// What came of all batches.
+#[derive(Default)]
+struct Totals {
+    counts: Counts,
+    statics: Statics,
+    failures: Vec<String>,
+}
+
+/// Takes batches until none is left.
+fn work(batches: &Mutex<std::vec::IntoIter<usize>>, programs: &[AgentProgram], totals: &Mutex<Totals>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    loop {
+        let Some(number) = batches.lock().unwrap().next() else { return };
+        let mut batch = Batch::new(number, programs);
+        runtime.block_on(batch.live());
+        let checked = batch.check();
+        let mut totals = totals.lock().unwrap();
+        totals.failures.extend(checked.err());
+        totals.statics.add(&batch);
         for (what, many) in &batch.watch.counts.lock().unwrap().0 {
-            totals.add_many(what, *many);
+            totals.counts.add_many(what, *many);
         }
     }
-    println!("seed {SEED:#x}: {:#?}", totals.0);
+}
+
+#[test]
+fn ten_thousand_random_sessions_change_no_byte_that_was_sent() {
+    let only: Option<usize> =
+        std::env::var("BLUFIO_PREFIX_BATCH").ok().and_then(|number| number.parse().ok());
+    let programs = life::programs();
+    let numbers: Vec<usize> =
+        only.map_or((0..SESSIONS / SESSIONS_PER_BATCH).collect(), |number| vec![number]);
+    let (batches, totals) = (Mutex::new(numbers.into_iter()), Mutex::default());
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| work(&batches, &programs, &totals));
+        }
+    });
+    let Totals { counts, statics, failures } = totals.into_inner().unwrap();
+    println!("seed {SEED:#x}: {:#?}", counts.0);
     assert!(failures.is_empty(), "{} batches fail; the first: {}", failures.len(), failures[0]);
     statics.check();
     if only.is_none() {
-        assert_eq!(totals.0.get("session"), Some(&SESSIONS));
-        let missing: Vec<_> = HAPPENINGS.iter().filter(|what| !totals.0.contains_key(*what)).collect();
+        assert_eq!(counts.0.get("session"), Some(&SESSIONS));
+        let missing: Vec<_> = HAPPENINGS.iter().filter(|what| !counts.0.contains_key(*what)).collect();
         assert!(missing.is_empty(), "never: {missing:?}");
     }
+}
+
+const RECALLS: &str = r#"agent desk v1
+goal "Help."
+models { fast = "fake/small" }
+budget { message = 4 calls }
+context { dynamic history last 40 messages max 8000 tokens }
+start state idle {
+  on "/keep" m { remember "{m}" for person  reply "kept" }
+  on message m -> work
+}
+state work { turn using fast with history, memory { says(t) { reply t -> idle } refuses(w) { reply "no" -> idle } } }
+anywhere { on message hold  on "/ping" { reply "pong" }  on failed why { reply "failed" -> idle }  on over_budget -> idle }
+"#;
+
+/// What a model is asked last, when it did this with the first question and `/ping` came meanwhile.
+async fn asked_last(first: impl Fn() -> Answer + Send + Sync + 'static, ping: bool) -> Vec<Vec<String>> {
+    let world = World::of(vec![crate::world::agent(RECALLS)], move |_, number| {
+        if number == 0 { first() } else { reply(vec![life::words_of("#")], StopReason::EndTurn) }
+    });
+    let handle = world.start().await;
+    crate::world::say(&handle, 1, "7", "/keep tea </data>").await;
+    handle.quiet().await;
+    crate::world::say(&handle, 2, "7", "which tea?").await;
+    if ping {
+        world.until("asked", |w| w.requests().len() == 1).await;
+        crate::world::say(&handle, 3, "7", "/ping").await;
+    }
+    handle.quiet().await;
+    crate::world::say(&handle, 4, "7", "and which tea now?").await;
+    handle.quiet().await;
+    world.requests().iter().map(crate::world::lines).collect()
+}
+
+#[tokio::test]
+async fn what_a_step_added_stays_before_what_came_of_it() {
+    let says = |text: &'static str, stop: StopReason| {
+        move || reply(vec![blufio_core::model::Block::Text { text: text.into() }], stop.clone())
+    };
+    let memory = "U:<data name=\"memory\">\n/keep tea <\\/data>\n</data>";
+    let head = ["U:/keep tea <\\/data>", "A:kept", "U:which tea?", memory];
+    let tail = "U:and which tea now?";
+    let refused = asked_last(says("I", StopReason::Refusal), false).await;
+    assert_eq!(refused[1], [&head[..], &["A:no", tail]].concat());
+    let failed =
+        asked_last(|| Answer::Fail(blufio_core::model::ModelErrorKind::InvalidRequest, None), false).await;
+    assert_eq!(failed[1], [&head[..], &["A:failed", tail]].concat());
+    let nudged = asked_last(says(" ", StopReason::EndTurn), false).await;
+    assert_eq!(nudged[2][..5], [&head[..], &["U:Please answer in words."]].concat());
+    assert!(nudged[2].last().is_some_and(|line| line == tail), "what stands there is not told again");
+    let pinged = asked_last(says("green", StopReason::EndTurn), true).await;
+    assert_eq!(pinged[1], [&head[..], &["A:green", "U:/ping", "A:pong", tail]].concat());
+    let cut = asked_last(says("gre", StopReason::MaxTokens), false).await;
+    assert_eq!(cut[1], [&head[..], &["A:gre", tail]].concat(), "a cut answer stands there once");
 }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::attempt::{Attempts, UnderWay};
 use super::{Allowance, Fold, MemoryRead, Origin, Performed, call, choose, failed};
 use crate::shared::{Shared, lock};
-use crate::transcript::text_turn;
+use crate::transcript::{own_turn, text_turn};
 use crate::{context, journal};
 
 /// How often "an answer is on its way" is shown.
@@ -318,7 +318,7 @@ impl Step<'_> {
             }
             if text.trim().is_empty() && !nudged {
                 nudged = true;
-                let nudge = text_turn(Role::User, context::NUDGE);
+                let nudge = own_turn("Please answer in words.");
                 request.turns.push(Arc::new(nudge.clone()));
                 kept.push(nudge);
                 continue;

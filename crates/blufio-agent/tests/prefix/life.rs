@@ -101,7 +101,7 @@ const ANYWHERE: &str = r#"anywhere {
   on message HOLDS
   on "/stop" { reply "Stopped." -> idle }
   on "/ping" { reply "pong" }
-  on "/new" { forget history  reply "new" -> idle }
+  on "/new" m { forget history  reply "new {m}" -> idle }
   on failed why { reply "Failed: {why.kind}" -> idle }
   on uncertain { reply "Please check." -> idle }
   on over_budget -> idle
@@ -211,19 +211,20 @@ pub enum Kind {
     Summary,
 }
 
-/// Whose session it is: everything that people say is signed with it.
-pub fn chat_of(request: &ModelRequest) -> usize {
-    let signed = |block: &Block| match block {
-        Block::Text { text } => {
-            let (_, rest) = text.rsplit_once('⟦')?;
-            rest.split_once('⟧')?.0.parse().ok()
+/// Whose session it is: everything that people say is signed with it, and every answer with its mark, whose session
+/// `answered` knows.
+pub fn chat_of(request: &ModelRequest, answered: impl Fn(usize) -> usize) -> Option<usize> {
+    let sign = |block: &Block| {
+        let Block::Text { text } = block else { return None };
+        // What is summarised begins with somebody's words, or with an answer; what is remembered may be of others.
+        let rest = &text[text.find(['⟦', '#'])?..];
+        match rest.strip_prefix('#') {
+            Some(mark) => mark.split_once('#')?.0.parse().ok().map(&answered),
+            None => rest.strip_prefix('⟦')?.split_once('⟧')?.0.parse().ok(),
         }
-        _ => None,
     };
-    // What is remembered may be of others.
-    let words = request.turns.iter().rev().filter(|turn| turn.role == Role::User && !is_memory(turn));
-    let found = words.flat_map(|turn| turn.blocks.iter().rev()).find_map(signed);
-    found.unwrap_or_else(|| panic!("everything is signed: {:?}", request.turns))
+    let words = request.turns.iter().rev().filter(|turn| !is_memory(turn));
+    words.flat_map(|turn| turn.blocks.iter().rev()).find_map(sign)
 }
 
 pub fn kind_of(request: &ModelRequest) -> Kind {
@@ -265,8 +266,9 @@ pub fn lasting_turns(request: &ModelRequest, kind: Kind) -> usize {
         Kind::Write => WRITE,
         Kind::Summary => return 0,
         Kind::Turn => {
-            let added =
-                |turn: &&std::sync::Arc<Turn>| is_memory(turn) || text(turn) == NUDGE || turn.role == Role::Assistant;
+            let added = |turn: &&std::sync::Arc<Turn>| {
+                is_memory(turn) || text(turn) == NUDGE || turn.role == Role::Assistant
+            };
             return request.turns.len() - request.turns.iter().rev().take_while(added).count();
         }
     };
@@ -274,7 +276,7 @@ pub fn lasting_turns(request: &ModelRequest, kind: Kind) -> usize {
 }
 
 /// Words of people: what needs an escape in JSON, what hides, what forges.
-fn words(dice: &mut Dice, chat: usize) -> String {
+fn words(dice: &mut Dice, chat: usize, number: usize) -> String {
     const WORDS: [&str; 22] = [
         "tea",
         "which order?",
@@ -301,7 +303,7 @@ fn words(dice: &mut Dice, chat: usize) -> String {
     ];
     let count = 1 + dice.below(5);
     let said: Vec<&str> = (0..count).map(|_| dice.one_of(&WORDS)).collect();
-    format!("{} ⟦{chat}⟧", said.join(" "))
+    format!("{} ⟦{chat}⟧ {number}", said.join(" "))
 }
 
 /// What one person does next: one message, or several.
@@ -315,7 +317,7 @@ pub fn event(dice: &mut Dice, chat: usize, number: &mut usize, counts: &mut Coun
 
 fn said(dice: &mut Dice, chat: usize, number: &mut usize, counts: &mut Counts) -> Inbound {
     *number += 1;
-    let mut inbound = message(*number, &chat.to_string(), &words(dice, chat));
+    let mut inbound = message(*number, &chat.to_string(), &words(dice, chat, *number));
     let command = match dice.below(40) {
         0..=3 => "/stop",
         4..=6 => "/ping",
@@ -339,7 +341,7 @@ fn said(dice: &mut Dice, chat: usize, number: &mut usize, counts: &mut Counts) -
         }
         1 => {
             counts.add("quoted");
-            inbound.quoted = Some(words(dice, chat));
+            inbound.quoted = Some(words(dice, chat, *number));
             inbound.text = if dice.once_in(2) { String::new() } else { inbound.text };
         }
         2 | 3 => {
@@ -373,22 +375,31 @@ pub fn answer(
             _ => "summary",
         });
     }
-    let common = [
-        ("overloaded", Answer::Fail(ModelErrorKind::Overloaded, None)),
-        ("incomplete", Answer::Fail(ModelErrorKind::Incomplete, None)),
-        ("rate limited", Answer::Fail(ModelErrorKind::RateLimited, Some(2_000))),
-        ("invalid request", Answer::Fail(ModelErrorKind::InvalidRequest, None)),
-        ("hangs", Answer::Hang(Vec::new())),
-        ("hangs", Answer::Hang(vec!["Half an", " answer"])),
-        ("refusal", spoken(dice, request, vec![words_of(mark)], StopReason::Refusal)),
-        ("cut", spoken(dice, request, vec![words_of(mark)], StopReason::MaxTokens)),
-        ("nothing", spoken(dice, request, Vec::new(), StopReason::EndTurn)),
-        ("nothing", spoken(dice, request, vec![Block::Text { text: "  ".into() }], StopReason::EndTurn)),
-    ];
-    if let Some((what, answer)) = common.into_iter().nth(dice.below(60)) {
-        counts.add(what);
-        return answer;
-    }
+    let common = dice.below(60);
+    let mut says = |blocks, stop| spoken(dice, request, blocks, stop);
+    let (what, answer) = match common {
+        0 => ("overloaded", Answer::Fail(ModelErrorKind::Overloaded, None)),
+        1 => ("incomplete", Answer::Fail(ModelErrorKind::Incomplete, None)),
+        2 => ("rate limited", Answer::Fail(ModelErrorKind::RateLimited, Some(2_000))),
+        3 => ("invalid request", Answer::Fail(ModelErrorKind::InvalidRequest, None)),
+        4 => ("hangs", Answer::Hang(Vec::new())),
+        5 => ("hangs", Answer::Hang(vec!["Half an", " answer"])),
+        6 => ("refusal", says(vec![words_of(mark)], StopReason::Refusal)),
+        7 => ("cut", says(vec![words_of(mark)], StopReason::MaxTokens)),
+        8 => ("nothing", says(Vec::new(), StopReason::EndTurn)),
+        9 => ("nothing", says(vec![Block::Text { text: "  ".into() }], StopReason::EndTurn)),
+        _ => return in_order(dice, request, (kind, mark), counts),
+    };
+    counts.add(what);
+    answer
+}
+
+fn in_order(
+    dice: &mut Dice,
+    request: &ModelRequest,
+    (kind, mark): (Kind, &str),
+    counts: &mut Counts,
+) -> Answer {
     match kind {
         Kind::Turn => turn(dice, request, mark, counts),
         Kind::Pick if dice.once_in(5) => {
@@ -401,7 +412,7 @@ pub fn answer(
             spoken(dice, request, vec![Block::Text { text }], StopReason::EndTurn)
         }
         Kind::Summary if dice.once_in(6) => {
-            let text = "far too long ".repeat(400);
+            let text = format!("{mark} {}", "far too long ".repeat(400));
             spoken(dice, request, vec![Block::Text { text }], StopReason::EndTurn)
         }
         Kind::Write | Kind::Summary => spoken(dice, request, vec![words_of(mark)], StopReason::EndTurn),
@@ -440,14 +451,19 @@ fn spoken(dice: &mut Dice, request: &ModelRequest, mut blocks: Vec<Block>, stop:
     let thinks = dice.once_in(3);
     let json = |block: &Block| match block {
         Block::Text { text } => serde_json::json!({ "type": "text", "text": text }).to_string(),
-        Block::ToolUse { id, name, .. } => format!(r#"{{"type":"tool_use","id":"{id}","name":"{name}","input":{{}}}}"#),
+        Block::ToolUse { id, name, .. } => {
+            format!(r#"{{"type":"tool_use","id":"{id}","name":"{name}","input":{{}}}}"#)
+        }
         _ => String::new(),
     };
-    let said: Vec<String> = thinks.then(|| thought.to_string()).into_iter().chain(blocks.iter().map(json)).collect();
+    let said: Vec<String> =
+        thinks.then(|| thought.to_string()).into_iter().chain(blocks.iter().map(json)).collect();
     if thinks {
         blocks.insert(0, Block::Opaque { json: thought.into() });
     }
-    let Answer::Reply(mut pieces, mut answered) = reply(blocks, stop) else { unreachable!("a reply is a reply") };
+    let Answer::Reply(mut pieces, mut answered) = reply(blocks, stop) else {
+        unreachable!("a reply is a reply")
+    };
     if dice.once_in(2) {
         answered.turn.raw =
             Some(RawContent { provider: "anthropic".into(), json: format!("[{}]", said.join(", ")) });
