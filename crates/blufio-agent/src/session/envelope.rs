@@ -148,6 +148,14 @@ impl Notes {
         &mut self.effects[at]
     }
 
+    /// So many of the oldest turns are shown no more: pending effects send fewer, and what they summarise is done.
+    pub fn begin_epoch(&mut self, turns: usize) {
+        for effect in &mut self.effects {
+            effect.prompt_turns = effect.prompt_turns.map(|sent| sent.saturating_sub(turns));
+            effect.fold = None;
+        }
+    }
+
     /// The effect is over.
     pub fn forget(&mut self, id: EffectId) -> Option<EffectNotes> {
         let at = self.effects.iter().position(|n| (n.visit, n.number) == (id.visit, id.number))?;

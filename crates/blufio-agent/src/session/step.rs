@@ -296,7 +296,6 @@ impl Driver {
         (notes.prompt_turns, notes.answers, notes.fold) = (Some(turns), turn, fold);
         if let (Some(excess), None) = (excess, fold) {
             session.begin_epoch(&mut self.draft, excess, None);
-            session.notes.entry(id).prompt_turns = Some(turns - excess);
         }
     }
 
@@ -345,6 +344,7 @@ impl Session {
             window.summary = Some((Arc::new(summary), tokens));
         }
         self.history_start = window.start;
+        self.notes.begin_epoch(turns);
         if let Some((summary, tokens)) = window.summary.clone() {
             draft.extra.epoch =
                 Some(Epoch { start: window.start, summary: Arc::unwrap_or_clone(summary), tokens });
