@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use blufio_core::message::{ChatKind, Inbound};
-use blufio_core::model::{Block, Role, Turn};
+use blufio_core::model::{Block, RawContent, Role, Turn};
 
 use crate::context;
 use crate::hygiene::outside;
@@ -64,20 +64,30 @@ impl Window {
     }
 }
 
+/// Provider of the raw content of what the runtime says in a conversation: no provider has this name, and no text of
+/// people forges it.
+const OWN: &str = "(runtime)";
+
 /// A person's turn begins an exchange. Tool results do not, they belong to the calls before them; nor does what is
-/// remembered, it belongs to the question before it.
+/// remembered or what the runtime says, it belongs to the question before it.
 pub(crate) fn begins_exchange(turn: &Turn) -> bool {
     let belongs_to_another = |block: &Block| match block {
         Block::ToolResult { .. } => true,
         Block::Text { text } => context::is_aside(text),
         _ => false,
     };
-    turn.role == Role::User && !turn.blocks.iter().any(belongs_to_another)
+    turn.role == Role::User && turn.raw.is_none() && !turn.blocks.iter().any(belongs_to_another)
 }
 
 /// A text of one side.
 pub(crate) fn text_turn(role: Role, text: &str) -> Turn {
     Turn { role, blocks: vec![Block::Text { text: text.to_string() }], raw: None }
+}
+
+/// What the runtime itself says to a model within an exchange.
+pub(crate) fn own_turn(text: &str) -> Turn {
+    let raw = Some(RawContent { provider: OWN.into(), json: String::new() });
+    Turn { raw, ..text_turn(Role::User, text) }
 }
 
 /// A message as history holds it: own words plain (with the name where many speak), others' words fenced, its

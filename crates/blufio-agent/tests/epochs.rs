@@ -231,3 +231,37 @@ anywhere { on message hold  on failed why { reply "Failed {why.detail}" -> idle 
     let (model, reason) = chosen.last().unwrap();
     assert!(*model == "fake/small" && reason.ends_with("of the budget is left, under 50 %"), "{chosen:?}");
 }
+
+#[tokio::test]
+async fn steps_side_by_side_let_the_history_begin_anew_once() {
+    let text = r#"agent talk v1
+goal "Talk."
+models { fast = "fake/small" }
+budget { message = 9 calls }
+context { dynamic history last 8 messages max 8000 tokens then summarize using fast }
+start state idle { on message m -> both }
+state both {
+  found = each n in ["one", "two"], 2 at once within 1m { write t using fast with history "Say {n}." }
+  reply "{length found}" -> idle
+}
+anywhere { on message hold  on failed why { reply "Failed" -> idle }  on over_budget -> idle }
+"#;
+    let world =
+        World::new(
+            text,
+            |request, _| {
+                if is_summary(request) { says("They counted.") } else { says(&newest(request)) }
+            },
+        );
+    talk(&world, 0, 12).await;
+    let requests = world.requests();
+    let asked = requests.iter().filter(|request| is_summary(request)).map(newest).collect::<String>();
+    let shown = requests.iter().rev().find(|request| !is_summary(request)).map(lines).unwrap();
+    assert!(shown[0].contains("They counted."), "{shown:?}");
+    for number in 0..12 {
+        let words = format!("message {number} with");
+        let is_shown = shown.iter().any(|line| line.contains(&words));
+        assert!(is_shown || asked.contains(&words), "{words} is neither shown nor summarised: {shown:?}");
+    }
+    journal_replays(&world, "talk/telegram:7").await;
+}

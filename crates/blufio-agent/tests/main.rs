@@ -29,6 +29,7 @@ mod memory;
 mod money;
 mod outages;
 mod outbox;
+mod prefix;
 mod present;
 mod replies;
 mod requests;

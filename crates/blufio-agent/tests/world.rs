@@ -465,6 +465,13 @@ pub struct World {
 
 impl World {
     pub fn new(text: &str, script: impl Fn(&ModelRequest, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::of(vec![agent(text)], script)
+    }
+
+    pub fn of(
+        programs: Vec<AgentProgram>,
+        script: impl Fn(&ModelRequest, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         Self {
             store: Arc::new(MemoryStore::default()),
             clock: Arc::new(ManualClock::new(START_MS)),
@@ -486,7 +493,7 @@ impl World {
                 panic: Mutex::new(false),
                 orders: Mutex::default(),
             }),
-            programs: vec![agent(text)],
+            programs,
             limits: Limits::default(),
             people: Vec::new(),
             groups: Vec::new(),

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use super::tools::{self, Called};
 use super::{FromEffect, MemoryRead, Origin, Performed, failed};
 use crate::context;
+use crate::hygiene::outside;
 use crate::replay::first_words;
 use crate::session::envelope::RunProgress;
 use crate::shared::Shared;
@@ -221,7 +222,7 @@ pub(super) async fn memory_turn(
 }
 
 fn tells(block: &Block, remembered: &str) -> bool {
-    matches!(block, Block::Text { text } if context::is_aside(text) && text.contains(remembered))
+    matches!(block, Block::Text { text } if context::is_aside(text) && text.contains(&*outside(remembered)))
 }
 
 /// How alike two texts are by their words, thousandths: the overlap coefficient of their sets of words (what they share, of

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::attempt::{Attempts, UnderWay};
 use super::{Allowance, Fold, MemoryRead, Origin, Performed, call, choose, failed};
 use crate::shared::{Shared, lock};
-use crate::transcript::text_turn;
+use crate::transcript::{own_turn, text_turn};
 use crate::{context, journal};
 
 /// How often "an answer is on its way" is shown.
@@ -120,10 +120,11 @@ async fn step<'a>(attempts: impl Fn(&'static str) -> Attempts<'a>, asked: Asked)
     turns.extend(remembered.clone().map(Arc::new));
     let attempts = Attempts { stream, reason: choice.reason, journal, ..attempts };
     let step = Step { attempts, effect: &effect, chain: choice.chain, chain_at: 0 };
+    let keeps = step.keeps();
     let mut performed = step.run(turns).await;
     performed.folded = folded;
-    // What was sent is sent again unchanged.
-    if !performed.turns.is_empty() {
+    // What was sent is sent again unchanged, also when nothing came of it.
+    if keeps {
         performed.turns.splice(..0, remembered);
     }
     performed
@@ -163,6 +164,12 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// Whether what it adds to the prompt becomes part of the history.
+    fn keeps(&self) -> bool {
+        let remembers = self.attempts.origin.program.program.context.history.is_some();
+        self.effect.history && remembers && matches!(self.effect.purpose, ModelPurpose::Turn { .. })
+    }
+
     async fn run(mut self, turns: Vec<Arc<Turn>>) -> Performed {
         let mut request = self.request(turns);
         let (outcome, picked, turns) = match self.effect.purpose {
@@ -180,7 +187,7 @@ impl Step<'_> {
                 (outcome, None, turns)
             }
         };
-        let keeps = self.effect.history && self.attempts.origin.program.program.context.history.is_some();
+        let keeps = self.keeps();
         let mut performed = Performed::new(self.attempts.origin.id, outcome);
         performed.picked = picked;
         performed.turns = if keeps { turns } else { Vec::new() };
@@ -314,7 +321,9 @@ impl Step<'_> {
             }
             if text.trim().is_empty() && !nudged {
                 nudged = true;
-                request.turns.push(text_turn(Role::User, "Please answer in words.").into());
+                let nudge = own_turn("Please answer in words.");
+                request.turns.push(Arc::new(nudge.clone()));
+                kept.push(nudge);
                 continue;
             }
             let cut = reply.stop == StopReason::MaxTokens;

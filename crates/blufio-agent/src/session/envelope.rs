@@ -40,7 +40,7 @@ pub(crate) struct Notes {
     /// INVARIANT: empty unless a `run` is pending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open_calls: Vec<String>,
-    /// Turns said while results were open; they follow the results.
+    /// Turns said while an answer or results were open; they follow them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deferred: Vec<Turn>,
     /// Fingerprint of what the last `turn` said: a reply with the same words is not repeated in the history.
@@ -93,6 +93,9 @@ pub(crate) struct EffectNotes {
     /// Turns of the window that the model call sends: later ones came while it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_turns: Option<usize>,
+    /// Its answer becomes part of the history: what is said meanwhile follows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers: bool,
     /// How many of the window's oldest turns are summarised on the way to the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fold: Option<usize>,
@@ -124,6 +127,11 @@ fn is_none_asked(number: &u32) -> bool {
 }
 
 impl Notes {
+    /// Whether the newest turns of the transcript wait for an answer or for results, which come right behind them.
+    pub fn awaits_turns(&self) -> bool {
+        !self.open_calls.is_empty() || self.effects.iter().any(|effect| effect.answers)
+    }
+
     /// What is known about an effect.
     pub fn at(&self, id: EffectId) -> Option<&EffectNotes> {
         self.effects.iter().find(|notes| (notes.visit, notes.number) == (id.visit, id.number))
@@ -138,6 +146,14 @@ impl Notes {
             self.effects.len() - 1
         });
         &mut self.effects[at]
+    }
+
+    /// So many of the oldest turns are shown no more: pending effects send fewer, and what they summarise is done.
+    pub fn begin_epoch(&mut self, turns: usize) {
+        for effect in &mut self.effects {
+            effect.prompt_turns = effect.prompt_turns.map(|sent| sent.saturating_sub(turns));
+            effect.fold = None;
+        }
     }
 
     /// The effect is over.

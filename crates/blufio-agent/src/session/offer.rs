@@ -218,16 +218,23 @@ impl Driver {
         let effect = pending.iter().find(|(known, _)| *known == id).map(|(_, effect)| effect);
         let ended = outcome::to_json(program, effect, &outcome, picked.as_ref(), calls);
         self.draft.journal.push(journal::result(id, ended));
+        // Of steps side by side that summarise the same turns, the first that ends counts.
+        let folds = session.notes.at(id).is_some_and(|notes| notes.fold.is_some());
         self.settle(id, Some(if outcome == Outcome::Late { TOO_LATE } else { DECIDED }));
         let Some(session) = &mut self.session else { return Ok(()) };
-        if let Some(Folded { turns, summary }) = folded {
+        if let Some(Folded { turns, summary }) = folded.filter(|_| folds) {
             self.draft.journal.push(journal::epoch(id, turns, summary.as_ref()));
             session.begin_epoch(&mut self.draft, turns, summary);
         }
         session.extend(&mut self.draft, turns);
+        if let Outcome::Said(text) = &outcome {
+            // With the mark of a cut it is still what the model said.
+            session.notes.said = session.notes.said.map(|_| transcript::fingerprint(text));
+        }
         if !results.is_empty() {
             session.answer_calls(&mut self.draft, &results);
         }
+        session.release(&mut self.draft);
         self.step(event, Cause::Result, now_ms).await
     }
 

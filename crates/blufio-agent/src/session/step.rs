@@ -170,6 +170,9 @@ impl Driver {
             session.fresh.retain(|known| *known != id);
         }
         self.settle(id, Some(NO_LONGER_NEEDED));
+        if let Some(session) = &mut self.session {
+            session.release(&mut self.draft);
+        }
         self.draft.journal.push(journal::late("cancelled", id.visit, id.number));
         self.close_stream(Some(STOPPED));
     }
@@ -290,10 +293,9 @@ impl Driver {
         let fold = excess.filter(|_| history.is_some_and(|history| history.summarize.is_some()));
         let turns = window.turns.len();
         let notes = session.notes.entry(id);
-        (notes.prompt_turns, notes.fold) = (Some(turns), fold);
+        (notes.prompt_turns, notes.answers, notes.fold) = (Some(turns), turn, fold);
         if let (Some(excess), None) = (excess, fold) {
             session.begin_epoch(&mut self.draft, excess, None);
-            session.notes.entry(id).prompt_turns = Some(turns - excess);
         }
     }
 
@@ -313,12 +315,23 @@ impl Driver {
 }
 
 impl Session {
-    /// Adds a turn to the history; while tool results are outstanding it waits behind them.
+    /// Adds a turn to the history; while an answer or tool results are outstanding it waits behind them: what a model
+    /// was shown is followed by what it answered to that, or providers would see an earlier part changed.
     pub(super) fn remember(&mut self, draft: &mut Draft, turn: Turn) {
-        if self.notes.open_calls.is_empty() {
-            self.append(draft, turn);
-        } else {
+        if self.notes.awaits_turns() {
             self.notes.deferred.push(turn);
+        } else {
+            self.append(draft, turn);
+        }
+    }
+
+    /// Adds what waited, when nothing is outstanding any more.
+    pub(super) fn release(&mut self, draft: &mut Draft) {
+        if self.notes.awaits_turns() {
+            return;
+        }
+        for turn in std::mem::take(&mut self.notes.deferred) {
+            self.append(draft, turn);
         }
     }
 
@@ -331,6 +344,7 @@ impl Session {
             window.summary = Some((Arc::new(summary), tokens));
         }
         self.history_start = window.start;
+        self.notes.begin_epoch(turns);
         if let Some((summary, tokens)) = window.summary.clone() {
             draft.extra.epoch =
                 Some(Epoch { start: window.start, summary: Arc::unwrap_or_clone(summary), tokens });
@@ -372,9 +386,7 @@ impl Session {
             is_error,
         });
         self.append(draft, Turn { role: Role::User, blocks: blocks.collect(), raw: None });
-        for turn in std::mem::take(&mut self.notes.deferred) {
-            self.append(draft, turn);
-        }
+        self.release(draft);
     }
 }
 
