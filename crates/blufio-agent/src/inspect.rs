@@ -15,6 +15,7 @@ use crate::estimators::stored_ratio;
 use crate::options::Limits;
 use crate::prefix::{self, Change, Piece};
 use crate::reload::Programs;
+use crate::session::envelope::Envelope;
 use crate::transcript::{Window, text_turn};
 
 /// What stands in a question that is not known yet.
@@ -84,8 +85,10 @@ impl Inspection {
         let manifest = manifests(&loaded.folder);
         let tools = context::offers(&loaded.program, None, |tool| manifest(tool));
         let rows = store.transcript(session.id, session.history_start).await?;
-        let summary =
-            store.epoch(session.id, session.history_start).await?.map(|epoch| Arc::new(epoch.summary));
+        let summary = store.epoch(session.id, session.history_start).await?.map(|epoch| epoch.summary);
+        let turns = rows.into_iter().map(|row| (Arc::new(row.turn), row.tokens)).collect();
+        let window = Window { start: session.history_start, summary: None, turns };
+        let refused = Envelope::decode(&session.state).map_or(0, |known| known.notes.media_refused_before);
         let ledger = store.ledger(Some(session.id), LEDGER_ROWS).await?;
         let last = ledger.into_iter().find(|row| row.outcome == "ok" && row.purpose != "summary");
         let first = || loaded.program.models.iter().find_map(|model| model.chain.first().cloned());
@@ -95,9 +98,9 @@ impl Inspection {
             system: loaded.system.clone(),
             system_names: loaded.system_names.clone(),
             tools,
-            summary,
+            summary: summary.map(Arc::new),
             start: session.history_start,
-            turns: rows.into_iter().map(|row| Arc::new(row.turn)).collect(),
+            turns: window.to_prompt(usize::MAX, refused),
             ratio: stored_ratio(store, &model).await?,
             model,
             last_prefix: match &last {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use blufio_core::model::{Block, Capabilities, ModelRequest, Support};
+use blufio_core::model::{Block, Capabilities, ModelRequest, Support, Turn};
 
 /// Most bytes of pictures and documents in one request, in base64: the Messages API takes requests of 32 MB
 /// (<https://platform.claude.com/docs/en/build-with-claude/pdf-support>), and the words of a prompt need room, too.
@@ -40,9 +40,21 @@ pub fn taken(can: &Capabilities, request: &ModelRequest) -> Option<ModelRequest>
     })
 }
 
+/// Why a picture or document is not there that a provider refused.
+const REFUSED: &str = "left out: the request was refused with it";
+
 /// The request without any picture or document, for a provider that refused it; `None` where there is none.
 pub(crate) fn without_any(request: &ModelRequest) -> Option<ModelRequest> {
-    replaced(request, |block| is_media(block).then_some("left out: the request was refused with it"))
+    replaced(request, |block| is_media(block).then_some(REFUSED))
+}
+
+/// Turns of a history that a provider refused, as [`without_any`] sends them: what was taken so stays so.
+pub(crate) fn leave_out(turns: &mut [Arc<Turn>]) {
+    for turn in turns.iter_mut().filter(|turn| turn.blocks.iter().any(is_media)) {
+        for block in Arc::make_mut(turn).blocks.iter_mut().filter(|block| is_media(block)) {
+            *block = Block::Text { text: words(block, REFUSED) };
+        }
+    }
 }
 
 /// The request without documents, which could cost more than is left; `None` where there is none.
@@ -68,6 +80,13 @@ fn is_document(block: &Block) -> bool {
     matches!(block, Block::Document { .. })
 }
 
+fn words(block: &Block, why: &str) -> String {
+    match block {
+        Block::Document { name, .. } => format!("[the document {name}, {why}]"),
+        _ => format!("[a picture, {why}]"),
+    }
+}
+
 /// The request with words for what has a reason not to be there; the newest blocks are asked about first.
 fn replaced(
     request: &ModelRequest,
@@ -76,11 +95,7 @@ fn replaced(
     let mut places = Vec::new();
     for (turn, holder) in request.turns.iter().enumerate().rev() {
         for (at, block) in holder.blocks.iter().enumerate().rev() {
-            let what = match block {
-                Block::Document { name, .. } => format!("the document {name}"),
-                _ => "a picture".to_string(),
-            };
-            places.extend(reason(block).map(|why| (turn, at, format!("[{what}, {why}]"))));
+            places.extend(reason(block).map(|why| (turn, at, words(block, why))));
         }
     }
     if places.is_empty() {
@@ -99,7 +114,7 @@ fn replaced(
 
 #[cfg(test)]
 mod tests {
-    use blufio_core::model::{Role, Turn};
+    use blufio_core::model::Role;
 
     use super::*;
 

@@ -144,6 +144,14 @@ pub(crate) enum FromEffect {
         /// Completes when that is durable.
         acknowledge: oneshot::Sender<()>,
     },
+    /// The provider refused the pictures and documents of the prompt: it is asked again without them, and so is whoever
+    /// comes later. Commit this first.
+    MediaRefused {
+        /// Which effect.
+        id: EffectId,
+        /// Completes when that is durable.
+        acknowledge: oneshot::Sender<()>,
+    },
     /// A dangerous call comes next: somebody must approve it. The task is over; another one goes on.
     Ask {
         /// Which effect.
@@ -250,7 +258,7 @@ impl Running {
                         Some(over) => Some(Performed::new(id, over)),
                         None => {
                             let asked = model::Asked { effect, turns, stream, memory, allowance, fold };
-                            model::perform(&shared, &origin, asked, cancelled).await
+                            model::perform(&shared, &origin, asked, &sender, cancelled).await
                         }
                     }
                 }

@@ -9,6 +9,7 @@ use blufio_core::model::{Block, RawContent, Role, Turn};
 
 use crate::context;
 use crate::hygiene::outside;
+use crate::media;
 
 /// The part of the transcript that prompts hold.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,6 +68,17 @@ impl Window {
 /// Provider of the raw content of what the runtime says in a conversation: no provider has this name, and no text of
 /// people forges it.
 const OWN: &str = "(runtime)";
+
+impl Window {
+    /// The same as a prompt holds it: what was refused before a turn of the transcript is words.
+    pub fn to_prompt(&self, count: usize, media_refused_before: i64) -> Vec<Arc<Turn>> {
+        let mut turns = self.to_turns(count);
+        let refused = usize::try_from(media_refused_before - self.start).unwrap_or(0);
+        let refused = (refused + usize::from(self.summary.is_some())).min(turns.len());
+        media::leave_out(&mut turns[..refused]);
+        turns
+    }
+}
 
 /// A person's turn begins an exchange. Tool results do not, they belong to the calls before them; nor does what is
 /// remembered or what the runtime says, it belongs to the question before it.

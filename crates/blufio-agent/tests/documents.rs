@@ -216,7 +216,7 @@ async fn a_file_that_a_provider_refuses_does_not_end_the_session() {
     assert_eq!(world.texts("7"), [text, "and now?"]);
     let outcomes = world.store.ledger(None, 10).await.unwrap();
     let outcomes: Vec<&str> = outcomes.iter().rev().map(|row| row.outcome.as_str()).collect();
-    assert_eq!(outcomes, ["InvalidRequest", "ok", "InvalidRequest", "ok"]);
+    assert_eq!(outcomes, ["InvalidRequest", "ok", "ok"]);
 }
 
 const CAPPED: &str = r#"agent desk v1

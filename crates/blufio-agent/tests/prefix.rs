@@ -28,7 +28,7 @@ use std::task::{Context, Poll, Waker};
 
 use blufio_agent::{AgentProgram, Handle};
 use blufio_core::BoxFuture;
-use blufio_core::model::{ModelRequest, StopReason, Turn};
+use blufio_core::model::{ModelErrorKind, ModelRequest, StopReason, Turn};
 use blufio_core::store::Store;
 use blufio_core::tool::ToolError;
 use blufio_models::anthropic::request::body;
@@ -59,6 +59,8 @@ struct Sent {
     start: i64,
     /// What the answer to it is known by.
     mark: String,
+    /// It was refused before it was read.
+    unread: bool,
 }
 
 /// What the model and the test both know.
@@ -119,13 +121,28 @@ impl Watch {
         let mut sent = self.sent.lock().unwrap();
         let mark = format!("#{}#", sent.len());
         let start = session.history_start;
-        sent.push(Sent { chat, kind, head, messages, lasting, summary, start, mark: mark.clone() });
+        sent.push(Sent {
+            chat,
+            kind,
+            head,
+            messages,
+            lasting,
+            summary,
+            start,
+            mark: mark.clone(),
+            unread: false,
+        });
         if self.calm.load(Ordering::SeqCst) && kind != Kind::Pick {
             return reply(vec![life::words_of(&mark)], StopReason::EndTurn);
         }
         let (mut dice, mut counts) = (self.dice.lock().unwrap(), self.counts.lock().unwrap());
         counts.add("request");
-        life::answer(&mut dice, request, (kind, &mark), &mut counts)
+        let answer = life::answer(&mut dice, request, (kind, &mark), &mut counts);
+        let is_unread = |kind: &ModelErrorKind| *kind != ModelErrorKind::Incomplete;
+        if let Some(last) = sent.last_mut() {
+            last.unread = matches!(&answer, Answer::Fail(kind, _) if is_unread(kind));
+        }
+        answer
     }
 }
 
@@ -283,7 +300,7 @@ impl Transcript {
         for turn in turns {
             request.turns = vec![Arc::new(turn.clone())];
             begins.push(whole.len());
-            whole.push_str(&bytes(&request).1);
+            whole.push_str(&in_words(&bytes(&request).1));
             whole.push(',');
         }
         begins.push(whole.len());
@@ -292,11 +309,32 @@ impl Transcript {
 
     /// Whether it reads so from a turn on.
     fn reads(&self, from: usize, text: &str) -> bool {
+        let text = &*in_words(text);
         self.begins.get(from).is_some_and(|begin| {
             let rest = &self.bytes[*begin..];
             rest.strip_prefix(text).is_some_and(|after| text.is_empty() || after.starts_with(','))
         })
     }
+}
+
+/// What stands in the place of a picture that the provider refused.
+const REFUSED: &str = r#"{"type":"text","text":"[a picture, left out: the request was refused with it]"}"#;
+
+/// Pictures as if all of them had been refused.
+fn in_words(text: &str) -> String {
+    let mut parts = text.split(r#"{"type":"image","#);
+    let mut out = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let (_, rest) = part.split_once("}}").expect("a picture ends");
+        out.push_str(REFUSED);
+        out.push_str(rest);
+    }
+    out
+}
+
+/// Whether a prompt begins with what was sent. Pictures that were refused are words from then on, and never pictures again.
+fn goes_on(now: &str, sent: &str) -> bool {
+    now.starts_with(sent) || now.starts_with(&in_words(sent))
 }
 
 /// The rule that the module's comment tells.
@@ -343,8 +381,11 @@ fn check_session(
             }
             (epoch, sent) = (Some((from, summary)), "");
         }
-        if !request.messages.starts_with(sent) {
+        if !goes_on(&request.messages, sent) {
             return Err(format!("request {at} changes what was sent:\n{}\nwas\n{sent}", request.messages));
+        }
+        if request.unread {
+            continue;
         }
         let next = requests.get(at + 1);
         if lasting < request.messages.len()
@@ -480,8 +521,7 @@ async fn what_a_step_added_stays_before_what_came_of_it() {
     let tail = "U:and which tea now?";
     let refused = asked_last(says("I", StopReason::Refusal), false).await;
     assert_eq!(refused[1], [&head[..], &["A:no", tail]].concat());
-    let failed =
-        asked_last(|| Answer::Fail(blufio_core::model::ModelErrorKind::InvalidRequest, None), false).await;
+    let failed = asked_last(|| Answer::Fail(ModelErrorKind::InvalidRequest, None), false).await;
     assert_eq!(failed[1], [&head[..], &["A:failed", tail]].concat());
     let nudged = asked_last(says(" ", StopReason::EndTurn), false).await;
     assert_eq!(nudged[2][..5], [&head[..], &["U:Please answer in words."]].concat());

@@ -104,7 +104,10 @@ async fn m11_a_paused_answer_is_gone_on_with_three_times_at_the_most() {
     assert_eq!(requests.len(), 5, "one, and three times on");
     assert_eq!(lines(&requests[3])[2..], ["A:part 1", "A:part 2"]);
     assert!(requests[1].turns[1].raw.as_ref().is_some_and(|raw| raw.json.contains("thinking")), "as it came");
-    assert_eq!(world.texts("7").len(), 2);
+    let texts = world.texts("7");
+    assert_eq!(texts, ["part 0part 1part 2part 3", "so"], "all parts are one answer");
+    let history = lines(&requests[4]);
+    assert_eq!(history.iter().filter(|line| line.contains("part 3")).count(), 1, "{history:?}");
     // What the provider's own tools did has no words, and is sent back all the same.
     let world = World::new(ASSISTANT, |_, number| match number {
         0 => reply(vec![thinking()], StopReason::PauseTurn),

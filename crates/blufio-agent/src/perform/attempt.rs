@@ -13,8 +13,9 @@ use blufio_core::store::{Attempted, Cap, JournalRecord, LedgerRow, OPEN};
 use blufio_core::tokens;
 use blufio_lang::effect::Outcome;
 use blufio_lang::value::FailureKind;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{Origin, failed};
+use super::{FromEffect, Origin, failed};
 use crate::hygiene::outside;
 use crate::outages::{Admission, News, Ticket};
 use crate::shared::{Shared, lock};
@@ -59,6 +60,10 @@ pub(super) struct Attempts<'a> {
     pub under_way: Arc<Mutex<UnderWay>>,
     /// What lands with the step's result.
     pub journal: Vec<JournalRecord>,
+    /// Where the session is told what must be on record before the next attempt; nowhere for what cannot come to that.
+    pub session: Option<&'a mpsc::UnboundedSender<FromEffect>>,
+    /// Whether the pictures and documents of the prompt were refused.
+    pub media_refused: bool,
 }
 
 impl Attempts<'_> {
@@ -80,8 +85,12 @@ impl Attempts<'_> {
                 }
                 Some(provider) => {
                     let mut plain = media::taken(&provider.capabilities(), request);
-                    let request = plain.as_mut().unwrap_or(&mut *request);
-                    match self.with_or_without_media(&**provider, name, request).await {
+                    let asked = plain.as_mut().unwrap_or(&mut *request);
+                    let answered = self.with_or_without_media(&**provider, name, asked).await;
+                    if self.media_refused {
+                        media::leave_out(&mut request.turns);
+                    }
+                    match answered {
                         Ok(reply) => return Ok(reply),
                         Err(Missed::OverBudget(outcome)) => return Err(outcome),
                         Err(Missed::Failed(error)) => last = self.outcome(&error),
@@ -107,9 +116,7 @@ impl Attempts<'_> {
             let asked = bare.as_mut().unwrap_or(&mut *request);
             let answered = self.at_one_model(provider, name, asked).await;
             let less = match &answered {
-                Err(Missed::Failed(error)) if error.kind == ModelErrorKind::InvalidRequest => {
-                    media::without_any(asked)
-                }
+                answered if is_invalid(answered) => self.refused_media(asked).await,
                 Err(Missed::OverBudget(_)) => media::without_documents(asked),
                 _ => None,
             };
@@ -117,6 +124,20 @@ impl Attempts<'_> {
             tracing::warn!(session = self.origin.session, "asked again without pictures or documents");
             bare = Some(less);
         }
+    }
+
+    /// The request without what was refused. That it is sent so from now on is on record before it is sent: what a
+    /// provider has read is sent again unchanged, whatever becomes of this step.
+    async fn refused_media(&mut self, asked: &ModelRequest) -> Option<ModelRequest> {
+        let less = media::without_any(asked)?;
+        let (acknowledge, durable) = oneshot::channel();
+        let id = self.origin.id;
+        if self.session?.send(FromEffect::MediaRefused { id, acknowledge }).is_err() || durable.await.is_err()
+        {
+            return None;
+        }
+        self.media_refused = true;
+        Some(less)
     }
 
     async fn at_one_model(
@@ -377,6 +398,10 @@ fn is_same_model(asked: &str, answered: &str) -> bool {
             && rest.bytes().filter(u8::is_ascii_digit).count() >= 4
     };
     answered.strip_prefix(asked.as_str()).is_some_and(|rest| rest.is_empty() || is_date(rest))
+}
+
+fn is_invalid(answered: &Result<ModelReply, Missed>) -> bool {
+    matches!(answered, Err(Missed::Failed(error)) if error.kind == ModelErrorKind::InvalidRequest)
 }
 
 /// The provider of a model's name.

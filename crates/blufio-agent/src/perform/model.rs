@@ -8,10 +8,10 @@ use blufio_core::model::{Block, ModelReply, ModelRequest, Role, StopReason, Turn
 use blufio_core::store::{Attempted, LedgerRow};
 use blufio_lang::effect::{ModelEffect, ModelPurpose, Outcome};
 use blufio_lang::value::{FailureKind, ToolCall};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::attempt::{Attempts, UnderWay};
-use super::{Allowance, Fold, MemoryRead, Origin, Performed, call, choose, failed};
+use super::{Allowance, Fold, FromEffect, MemoryRead, Origin, Performed, call, choose, failed};
 use crate::shared::{Shared, lock};
 use crate::transcript::{own_turn, text_turn};
 use crate::{context, journal};
@@ -58,6 +58,8 @@ fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, purpose: &'static s
         caps: &[],
         under_way: Arc::default(),
         journal: Vec::new(),
+        session: None,
+        media_refused: false,
     }
 }
 
@@ -66,6 +68,7 @@ pub(super) async fn perform(
     shared: &Arc<Shared>,
     origin: &Origin,
     asked: Asked,
+    session: &mpsc::UnboundedSender<FromEffect>,
     mut cancelled: watch::Receiver<bool>,
 ) -> Option<Performed> {
     let under_way: Arc<Mutex<UnderWay>> = Arc::default();
@@ -73,6 +76,7 @@ pub(super) async fn perform(
     let attempts = |purpose| Attempts {
         caps: &caps,
         under_way: Arc::clone(&under_way),
+        session: Some(session),
         ..attempts(shared, origin, purpose)
     };
     let timeout = shared.clock.sleep(Duration::from_millis(shared.limits.model_timeout_ms));
@@ -293,13 +297,16 @@ impl Step<'_> {
         let mut kept = Vec::new();
         let mut pauses = 0;
         let mut nudged = false;
+        // A provider that pauses goes on where it stopped: all parts are one answer.
+        let mut before = String::new();
         loop {
             let reply = self.ask(request).await?;
-            let text = text_of(&reply.turn);
+            let text = format!("{before}{}", text_of(&reply.turn));
             match reply.stop {
                 StopReason::Refusal => return Ok((Outcome::Refused(DECLINED.into()), Vec::new())),
                 StopReason::PauseTurn if pauses < PAUSES_MAX => {
                     pauses += 1;
+                    before = text;
                     let said = without_calls(reply.turn);
                     if !said.blocks.is_empty() {
                         request.turns.push(Arc::new(said.clone()));

@@ -166,6 +166,12 @@ impl Driver {
                 // A dropped receiver is a cancelled effect.
                 let _ = acknowledge.send(());
             }
+            FromEffect::MediaRefused { id, acknowledge } => {
+                let Some(session) = &mut self.session else { return Ok(true) };
+                session.refuse_media(id);
+                self.commit(self.shared.clock.now_ms()).await?;
+                let _ = acknowledge.send(());
+            }
             FromEffect::Ask { id, progress, call } => {
                 drop(self.running.swap_remove(at));
                 self.ask_for_call(id, progress, &call).await?;
@@ -192,7 +198,7 @@ impl Driver {
                 false
             }
             Some(FromEffect::Ask { .. }) => false,
-            Some(FromEffect::Progress { .. }) | None => true,
+            Some(FromEffect::Progress { .. } | FromEffect::MediaRefused { .. }) | None => true,
         });
     }
 

@@ -12,6 +12,7 @@ use blufio_lang::program::EffectClass as GrantClass;
 use super::draft::Draft;
 use super::envelope::{CallResult, RunProgress};
 use super::{Driver, Session};
+use crate::hygiene::outside;
 use crate::perform::is_dangerous;
 use crate::transcript::{calls_in, fingerprint, message_turn, text_turn};
 use crate::{context, journal};
@@ -127,7 +128,8 @@ impl Driver {
             let repeated = session.notes.said == Some(fingerprint(text));
             session.notes.said = None;
             if !repeated {
-                session.remember(&mut self.draft, text_turn(Role::Assistant, text));
+                // It may hold values: what they hide or forge is shown.
+                session.remember(&mut self.draft, text_turn(Role::Assistant, &outside(text)));
             }
         }
         let Some(address) = session.address.clone() else {
@@ -348,6 +350,15 @@ impl Session {
         if let Some((summary, tokens)) = window.summary.clone() {
             draft.extra.epoch =
                 Some(Epoch { start: window.start, summary: Arc::unwrap_or_clone(summary), tokens });
+        }
+    }
+
+    /// The turns that a step sent are sent without their pictures and documents from now on.
+    pub(super) fn refuse_media(&mut self, id: EffectId) {
+        let sent = self.notes.at(id).and_then(|notes| notes.prompt_turns);
+        if let (Some(window), Some(sent)) = (&self.window, sent) {
+            let before = window.start + i64::try_from(sent.min(window.turns.len())).unwrap_or(0);
+            self.notes.media_refused_before = self.notes.media_refused_before.max(before);
         }
     }
 
