@@ -14,6 +14,7 @@ mod recovery;
 mod refusals;
 mod rules;
 mod runs;
+mod sends;
 mod simulate;
 mod support;
 mod teaching;
