@@ -13,6 +13,7 @@ use blufio_lang::program::Program;
 use crate::context;
 use crate::estimators::stored_ratio;
 use crate::options::Limits;
+use crate::perform::is_summary;
 use crate::reload::Programs;
 use crate::transcript::text_turn;
 
@@ -82,7 +83,7 @@ impl Inspection {
         let summary =
             store.epoch(session.id, session.history_start).await?.map(|epoch| Arc::new(epoch.summary));
         let ledger = store.ledger(Some(session.id), LEDGER_ROWS).await?;
-        let last = ledger.into_iter().find(|row| row.outcome == "ok" && row.purpose != "summary");
+        let last = ledger.into_iter().find(|row| row.outcome == "ok" && !is_summary(row));
         let first = || loaded.program.models.iter().find_map(|model| model.chain.first().cloned());
         let model = last.as_ref().map(|row| row.model_asked.clone()).or_else(first).unwrap_or_default();
         Ok(Some(Self {

@@ -19,6 +19,7 @@ mod epochs;
 mod gated;
 mod happenings;
 mod heartbeats;
+mod held;
 mod history;
 mod kill;
 mod memory;

@@ -4,7 +4,7 @@
 /// `PRAGMA application_id`: "Bluf".
 pub(crate) const APPLICATION_ID: i32 = 0x426C_7566;
 /// `PRAGMA user_version`.
-pub(crate) const SCHEMA_VERSION: i32 = 4;
+pub(crate) const SCHEMA_VERSION: i32 = 5;
 /// Oldest SQLite that is trusted: earlier ones have a WAL-reset race that can corrupt the file.
 pub(crate) const SQLITE_VERSION_MIN: i32 = 3_051_003;
 
@@ -56,6 +56,7 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_open ON outbox (id) WHERE state < 3;
 CREATE INDEX outbox_uncertain ON outbox (id) WHERE state = 5;
+CREATE INDEX outbox_held ON outbox (json_extract(address, '$.channel'), json_extract(address, '$.chat'), id) WHERE state = 6;
 CREATE TABLE timers (
   id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, kind INTEGER NOT NULL, visit INTEGER NOT NULL, timer INTEGER NOT NULL, due_ms INTEGER NOT NULL
 ) STRICT;
