@@ -7,7 +7,9 @@ use std::sync::Arc;
 use blufio_core::BoxFuture;
 use blufio_core::channel::{ChannelHealth, InboundSink, SinkError};
 use blufio_core::message::{Address, ChatKind, Inbound, InboundKind};
-use blufio_core::store::{INTERNAL_CHANNEL, InboxBatch, NewInbox, NewOutbox, QuestionChange, StoreError};
+use blufio_core::store::{
+    Accepted, INTERNAL_CHANNEL, InboxBatch, NewInbox, NewOutbox, QuestionChange, StoreError,
+};
 
 use crate::breaker::Verdict;
 use crate::outbox::Outbox;
@@ -70,10 +72,15 @@ impl Sink {
         let changes = questions.clone();
         let channel = channel.to_string();
         let stored = InboxBatch { channel, messages, cursor, settings, questions, now_ms };
-        let keys = self.0.store.accept(stored).await.map_err(|error| self.fail(error))?;
+        let Accepted { keys, released } =
+            self.0.store.accept(stored).await.map_err(|error| self.fail(error))?;
         changes.iter().for_each(|change| self.0.questions.changed(change));
         if let Some(id) = &paired {
             self.0.set_owner_id(id);
+        }
+        // Ahead of what the sessions say to the message that released it.
+        for (row, address) in released {
+            Outbox::push(&self.0, &address, row);
         }
         for key in keys {
             Supervisor::wake(&self.0, &key, Reason::Mail);
@@ -115,32 +122,33 @@ impl Sink {
             } else {
                 Vec::new()
             };
-            return NewInbox { message, key: None, answers };
+            return NewInbox::new(message, None, answers);
         }
         match self.0.questions.hear(&message, questions) {
             Some(Heard::Answer { key, mail, change }) => {
                 questions.push(change);
                 let inbound = mail.to_inbound(message.source_id.clone(), message.sent_ms);
-                return NewInbox { message: inbound, key: Some(key), answers: Vec::new() };
+                let answer = NewInbox::new(inbound, Some(key), Vec::new());
+                return NewInbox { spoke: Some(message.address), ..answer };
             }
-            Some(Heard::Talk(key)) => return NewInbox { message, key: Some(key), answers: Vec::new() },
+            Some(Heard::Talk(key)) => return NewInbox::new(message, Some(key), Vec::new()),
             Some(Heard::Told { answer, change }) => {
                 questions.extend(change);
-                return NewInbox { message, key: None, answers: vec![answer] };
+                return NewInbox::new(message, None, vec![answer]);
             }
             None => {}
         }
         match self.0.routes().decide(&message, owner.as_deref()) {
             Decision::Session(_) if !self.is_heard(&message, owner.as_deref()) => {
-                NewInbox { message, key: None, answers: Vec::new() }
+                NewInbox::new(message, None, Vec::new())
             }
-            Decision::Session(key) => NewInbox { message, key: Some(key), answers: Vec::new() },
+            Decision::Session(key) => NewInbox::new(message, Some(key), Vec::new()),
             Decision::Drop(text) => {
                 // A group is not answered: every stranger's word would make the bot speak. Nor is what says nothing.
                 let private = message.chat == ChatKind::Private && message.kind.is_message();
                 let answers =
                     text.filter(|_| private).map(|text| answer(&message, &text)).into_iter().collect();
-                NewInbox { message, key: None, answers }
+                NewInbox::new(message, None, answers)
             }
         }
     }
@@ -210,7 +218,7 @@ impl Sink {
 }
 
 fn answer(message: &Inbound, text: &str) -> NewOutbox {
-    NewOutbox { address: message.address.clone(), text: Some(text.to_string()) }
+    NewOutbox::now(message.address.clone(), text)
 }
 
 impl InboundSink for Sink {

@@ -144,14 +144,14 @@ impl Shared {
         let message = mail.to_inbound(source_id, now_ms);
         let batch = InboxBatch {
             channel: INTERNAL_CHANNEL.to_string(),
-            messages: vec![NewInbox { message, key: Some(key.to_string()), answers: Vec::new() }],
+            messages: vec![NewInbox::new(message, Some(key.to_string()), Vec::new())],
             cursor: None,
             settings: Vec::new(),
             questions: Vec::new(),
             now_ms,
         };
         let stored = self.store.accept(batch).await;
-        let keys = stored.inspect_err(|error| self.store_failed(error))?;
+        let keys = stored.inspect_err(|error| self.store_failed(error))?.keys;
         for key in &keys {
             Supervisor::wake(self, key, Reason::Mail);
         }

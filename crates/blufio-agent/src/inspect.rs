@@ -13,6 +13,7 @@ use blufio_lang::program::Program;
 use crate::context;
 use crate::estimators::stored_ratio;
 use crate::options::Limits;
+use crate::perform::is_summary;
 use crate::prefix::{self, Change, Piece};
 use crate::reload::Programs;
 use crate::session::envelope::Envelope;
@@ -90,7 +91,7 @@ impl Inspection {
         let window = Window { start: session.history_start, summary: None, turns };
         let refused = Envelope::decode(&session.state).map_or(0, |known| known.notes.media_refused_before);
         let ledger = store.ledger(Some(session.id), LEDGER_ROWS).await?;
-        let last = ledger.into_iter().find(|row| row.outcome == "ok" && row.purpose != "summary");
+        let last = ledger.into_iter().find(|row| row.outcome == "ok" && !is_summary(row));
         let first = || loaded.program.models.iter().find_map(|model| model.chain.first().cloned());
         let model = last.as_ref().map(|row| row.model_asked.clone()).or_else(first).unwrap_or_default();
         Ok(Some(Self {

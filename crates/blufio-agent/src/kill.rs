@@ -152,11 +152,11 @@ impl Shared {
             let text = format!(
                 "Model calls are stopped. `blufio kill --release` on the server lets them go on.{reason}"
             );
-            let told = |text| NewOutbox { address: address.clone(), text: Some(text) };
+            let told = |text: String| NewOutbox::now(address.clone(), text);
             let answers = self.split(&address, &text).into_iter().map(told).collect();
             // Mail for nobody: it only carries the answers, and its id keeps them from being sent twice.
             let message = Internal::End.to_inbound(format!("kill/{}", killed.since_ms), now_ms);
-            batch.messages.push(NewInbox { message, key: None, answers });
+            batch.messages.push(NewInbox::new(message, None, answers));
         }
         self.store.accept(batch).await.map(|_| ())
     }

@@ -24,7 +24,7 @@ use crate::reload::Loaded;
 use crate::session::envelope::{CallResult, RunProgress};
 use crate::shared::Shared;
 
-pub(crate) use summary::{Fold, Folded};
+pub(crate) use summary::{Fold, Folded, is_summary};
 pub(crate) use tools::is_dangerous;
 
 /// What every effect knows about the session that wants it.
@@ -38,6 +38,19 @@ pub(crate) struct Origin {
     pub allowed: Option<Vec<String>>,
     /// Events of the world that the session took.
     pub events: i64,
+    /// What made the session act.
+    pub caused_by: CausedBy,
+}
+
+/// What makes a session ask a model; the ledger tells the three apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CausedBy {
+    /// Somebody wrote, or something happened: the purpose of a call is its step.
+    World,
+    /// A schedule fired.
+    Heartbeat,
+    /// Another agent asked this one.
+    Delegation,
 }
 
 /// What to do.
@@ -221,6 +234,15 @@ impl Origin {
     /// Names the effect for ever.
     pub fn token(&self) -> String {
         format!("{}.{}.{}", self.session, self.id.visit, self.id.number)
+    }
+
+    /// What the ledger calls an attempt of this step, or of a summary on the way to it.
+    pub fn purpose(&self, step: &'static str) -> &'static str {
+        match self.caused_by {
+            CausedBy::World => step,
+            CausedBy::Heartbeat => "heartbeat",
+            CausedBy::Delegation => "delegate",
+        }
     }
 }
 

@@ -223,7 +223,7 @@ fn which(message: &Inbound, text: &str, several: &[&Open]) -> Option<Heard> {
 }
 
 fn tell(address: &Address, text: String) -> NewOutbox {
-    NewOutbox { address: address.clone(), text: Some(text) }
+    NewOutbox::now(address.clone(), text)
 }
 
 fn yes_or_no(text: &str) -> Option<bool> {

@@ -193,13 +193,13 @@ async fn deliver(
     let message = every.to_inbound(slot_id(which, slot_ms), slot_ms);
     let batch = InboxBatch {
         channel: INTERNAL_CHANNEL.to_string(),
-        messages: vec![NewInbox { message, key: Some(which.session()), answers: Vec::new() }],
+        messages: vec![NewInbox::new(message, Some(which.session()), Vec::new())],
         cursor: None,
         settings,
         questions: Vec::new(),
         now_ms: shared.clock.now_ms(),
     };
-    for key in shared.store.accept(batch).await? {
+    for key in shared.store.accept(batch).await?.keys {
         Supervisor::wake(shared, &key, Reason::Mail);
     }
     Ok(())

@@ -31,7 +31,7 @@ use blufio_lang::value::FailureKind;
 use crate::attachments::Attachments;
 use crate::context;
 use crate::outbox::Outbox;
-use crate::perform::{Fold, Job, Origin, Running, failed};
+use crate::perform::{CausedBy, Fold, Job, Origin, Running, failed};
 use crate::reload::Loaded;
 use crate::shared::Shared;
 use crate::supervise::{Reason, Wake};
@@ -311,6 +311,11 @@ impl Session {
             address: self.address.clone(),
             allowed: self.notes.parent.as_ref().map(|parent| parent.tools.clone()),
             events: self.notes.events,
+            caused_by: match (&self.notes.parent, self.notes.heartbeat) {
+                (Some(_), _) => CausedBy::Delegation,
+                (None, true) => CausedBy::Heartbeat,
+                (None, false) => CausedBy::World,
+            },
         }
     }
 

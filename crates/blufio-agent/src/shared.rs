@@ -153,7 +153,7 @@ impl Shared {
         let messages: Vec<NewOutbox> = self
             .split(&address, text)
             .into_iter()
-            .map(|part| NewOutbox { address: address.clone(), text: Some(part) })
+            .map(|part| NewOutbox::now(address.clone(), part))
             .collect();
         for row in self.store.post(messages, self.clock.now_ms()).await? {
             Outbox::push(self, &address, row);

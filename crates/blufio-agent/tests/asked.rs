@@ -55,6 +55,9 @@ async fn an_asked_agent_answers_once_and_its_session_is_over() {
     let sessions = world.store.sessions(true, 10).await.unwrap();
     let child = sessions.iter().find(|row| row.key.starts_with("finder/ask:")).unwrap();
     assert_eq!(child.status, SessionStatus::Done);
+    let ledger = world.store.ledger(None, 10).await.unwrap();
+    let calls: Vec<_> = ledger.iter().map(|row| (row.agent.as_str(), row.purpose.as_str())).collect();
+    assert_eq!(calls, [("finder", "delegate")]);
     assert_eq!(world.store.keys_with_work().await.unwrap(), [""; 0]);
     journal_replays(&world, "desk/telegram:7").await;
 }

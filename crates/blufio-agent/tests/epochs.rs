@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use blufio_agent::inspect::Inspection;
 use blufio_core::model::{Block, ModelErrorKind, ModelRequest, StopReason};
 
 use crate::requests::journal_replays;
@@ -264,4 +265,46 @@ anywhere { on message hold  on failed why { reply "Failed" -> idle }  on over_bu
         assert!(is_shown || asked.contains(&words), "{words} is neither shown nor summarised: {shown:?}");
     }
     journal_replays(&world, "talk/telegram:7").await;
+}
+
+/// The ledger calls everything that a schedule causes a heartbeat, a summary too: `blufio context` tells it from the step
+/// that it was made for all the same.
+#[tokio::test]
+async fn a_summary_of_a_heartbeat_is_a_heartbeat_and_no_question() {
+    let text = r#"agent beat v1
+goal "Think."
+models { fast = "fake/small" }
+budget { message = 1 calls  heartbeat = 1 calls }
+context { dynamic history last 4 messages max 8000 tokens then summarize using fast }
+start state idle { every 5m -> think }
+state think {
+  turn using fast with history from now "What now?" { says(t) -> idle  refuses(w) -> idle }
+}
+anywhere { on failed -> idle }
+"#;
+    // The last step fails behind its summary.
+    let world = World::new(text, |request, number| match is_summary(request) {
+        true => says("It thought."),
+        false if number >= 5 => Answer::Fail(ModelErrorKind::InvalidRequest, None),
+        false => says(&format!("a thought of some words, the number {number}")),
+    });
+    let handle = world.start().await;
+    world.settle().await;
+    let mut beats = 0;
+    while world.requests().len() < 6 {
+        world.clock.advance(5 * 60_000);
+        world.settle().await;
+        handle.quiet().await;
+        beats += 1;
+        assert!(beats < 10, "{:?}", world.requests().len());
+    }
+    let ledger = world.store.ledger(None, 100).await.unwrap();
+    assert!(ledger.iter().all(|row| row.purpose == "heartbeat"), "{ledger:?}");
+    let requests = world.requests();
+    assert!(is_summary(&requests[requests.len() - 2]), "the newest answer was a summary");
+    assert_eq!((ledger[0].outcome.as_str(), ledger[1].outcome.as_str()), ("InvalidRequest", "ok"));
+    let found = Inspection::read(&*world.store, "beat/own", |_| Box::new(|_| None)).await.unwrap().unwrap();
+    assert_eq!(found.static_changed(), Some(false), "the summary's prompt is not the agent's");
+    let last = found.last.unwrap();
+    assert_eq!((last.outcome.as_str(), last == ledger[1]), ("ok", false));
 }

@@ -8,9 +8,9 @@ use blufio_core::BoxFuture;
 use blufio_core::files::FileVersion;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
-    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store,
-    StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Accepted, Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow,
+    JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow,
+    StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 use tokio::sync::Notify;
 
@@ -39,7 +39,7 @@ impl GatedStore {
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 impl Store for GatedStore {
-    fn accept(&self, batch: InboxBatch) -> Answer<'_, Vec<String>> {
+    fn accept(&self, batch: InboxBatch) -> Answer<'_, Accepted> {
         self.inner.accept(batch)
     }
     fn received_ms<'a>(&'a self, channel: &'a str, source_id: &'a str) -> Answer<'a, Option<UnixMs>> {

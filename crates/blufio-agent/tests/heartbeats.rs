@@ -90,6 +90,7 @@ async fn an_idle_heartbeat_costs_no_token_and_no_call_in_30_days() {
     assert_eq!(looks(&world), 30 * SLOTS_OF_A_DAY + 1, "every slot was looked at, once");
     let ledger = world.store.ledger(None, 10_000).await.unwrap();
     assert_eq!(ledger.len(), 1);
+    assert_eq!((ledger[0].purpose.as_str(), ledger[0].state.as_str()), ("heartbeat", "sweep"));
     assert_eq!(handle.status().await.unwrap().notices, Vec::<String>::new());
 }
 

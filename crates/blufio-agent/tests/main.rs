@@ -23,6 +23,7 @@ mod gated;
 mod greed;
 mod happenings;
 mod heartbeats;
+mod held;
 mod history;
 mod kill;
 mod memory;

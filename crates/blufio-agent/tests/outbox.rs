@@ -185,7 +185,7 @@ async fn the_owner_is_reached_and_notices_about_notices_are_not_sent() {
     let address = Address { channel: "telegram".into(), chat: "1".into(), thread: None };
     world.channel.send_errors.lock().unwrap().push_back(ambiguous());
     drop(handle);
-    world.store.post(vec![NewOutbox { address, text: Some("notice".into()) }], 0).await.unwrap();
+    world.store.post(vec![NewOutbox::now(address, "notice")], 0).await.unwrap();
     let handle = world.start().await;
     handle.quiet().await;
     assert_eq!(world.texts("1"), ["look", "notice"]);

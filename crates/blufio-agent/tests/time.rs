@@ -49,11 +49,7 @@ async fn an_overdue_deadline_fires_after_a_restart_before_new_messages() {
     let mail = crate::world::message(2, "7", "b");
     let batch = blufio_core::store::InboxBatch {
         channel: "telegram".into(),
-        messages: vec![blufio_core::store::NewInbox {
-            message: mail,
-            key: Some("waits/telegram:7".into()),
-            answers: vec![],
-        }],
+        messages: vec![blufio_core::store::NewInbox::new(mail, Some("waits/telegram:7".into()), vec![])],
         cursor: None,
         settings: vec![],
         questions: vec![],

@@ -115,6 +115,27 @@ pub struct NewInbox {
     pub key: Option<String>,
     /// What the sender gets at once (the route's `drop "…"`, pairing answers).
     pub answers: Vec<NewOutbox>,
+    /// Where somebody wrote it: what is held for that chat, in any thread of it, is sent now. Nothing is released by a
+    /// message that was stored before.
+    pub spoke: Option<Address>,
+}
+
+impl NewInbox {
+    /// A message as it came; when it is one and comes from outside, its chat has spoken.
+    pub fn new(message: Inbound, key: Option<String>, answers: Vec<NewOutbox>) -> Self {
+        let is_written = message.kind.is_message() && message.address.channel != INTERNAL_CHANNEL;
+        let spoke = is_written.then(|| message.address.clone());
+        Self { message, key, answers, spoke }
+    }
+}
+
+/// What accepting a batch changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// Session keys that have new mail, in order.
+    pub keys: Vec<String>,
+    /// Held messages that are to be sent now, oldest first.
+    pub released: Vec<(i64, Address)>,
 }
 
 /// What a channel delivers in one transaction.
@@ -154,7 +175,13 @@ pub struct JournalRow {
     pub record: JournalRecord,
 }
 
-/// State of an outgoing message: `ready → sending → (placed →) sent | failed | uncertain`.
+/// Most messages that are held for a chat; a further one takes the place of the oldest.
+pub const HELD_MAX: usize = 20;
+
+/// The error of a held message that was given up for newer ones.
+pub const GIVEN_UP: &str = "given up: 20 newer messages wait for the next message of this chat";
+
+/// State of an outgoing message: `(held →) ready → sending → (placed →) sent | failed | uncertain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutboxState {
@@ -170,6 +197,8 @@ pub enum OutboxState {
     Failed,
     /// It may have been delivered; the owner is told, nothing is repeated.
     Uncertain,
+    /// Not before somebody writes in its chat.
+    Held,
 }
 
 /// A message to send.
@@ -179,6 +208,20 @@ pub struct NewOutbox {
     pub address: Address,
     /// The text as the channel takes it; `None` opens a stream.
     pub text: Option<String>,
+    /// Whether it waits until somebody writes in its chat. Only what a step sends does.
+    pub held: bool,
+}
+
+impl NewOutbox {
+    /// A message that is sent at once.
+    pub fn now(address: Address, text: impl Into<String>) -> Self {
+        Self { address, text: Some(text.into()), held: false }
+    }
+
+    /// A message whose text is still being written.
+    pub fn stream(address: Address) -> Self {
+        Self { address, text: None, held: false }
+    }
 }
 
 /// An outgoing message.
@@ -315,6 +358,8 @@ pub struct Committed {
     pub questions: AskedRows,
     /// Outgoing messages that were changed or added besides: questions, the progress line.
     pub touched: Vec<(i64, Address)>,
+    /// Chats of held messages that were given up, because [`HELD_MAX`] newer ones wait there.
+    pub given_up: Vec<Address>,
 }
 
 /// Totals for `status`.
@@ -338,8 +383,8 @@ pub struct StoreTotals {
 
 /// The durable store. Every method that changes something returns when the change is durable.
 pub trait Store: Send + Sync {
-    /// Stores inbound messages; returns the session keys that have new mail, in order.
-    fn accept(&self, batch: InboxBatch) -> BoxFuture<'_, Result<Vec<String>, StoreError>>;
+    /// Stores inbound messages, and releases what was held for the chats in which somebody wrote.
+    fn accept(&self, batch: InboxBatch) -> BoxFuture<'_, Result<Accepted, StoreError>>;
     /// Those of a channel's source ids that are stored.
     fn stored<'a>(
         &'a self,

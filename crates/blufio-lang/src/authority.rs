@@ -258,7 +258,7 @@ impl Walk<'_> {
                         self.note(Power::Offer { tool, approved_by: approved_by.clone() });
                     }
                 }
-                StepKind::Send(who, _) => self.note(Power::Send { to: words(who) }),
+                StepKind::Send(who, ..) => self.note(Power::Send { to: words(who) }),
                 StepKind::Remember(..) => self.note(Power::Remember),
                 _ => {}
             }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::program::shape::ShapeId;
-use crate::typed::{MemoryScope, Who};
+use crate::typed::{Delivery, MemoryScope, Who};
 use crate::value::{Failure, Message, ToolCall, Value};
 
 /// Names one effect of a session: the visit (state entries counted from 1 over the session's life) and the number
@@ -239,7 +239,7 @@ pub enum Action {
     /// Answer in the conversation of the last taken message.
     Reply(Arc<str>),
     /// Message to somebody.
-    Send(Who, Arc<str>),
+    Send(Who, Arc<str>, Delivery),
     /// The progress line of the conversation, which is edited and not kept in the history.
     Show(Arc<str>),
     /// Keep a text in memory.

@@ -27,8 +27,8 @@ use crate::program::instruction::Instruction;
 use crate::program::shape::{Shape, ShapeId};
 use crate::source::Span;
 pub use crate::typed::{
-    Budget, Context, Danger, Days, EffectClass, History, Label, Labels, Limits, MemoryScope, Migration,
-    Model, OutcomeKind, RatePeriod, Rest, ScheduleWhen, Who,
+    Budget, Context, Danger, Days, Delivery, EffectClass, History, Label, Labels, Limits, MemoryScope,
+    Migration, Model, OutcomeKind, RatePeriod, Rest, ScheduleWhen, Who,
 };
 use crate::value::Value;
 

@@ -15,6 +15,7 @@ mod recovery;
 mod refusals;
 mod rules;
 mod runs;
+mod sends;
 mod simulate;
 mod support;
 mod teaching;

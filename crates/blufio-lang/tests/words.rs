@@ -205,6 +205,7 @@ const CASES: &[(&str, At, &str, &str)] = &[
     ),
     ("reply", Body, "reply \"x\"", ""),
     ("send", Body, "send owner \"x\"", "send ben \"x\""),
+    ("with next message", Body, "send owner \"x\" with next message", "send owner \"x\""),
     ("show", Body, "show \"x\"", ""),
     ("remember for", Body, "remember \"x\" for all", "remember \"x\" for person"),
     ("recall", Body, "r = recall \"x\" top 3", "r = recall \"x\" top 4"),

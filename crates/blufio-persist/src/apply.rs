@@ -3,14 +3,14 @@
 
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Attempted, Committed, InboxBatch, LedgerRow, NewOutbox, OutboxUpdate, SessionStatus, StepCommit,
-    StoreError, TimerKind,
+    Accepted, Attempted, Committed, InboxBatch, LedgerRow, NewOutbox, OutboxState, OutboxUpdate,
+    SessionStatus, StepCommit, StoreError, TimerKind,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::rows::{outbox_number, status_number, timer_number, to_json};
 use crate::writer::store_error;
-use crate::{spend, world};
+use crate::{held, spend, world};
 
 pub(crate) fn run(
     connection: &Connection,
@@ -20,8 +20,8 @@ pub(crate) fn run(
     connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters)).map_err(|e| store_error(&e))
 }
 
-pub(crate) fn accept(connection: &Connection, batch: &InboxBatch) -> Result<Vec<String>, StoreError> {
-    let mut keys = Vec::new();
+pub(crate) fn accept(connection: &Connection, batch: &InboxBatch) -> Result<Accepted, StoreError> {
+    let Accepted { mut keys, mut released } = Accepted::default();
     let mut is_new = false;
     for new in &batch.messages {
         let message = to_json(&new.message)?;
@@ -36,6 +36,9 @@ pub(crate) fn accept(connection: &Connection, batch: &InboxBatch) -> Result<Vec<
             continue;
         }
         is_new = true;
+        if let Some(address) = &new.spoke {
+            released.extend(held::release(connection, address)?);
+        }
         insert_outbox(connection, None, &new.answers, batch.now_ms)?;
         if let Some(key) = &new.key
             && !keys.contains(key)
@@ -52,7 +55,7 @@ pub(crate) fn accept(connection: &Connection, batch: &InboxBatch) -> Result<Vec<
     if let Some(cursor) = &batch.cursor {
         set_setting(connection, &cursor_key(&batch.channel), cursor)?;
     }
-    Ok(keys)
+    Ok(Accepted { keys, released })
 }
 
 /// Setting that holds a channel's cursor.
@@ -73,8 +76,9 @@ pub(crate) fn insert_outbox(
 ) -> Result<Vec<i64>, StoreError> {
     let mut ids = Vec::with_capacity(messages.len());
     for new in messages {
-        let sql = "INSERT INTO outbox (session, address, text, state, attempts, not_before_ms, created_ms) VALUES (?1, ?2, ?3, 0, 0, 0, ?4)";
-        run(connection, sql, params![session, to_json(&new.address)?, new.text, now_ms])?;
+        let sql = "INSERT INTO outbox (session, address, text, state, attempts, not_before_ms, created_ms) VALUES (?1, ?2, ?3, ?4, 0, 0, ?5)";
+        let state = outbox_number(if new.held { OutboxState::Held } else { OutboxState::Ready });
+        run(connection, sql, params![session, to_json(&new.address)?, new.text, state, now_ms])?;
         ids.push(connection.last_insert_rowid());
     }
     Ok(ids)
@@ -190,6 +194,7 @@ pub(crate) fn commit(connection: &Connection, c: &StepCommit) -> Result<Committe
     }
     mail(connection, c)?;
     let outbox = insert_outbox(connection, Some(session), &c.outbox, c.now_ms)?;
+    let given_up = held::bound(connection, &c.outbox)?;
     for (id, text) in &c.close_streams {
         close_stream(connection, *id, text)?;
     }
@@ -199,7 +204,7 @@ pub(crate) fn commit(connection: &Connection, c: &StepCommit) -> Result<Committe
         let row = LedgerRow { session: Some(session), ..attempt.row.clone() };
         spend::record(connection, &Attempted { row, ..attempt.clone() })?;
     }
-    Ok(Committed { session, step: before.step + 1, outbox, questions, touched })
+    Ok(Committed { session, step: before.step + 1, outbox, questions, touched, given_up })
 }
 
 fn mail(connection: &Connection, c: &StepCommit) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@ mod apply;
 mod cost;
 mod files;
 mod folder;
+mod held;
 mod open;
 mod reader;
 mod rows;

@@ -23,6 +23,7 @@ pub(crate) fn outbox_number(state: OutboxState) -> i64 {
         OutboxState::Sent => 3,
         OutboxState::Failed => 4,
         OutboxState::Uncertain => 5,
+        OutboxState::Held => 6,
     }
 }
 
@@ -34,6 +35,7 @@ fn outbox_state(number: i64) -> rusqlite::Result<OutboxState> {
         3 => OutboxState::Sent,
         4 => OutboxState::Failed,
         5 => OutboxState::Uncertain,
+        6 => OutboxState::Held,
         _ => return Err(rusqlite::Error::IntegralValueOutOfRange(4, number)),
     })
 }

@@ -56,6 +56,7 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_open ON outbox (id) WHERE state < 3;
 CREATE INDEX outbox_uncertain ON outbox (id) WHERE state = 5;
+CREATE INDEX outbox_held ON outbox (json_extract(address, '$.channel'), json_extract(address, '$.chat'), id) WHERE state = 6;
 CREATE TABLE timers (
   id INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL, kind INTEGER NOT NULL, visit INTEGER NOT NULL, timer INTEGER NOT NULL, due_ms INTEGER NOT NULL
 ) STRICT;

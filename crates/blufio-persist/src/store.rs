@@ -9,7 +9,7 @@ use blufio_core::BoxFuture;
 use blufio_core::files::FileVersion;
 use blufio_core::message::UnixMs;
 use blufio_core::store::{
-    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow,
+    Accepted, Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow,
     JournalRecord, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow,
     SessionRow, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
@@ -115,7 +115,7 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn accept(&self, batch: InboxBatch) -> BoxFuture<'_, Result<Vec<String>, StoreError>> {
+    fn accept(&self, batch: InboxBatch) -> BoxFuture<'_, Result<Accepted, StoreError>> {
         Box::pin(self.write(move |c| crate::apply::accept(c, &batch)))
     }
 

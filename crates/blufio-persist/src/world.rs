@@ -169,7 +169,7 @@ fn progress(
     {
         return Ok(Some(touched));
     }
-    let new = NewOutbox { address: address.clone(), text: Some(text.clone()) };
+    let new = NewOutbox::now(address.clone(), text.clone());
     let Some(id) = insert_outbox(connection, Some(session), &[new], now_ms)?.pop() else { return Ok(None) };
     let sql =
         "INSERT INTO progress VALUES (?1, ?2) ON CONFLICT (session) DO UPDATE SET outbox = excluded.outbox";

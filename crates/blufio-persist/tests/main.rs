@@ -9,6 +9,8 @@ mod child;
 mod closing;
 #[path = "store/conformance.rs"]
 mod conformance;
+#[path = "store/held.rs"]
+mod held;
 #[path = "store/kill.rs"]
 mod kill;
 #[path = "store/opening.rs"]
@@ -53,7 +55,7 @@ fn step(key: &str, last: Option<&Committed>) -> StepCommit {
         joined: Vec::new(),
         journal: vec![record("event"), record("intent")],
         transcript: vec![(Turn { role: Role::User, blocks, raw: None }, 100)],
-        outbox: vec![NewOutbox { address, text: Some(format!("reply {number}")) }],
+        outbox: vec![NewOutbox::now(address, format!("reply {number}"))],
         close_streams: Vec::new(),
         clear_timers: true,
         timers: vec![(number, 0, 1_000 + number)],

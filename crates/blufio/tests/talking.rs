@@ -61,3 +61,22 @@ fn lists_are_read_from_the_database_when_no_server_runs() {
     assert_eq!(code(&world.run(&["sessions", "drop", key])), 1);
     assert_eq!(code(&world.run(&["sessions", "show", "nobody"])), 2);
 }
+
+#[test]
+fn what_waits_for_the_next_message_says_so_and_comes_ahead_of_its_answer() {
+    let world = World::new();
+    let agents = world.path().join("agents");
+    std::fs::remove_dir_all(&agents).unwrap();
+    std::fs::create_dir(&agents).unwrap();
+    let desk = "agent desk v1\ngoal \"Note.\"\nstart state idle {\n  on message m { reply \"heard\"  send owner \"noted: {m}\" with next message }\n}\n";
+    std::fs::write(agents.join("desk.agent"), desk).unwrap();
+    let first = world.shell("first\n");
+    assert_eq!((code(&first), stdout(&first).as_str()), (0, "heard\n"), "{}", stderr(&first));
+    let table = stdout(&world.run(&["outbox", "--state", "held"]));
+    assert!(table.contains("waits for the next message") && table.contains("noted: first"), "{table}");
+    let second = world.shell("second\n");
+    assert_eq!(stdout(&second), "noted: first\nheard\n", "{}", stderr(&second));
+    let held: Value =
+        serde_json::from_str(&stdout(&world.run(&["outbox", "--state", "held", "--json"]))).unwrap();
+    assert_eq!((held.as_array().unwrap().len(), &held[0]["text"]), (1, &json!("noted: second")));
+}

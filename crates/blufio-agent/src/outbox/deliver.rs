@@ -49,6 +49,10 @@ impl Lane {
                 self.forget(id);
                 return Ok(());
             }
+            // Whoever writes in its chat releases it, and its lane hears of it then.
+            if row.state == OutboxState::Held {
+                return Ok(());
+            }
             if !self.wait_until(row.not_before_ms).await {
                 return Ok(());
             }

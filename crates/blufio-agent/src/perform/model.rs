@@ -29,8 +29,8 @@ const DECLINED: &str = "the model declined";
 /// Puts on record that an earlier life asked a model for this step: whether it cost anything is not known.
 pub(super) async fn record_interrupted(shared: &Arc<Shared>, origin: &Origin, effect: &ModelEffect) {
     let chain = choose::plain_chain(&origin.program.program, effect.model);
-    let purpose = journal::purpose(&effect.purpose);
-    let row = attempts(shared, origin, purpose).interrupted(chain.first().map_or("", String::as_str));
+    let step = journal::purpose(&effect.purpose);
+    let row = attempts(shared, origin, step).interrupted(chain.first().map_or("", String::as_str));
     if let Err(error) = shared.store.record_attempt(row.into()).await {
         shared.store_failed(&error);
     }
@@ -48,11 +48,11 @@ pub(super) struct Asked {
     pub fold: Option<Fold>,
 }
 
-fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, purpose: &'static str) -> Attempts<'a> {
+fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, step: &'static str) -> Attempts<'a> {
     Attempts {
         shared,
         origin,
-        purpose,
+        purpose: origin.purpose(step),
         stream: None,
         reason: None,
         caps: &[],
@@ -73,11 +73,11 @@ pub(super) async fn perform(
 ) -> Option<Performed> {
     let under_way: Arc<Mutex<UnderWay>> = Arc::default();
     let (caps, deadline_ms) = (asked.allowance.caps.clone(), asked.allowance.deadline_ms);
-    let attempts = |purpose| Attempts {
+    let attempts = |step| Attempts {
         caps: &caps,
         under_way: Arc::clone(&under_way),
         session: Some(session),
-        ..attempts(shared, origin, purpose)
+        ..attempts(shared, origin, step)
     };
     let timeout = shared.clock.sleep(Duration::from_millis(shared.limits.model_timeout_ms));
     let over = over_time(shared, deadline_ms);

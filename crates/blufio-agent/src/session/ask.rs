@@ -71,9 +71,9 @@ impl Driver {
         // What is longer than a message goes ahead; the last part is the one that is answered and edited.
         let mut parts = self.shared.split(&address, &whole);
         question.text = parts.pop().unwrap_or(whole);
-        let ahead = parts.into_iter().map(|part| NewOutbox { address: address.clone(), text: Some(part) });
+        let ahead = parts.into_iter().map(|part| NewOutbox::now(address.clone(), part));
         self.draft.outbox.extend(ahead);
-        let message = Some(NewOutbox { address, text: Some(question.text.clone()) });
+        let message = Some(NewOutbox::now(address, question.text.clone()));
         self.draft.extra.questions.push(NewQuestion { asking, question, message });
     }
 

@@ -7,8 +7,8 @@ use blufio_core::message::Address;
 use blufio_core::model::Turn;
 use blufio_core::store::Question;
 use blufio_core::store::{
-    Attempted, Committed, JournalRecord, NewOutbox, NewQuestion, SessionStatus, StepCommit, StepExtra,
-    StoreError,
+    Attempted, Committed, HELD_MAX, JournalRecord, NewOutbox, NewQuestion, SessionStatus, StepCommit,
+    StepExtra, StoreError,
 };
 
 use super::envelope::Envelope;
@@ -162,6 +162,11 @@ impl Driver {
         }
         for (row, address) in &committed.touched {
             Outbox::push(&self.shared, address, *row);
+        }
+        for Address { channel, chat, .. } in &committed.given_up {
+            self.shared.note(&format!(
+                "the oldest message that waited for the next one in chat {chat} of {channel} was dropped: {HELD_MAX} newer ones wait there"
+            ));
         }
         for key in after.mailed {
             Supervisor::wake(&self.shared, &key, Reason::Mail);

@@ -22,7 +22,7 @@ impl Driver {
     pub(super) async fn look_up_people(&mut self, result: &StepResult) -> Result<(), StoreError> {
         let mut meant: Vec<&Who> = Vec::new();
         for action in &result.actions {
-            if let Action::Send(who, _) = action {
+            if let Action::Send(who, ..) = action {
                 meant.push(who);
             }
         }

@@ -88,7 +88,7 @@ impl Driver {
     fn act(&mut self, action: Action, cause: Cause) {
         match action {
             Action::Reply(text) => self.reply(&text, cause),
-            Action::Send(who, text) => self.send(&who, &text),
+            Action::Send(who, text, delivery) => self.send(&who, &text, delivery),
             Action::Show(text) => self.show(&text),
             Action::Remember { text, scope } => self.remember_text(&text, scope),
             Action::ForgetMemory(scope) => self.forget_memory(scope),
@@ -151,16 +151,22 @@ impl Driver {
         {
             self.draft.quotes.push((self.draft.outbox.len(), message_id));
         }
-        self.draft.outbox.extend(parts.map(|part| NewOutbox { address: address.clone(), text: Some(part) }));
+        self.draft.outbox.extend(parts.map(|part| NewOutbox::now(address.clone(), part)));
     }
 
     pub(super) fn tell_owner(&mut self, text: &str) {
+        self.write_to_owner(text, false);
+    }
+
+    /// Something for the owner: at once, or held until the owner writes.
+    pub(super) fn write_to_owner(&mut self, text: &str, held: bool) {
         let Some(owner) = self.shared.owner() else {
             self.shared.note("a message to the owner was dropped: nobody is paired");
             return;
         };
         let parts = self.shared.split(&owner, text).into_iter().filter(|part| !part.trim().is_empty());
-        self.draft.outbox.extend(parts.map(|part| NewOutbox { address: owner.clone(), text: Some(part) }));
+        let new = |part| NewOutbox { address: owner.clone(), text: Some(part), held };
+        self.draft.outbox.extend(parts.map(new));
     }
 
     /// The pending effect is not wanted any more: what was shown of it stays, with a mark.
@@ -200,9 +206,7 @@ impl Driver {
         let first = if text.is_empty() { Some(String::new()) } else { parts.next() };
         self.draft.close_streams.push((row, first.unwrap_or_default()));
         if !text.is_empty() {
-            self.draft
-                .outbox
-                .extend(parts.map(|part| NewOutbox { address: address.clone(), text: Some(part) }));
+            self.draft.outbox.extend(parts.map(|part| NewOutbox::now(address.clone(), part)));
         }
     }
 
@@ -311,7 +315,7 @@ impl Driver {
             let at = self.draft.outbox.len();
             self.draft.stream_at = Some(at);
             self.draft.quotes.extend(session.quote.take().map(|message_id| (at, message_id)));
-            self.draft.outbox.push(NewOutbox { address, text: None });
+            self.draft.outbox.push(NewOutbox::stream(address));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use blufio_core::message::{Address, Inbound};
 use blufio_core::store::{MemoryChange, NewOutbox, Progress, StoreError};
-use blufio_lang::program::{MemoryScope, Who};
+use blufio_lang::program::{Delivery, MemoryScope, Who};
 
 use super::envelope::SenderNote;
 use super::{Driver, Session};
@@ -107,9 +107,10 @@ impl Driver {
     }
 
     /// `send`: to everybody meant.
-    pub(super) fn send(&mut self, who: &Who, text: &str) {
+    pub(super) fn send(&mut self, who: &Who, text: &str, delivery: Delivery) {
+        let held = delivery == Delivery::NextMessage;
         if *who == Who::Owner {
-            return self.tell_owner(text);
+            return self.write_to_owner(text, held);
         }
         let (contacts, _) = self.contacts(who);
         let room = self.shared.room_of(who);
@@ -119,7 +120,7 @@ impl Driver {
         let contacts = contacts.into_iter().map(|contact| contact.address);
         for address in contacts.chain(room) {
             let parts = self.shared.split(&address, text).into_iter().filter(|part| !part.trim().is_empty());
-            let new = |part| NewOutbox { address: address.clone(), text: Some(part) };
+            let new = |part| NewOutbox { address: address.clone(), text: Some(part), held };
             self.draft.outbox.extend(parts.map(new));
         }
     }

@@ -21,7 +21,8 @@ pub struct LedgerRow {
     pub agent: String,
     /// State.
     pub state: String,
-    /// `pick`, `write`, `turn`, `fill`, `summary`.
+    /// What it was for: `heartbeat` when a schedule caused it, `delegate` when another agent asked, else the step: `pick`,
+    /// `write`, `turn`, `fill`, or `summary`.
     pub purpose: String,
     /// Model asked for, with its provider.
     pub model_asked: String,

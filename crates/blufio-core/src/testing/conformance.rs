@@ -10,6 +10,7 @@ use crate::store::{
 
 mod cost;
 mod files;
+mod held;
 mod mail;
 mod outbox;
 mod sessions;
@@ -60,6 +61,9 @@ pub async fn store_conformance(make_store: MakeStore<'_>) {
     world::timers_have_kinds(&*make_store()).await;
     files::versions_are_kept_once_per_change(&*make_store()).await;
     files::the_oldest_versions_are_forgotten(&*make_store()).await;
+    held::it_waits_and_is_released_once(&*make_store()).await;
+    held::an_answer_releases_too(&*make_store()).await;
+    held::the_oldest_of_too_many_is_given_up(&*make_store()).await;
     outbox::closed_refuses(&*make_store()).await;
 }
 
@@ -86,10 +90,9 @@ fn inbound(source_id: &str, text: &str) -> Inbound {
 
 /// Messages `(source id, key)` in one batch.
 fn batch(messages: &[(&str, Option<&str>)]) -> InboxBatch {
-    let new = |(source_id, key): &(&str, Option<&str>)| NewInbox {
-        message: inbound(source_id, &format!("text of {source_id}")),
-        key: key.map(String::from),
-        answers: Vec::new(),
+    let new = |(source_id, key): &(&str, Option<&str>)| {
+        let message = inbound(source_id, &format!("text of {source_id}"));
+        NewInbox::new(message, key.map(String::from), Vec::new())
     };
     InboxBatch {
         channel: "test".into(),
@@ -141,7 +144,7 @@ fn next_step(key: &str, last: &Committed) -> StepCommit {
 }
 
 fn text(chat: &str, text: &str) -> NewOutbox {
-    NewOutbox { address: address(chat), text: Some(text.into()) }
+    NewOutbox::now(address(chat), text)
 }
 
 fn record(kind: &str, body: &str) -> JournalRecord {

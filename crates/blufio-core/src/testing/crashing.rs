@@ -9,9 +9,9 @@ use crate::BoxFuture;
 use crate::files::FileVersion;
 use crate::message::UnixMs;
 use crate::store::{
-    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
-    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, StepCommit, Store,
-    StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Accepted, Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow,
+    JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow,
+    StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 
 /// What the call at which the store dies leaves behind.
@@ -128,7 +128,7 @@ impl<S: Store> CrashingStore<S> {
 type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 impl<S: Store> Store for CrashingStore<S> {
-    fn accept(&self, batch: InboxBatch) -> Answer<'_, Vec<String>> {
+    fn accept(&self, batch: InboxBatch) -> Answer<'_, Accepted> {
         self.change(move |s| s.accept(batch))
     }
     fn received_ms<'a>(&'a self, channel: &'a str, source_id: &'a str) -> Answer<'a, Option<UnixMs>> {

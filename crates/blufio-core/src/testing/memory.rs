@@ -8,9 +8,9 @@ use crate::BoxFuture;
 use crate::files::{FILE_VERSIONS_MAX, FileVersion};
 use crate::message::{Inbound, UnixMs};
 use crate::store::{
-    Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow, JournalRow,
-    LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow, SessionStatus,
-    StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
+    Accepted, Announced, Announcement, Attempted, Committed, CostQuery, Costs, Epoch, InboxBatch, InboxRow,
+    JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate, QuestionRow, SessionRow,
+    SessionStatus, StepCommit, Store, StoreError, StoreTotals, TimerRow, TranscriptRow,
 };
 
 mod change;
@@ -120,7 +120,7 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn accept(&self, batch: InboxBatch) -> Answer<'_, Vec<String>> {
+    fn accept(&self, batch: InboxBatch) -> Answer<'_, Accepted> {
         self.with(move |t| Ok(t.accept(batch)))
     }
 

@@ -200,6 +200,8 @@ pub enum StepKind {
         to: Ident,
         /// What.
         what: Expr,
+        /// `with next message`: not before somebody writes there.
+        with_next_message: bool,
     },
     /// `show …`.
     Show(Expr),

@@ -205,7 +205,7 @@ pub(super) fn step_expressions(step: &Step) -> Vec<&Expr> {
         StepKind::Assign(_, e)
         | StepKind::Append(_, e)
         | StepKind::Reply(e)
-        | StepKind::Send(_, e)
+        | StepKind::Send(_, e, _)
         | StepKind::Show(e)
         | StepKind::Remember(e, _) => vec![e],
         StepKind::Run { calls, approved_by } => std::iter::once(calls)

@@ -10,8 +10,8 @@ use super::{Construct, report};
 use crate::ast::{self, StepKind as Written};
 use crate::source::Span;
 use crate::typed::{
-    EffectClass, Expr, ExprKind, MemoryScope, OutcomeArm, OutcomeKind, Request, RequestStep, Step, StepKind,
-    TextPart, Type, Variable, Who,
+    Delivery, EffectClass, Expr, ExprKind, MemoryScope, OutcomeArm, OutcomeKind, Request, RequestStep, Step,
+    StepKind, TextPart, Type, Variable, Who,
 };
 
 /// Most results of `recall`.
@@ -416,14 +416,17 @@ impl Checker<'_> {
         })
     }
 
-    /// `send W …`.
-    pub fn send(&mut self, to: &ast::Ident, what: &ast::Expr) -> StepKind {
+    /// `send W …`. When it arrives changes nothing of what it may hold.
+    pub fn send(&mut self, to: &ast::Ident, what: &ast::Expr, with_next_message: bool) -> StepKind {
         let what = self.printed(what);
         if to.node != "owner" {
             self.needs(Construct::Send, "`send` to anybody but the owner", to.span);
         }
         match self.who(&ast::Who::One(to.clone())) {
-            Some(who) => StepKind::Send(who, what),
+            Some(who) => {
+                let delivery = if with_next_message { Delivery::NextMessage } else { Delivery::Now };
+                StepKind::Send(who, what, delivery)
+            }
             None => StepKind::Error,
         }
     }

@@ -48,7 +48,7 @@ impl Checker<'_> {
             ast::StepKind::Turn(turn) => self.turn(turn, span),
             ast::StepKind::Run(run) => self.run(run, span),
             ast::StepKind::Reply(what) => StepKind::Reply(self.printed(what)),
-            ast::StepKind::Send { to, what } => self.send(to, what),
+            ast::StepKind::Send { to, what, with_next_message } => self.send(to, what, *with_next_message),
             ast::StepKind::Show(what) => {
                 self.needs(Construct::Show, "`show`", span);
                 StepKind::Show(self.printed(what))

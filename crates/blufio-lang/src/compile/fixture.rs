@@ -255,7 +255,11 @@ pub fn support() -> Program {
         TextPart::Literal(" for ".into()),
         TextPart::Value(slot(1, TEXT)),
     ];
-    let refund = state("refund", vec![step(StepKind::Send(Who::Owner, parts(refund_text))), go(0)], vec![]);
+    let refund = state(
+        "refund",
+        vec![step(StepKind::Send(Who::Owner, parts(refund_text), Delivery::Now)), go(0)],
+        vec![],
+    );
     let human = state(
         "human",
         vec![reply(text("A human will answer."))],

@@ -62,9 +62,9 @@ impl Compiler<'_> {
                 let text = self.print(text, None);
                 self.emit(I::Reply(Object(text)));
             }
-            S::Send(who, text) => {
+            S::Send(who, text, delivery) => {
                 let (who, text) = (Person(self.person(who)), self.print(text, None));
-                self.emit(I::Send(who, Object(text)));
+                self.emit(I::Send(who, Object(text), *delivery));
             }
             S::Show(text) => {
                 let text = self.print(text, None);

@@ -229,9 +229,9 @@ fn zone_of<'p>(context: &Context<'p>, zone: ValueConstant) -> Result<&'p str, Tr
 fn outward(context: &Context<'_>, objects: &[Value], instruction: I) -> Result<Action, Trap> {
     let text = |Object(at): Object| objects::text(&objects[usize::from(at)]).cloned();
     Ok(match instruction {
-        I::Send(who, a) => {
+        I::Send(who, a, delivery) => {
             let who = context.program.people.get(usize::from(who.0)).cloned();
-            Action::Send(who.ok_or(Trap::Corrupt("no such person"))?, text(a)?)
+            Action::Send(who.ok_or(Trap::Corrupt("no such person"))?, text(a)?, delivery)
         }
         I::Show(a) => Action::Show(text(a)?),
         I::Remember(scope, a) => Action::Remember { text: text(a)?, scope },

@@ -197,7 +197,11 @@ impl Builder<'_> {
     fn simple_step(&mut self, node: Node<'_>) -> StepKind {
         match node.as_rule() {
             Rule::reply => StepKind::Reply(self.expr_of(&node)),
-            Rule::send => StepKind::Send { to: self.ident_of(&node), what: self.expr_of(&node) },
+            Rule::send => StepKind::Send {
+                to: self.ident_of(&node),
+                what: self.expr_of(&node),
+                with_next_message: child(&node, Rule::next_message).is_some(),
+            },
             Rule::show => StepKind::Show(self.expr_of(&node)),
             Rule::remember => {
                 let scope = child(&node, Rule::for_scope).map(|n| self.ident_of(&n));

@@ -20,7 +20,7 @@ use crate::typed::Model;
 /// First bytes of every compiled program.
 const MAGIC: &[u8; 4] = b"BLUF";
 /// Version of the format that this build writes and reads.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 
 /// Why bytes are not a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@ use crate::program::operand::{
     ScalarConstant, ScalarKind, SiteId, Small, StateIndex, Target, TextProperty, TimerIndex, ValueConstant,
 };
 use crate::program::shape::ShapeId;
-use crate::typed::{ArithmeticOperator, CompareOperator, MemoryScope};
+use crate::typed::{ArithmeticOperator, CompareOperator, Delivery, MemoryScope};
 
 macro_rules! instructions {
     ($( $(#[$doc:meta])* $name:ident $mnemonic:literal ( $( $field:ident : $ty:ty ),* ); )*) => {
@@ -186,8 +186,8 @@ instructions! {
 
     /// Reply with the text `a`.
     Reply "reply" (a: Object);
-    /// Send the text `a` to somebody.
-    Send "send" (who: Person, a: Object);
+    /// Send the text `a` to somebody, now or when somebody next writes there.
+    Send "send" (who: Person, a: Object, delivery: Delivery);
     /// Show the text `a` as the progress line.
     Show "show" (a: Object);
     /// Keep the text `a` in memory.

@@ -3,7 +3,7 @@
 
 use crate::program::bytes::{BytesError, Reader, Writer};
 use crate::program::shape::ShapeId;
-use crate::typed::{ArithmeticOperator, CompareOperator, MemoryScope};
+use crate::typed::{ArithmeticOperator, CompareOperator, Delivery, MemoryScope};
 
 /// What an operand refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,6 +217,7 @@ words! {
         MemoryScope::Person = "person", MemoryScope::Chat = "chat", MemoryScope::Agent = "agent",
         MemoryScope::All = "all",
     }
+    Delivery { Delivery::Now = "now", Delivery::NextMessage = "next" }
     ArithmeticOperator {
         ArithmeticOperator::Add = "+", ArithmeticOperator::Subtract = "-", ArithmeticOperator::Multiply = "*",
         ArithmeticOperator::Divide = "/", ArithmeticOperator::Remainder = "%",

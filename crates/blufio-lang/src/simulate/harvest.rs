@@ -109,7 +109,7 @@ impl Literals {
             | S::Assign(_, expr)
             | S::Append(_, expr)
             | S::Reply(expr)
-            | S::Send(_, expr)
+            | S::Send(_, expr, _)
             | S::Show(expr)
             | S::Remember(expr, _)
             | S::Wake { when: expr, .. } => self.expression(expr),

@@ -11,7 +11,7 @@ use super::{BEGINNING_MS, Folder, arms, describe};
 use crate::effect::{Action, Awaited, Disposition, Effect, EffectId, Event, Outcome, StepResult, Stop};
 use crate::machine::Machine;
 use crate::program::Program;
-use crate::typed::{MemoryScope, Who};
+use crate::typed::{Delivery, MemoryScope, Who};
 use crate::value::{FailureKind, Message, Value};
 
 mod time;
@@ -49,7 +49,7 @@ pub enum Happening {
     /// A reply.
     Replied(Arc<str>),
     /// A message to somebody.
-    Sent(Who, Arc<str>),
+    Sent(Who, Arc<str>, Delivery),
     /// A question or an approval reached somebody.
     Asked(Who, Arc<str>),
     /// A message was dropped: nobody handles it.
@@ -330,7 +330,9 @@ impl<'f> Session<'f> {
         let agent = self.agent;
         match action {
             Action::Reply(text) => self.happened.push(Happening::Replied(text)),
-            Action::Send(who, text) => self.happened.push(Happening::Sent(who, text)),
+            Action::Send(who, text, delivery) => {
+                self.happened.push(Happening::Sent(who, text, delivery));
+            }
             Action::Show(line) => {
                 if let Some(arm) = arms::marked(&line) {
                     self.happened.push(Happening::Arm { agent, arm });

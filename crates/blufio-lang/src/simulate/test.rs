@@ -401,7 +401,7 @@ fn meets(program: &Program, what: &Expected, one: &Happening) -> Option<String> 
     let is_it = match (what, one) {
         (Expected::Call(grant), Happening::Called { tool, .. }) => describe::tool(program, *grant) == tool,
         (Expected::Reply(text), Happening::Replied(said))
-        | (Expected::Sent(text), Happening::Sent(_, said)) => {
+        | (Expected::Sent(text), Happening::Sent(_, said, _)) => {
             text.as_deref().is_none_or(|text| text == &**said)
         }
         _ => false,
@@ -416,7 +416,9 @@ fn tell(one: &Happening) -> Option<String> {
         Happening::ModelAsked(step) => format!("`{step}` asked a model"),
         Happening::Called { tool, arguments } => format!("call of `{tool}` with {arguments}"),
         Happening::Replied(text) => format!("reply {}", describe::quoted(text)),
-        Happening::Sent(who, text) => format!("send {} {}", describe::who(who), describe::quoted(text)),
+        Happening::Sent(who, text, delivery) => {
+            format!("send {} {}{}", describe::who(who), describe::quoted(text), delivery.words())
+        }
         Happening::Asked(who, text) => format!("{} was asked {}", describe::who(who), describe::quoted(text)),
         Happening::Dropped(text) => format!("{} was dropped", describe::quoted(text)),
         Happening::Ended => "the session ended".into(),
@@ -427,7 +429,7 @@ fn tell(one: &Happening) -> Option<String> {
 fn update(recent: &[Happening], what: &Expected, span: Span) -> Option<Update> {
     let said = |one: &Happening| match (what, one) {
         (Expected::Reply(Some(_)), Happening::Replied(said))
-        | (Expected::Sent(Some(_)), Happening::Sent(_, said)) => Some(describe::quoted(said)),
+        | (Expected::Sent(Some(_)), Happening::Sent(_, said, _)) => Some(describe::quoted(said)),
         _ => None,
     };
     let said: BTreeSet<String> = recent.iter().filter_map(said).collect();

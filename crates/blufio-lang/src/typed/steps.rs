@@ -141,8 +141,8 @@ pub enum StepKind {
     Together(Vec<RequestStep>),
     /// `reply`.
     Reply(Expr),
-    /// `send W`.
-    Send(Who, Expr),
+    /// `send W`, `send W … with next message`.
+    Send(Who, Expr, Delivery),
     /// `show`: an edited progress line.
     Show(Expr),
     /// `remember x for S`.
@@ -346,6 +346,25 @@ impl MemoryScope {
             Self::Chat => "chat",
             Self::Agent => "agent",
             Self::All => "all",
+        }
+    }
+}
+
+/// When a text that is sent reaches whom it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// At once.
+    Now,
+    /// Not before somebody writes in its chat; then ahead of the answer to that.
+    NextMessage,
+}
+
+impl Delivery {
+    /// What a program writes behind the text.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Now => "",
+            Self::NextMessage => " with next message",
         }
     }
 }

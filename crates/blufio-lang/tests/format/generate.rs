@@ -245,7 +245,7 @@ fn step(dice: &mut Dice, depth: usize) -> String {
         2 => format!("reply {}", value(dice, 1)),
         3 => format!("m[{}] += {}", value(dice, 1), value(dice, 1)),
         4 => format!("call orders.find(a: {}) retry 2", value(dice, 1)),
-        5 => format!("send owner {}", text(dice)),
+        5 => format!("send owner {}{}", text(dice), dice.of(&["", " with next message"])),
         6 => format!("when a {{ {} }}", arms(dice, depth - 1)),
         7 => {
             format!("pick W using fast from a, b with history {} {{ {} }}", text(dice), arms(dice, depth - 1))

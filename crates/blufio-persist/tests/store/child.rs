@@ -56,6 +56,7 @@ async fn run_session(store: &SqliteStore, key: &str, steps: i64, say: &Mutex<Box
         outbox: vec![],
         questions: vec![],
         touched: vec![],
+        given_up: vec![],
     });
     for _ in 0..steps {
         let step = crate::step(key, last.as_ref());

@@ -31,7 +31,7 @@ enum By {
     State,
     /// The day (UTC).
     Day,
-    /// What the answer was for: pick, write, turn, fill, summary.
+    /// What the answer was for: heartbeat, delegate (another agent asked), else pick, write, turn, fill, summary.
     Purpose,
     /// The session.
     Session,

@@ -25,6 +25,8 @@ enum State {
     Failed,
     /// Nobody knows.
     Uncertain,
+    /// Waits for the next message of its chat.
+    Held,
 }
 
 /// Arguments of `outbox`.
@@ -46,6 +48,7 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<u8> {
         State::Sent => OutboxState::Sent,
         State::Failed => OutboxState::Failed,
         State::Uncertain => OutboxState::Uncertain,
+        State::Held => OutboxState::Held,
     });
     let data = context.data_folder()?;
     match client::runtime()?.block_on(client::ask_or_read(&data, Ask::Outbox { state }))? {
@@ -58,7 +61,10 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<u8> {
 
 fn text(messages: &[OutboxLine]) -> String {
     let row = |message: &OutboxLine| {
-        let state = format!("{:?}", message.state).to_lowercase();
+        let state = match message.state {
+            OutboxState::Held => "waits for the next message".to_string(),
+            state => format!("{state:?}").to_lowercase(),
+        };
         let words = message
             .error
             .clone()

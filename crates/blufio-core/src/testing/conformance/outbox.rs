@@ -71,7 +71,7 @@ pub(super) async fn states_and_attempts(store: &dyn Store) {
 }
 
 pub(super) async fn streams_close_or_withdraw(store: &dyn Store) {
-    let stream = NewOutbox { address: address("1"), text: None };
+    let stream = NewOutbox::stream(address("1"));
     let mut step = first_step("a");
     step.outbox = vec![stream.clone(), stream.clone(), stream];
     let a = good(store.commit(step).await);

@@ -12,7 +12,7 @@ pub(super) async fn a_step_changes_everything_at_once(store: &dyn Store) {
     step.address = Some(address("5"));
     step.journal = vec![record("event", "{}"), record("intent", "{\"n\":1}")];
     step.transcript = vec![(turn("hello"), 9)];
-    step.outbox = vec![text("5", "one"), NewOutbox { address: address("5"), text: None }];
+    step.outbox = vec![text("5", "one"), NewOutbox::stream(address("5"))];
     step.timers = vec![(3, 0, 5_000)];
     step.ledger = vec![attempt("ok").into()];
     let committed = good(store.commit(step.clone()).await);
@@ -201,7 +201,7 @@ pub(super) async fn dropping_discards(store: &dyn Store) {
     step.pending = true;
     step.timers = vec![(0, 0, 1)];
     step.journal = vec![record("event", "{}")];
-    step.outbox = vec![NewOutbox { address: address("1"), text: None }, text("1", "said")];
+    step.outbox = vec![NewOutbox::stream(address("1")), text("1", "said")];
     let a = good(store.commit(step).await);
     assert!(good(store.drop_session("a", 7_000).await));
     assert!(!good(store.drop_session("a", 7_001).await));
@@ -213,7 +213,7 @@ pub(super) async fn dropping_discards(store: &dyn Store) {
     let open: Vec<_> = good(store.outbox_open(10).await).into_iter().map(|row| row.id).collect();
     assert_eq!(open, [a.outbox[1]], "a stream that will never end is withdrawn, what was said is sent");
     assert!(good(store.drop_session("b", 7_000).await), "mail alone can be dropped");
-    assert_eq!(good(store.accept(batch(&[("2", Some("b"))])).await), [""; 0]);
+    assert_eq!(good(store.accept(batch(&[("2", Some("b"))])).await).keys, [""; 0]);
 }
 
 pub(super) async fn transcripts_are_byte_exact(store: &dyn Store) {

@@ -2,10 +2,11 @@
 //! Every change to the tables. What may be refused is checked before anything is touched, so a refusal leaves no trace.
 
 use super::{Mail, Tables, is_open};
-use crate::message::UnixMs;
+use crate::message::{Address, UnixMs};
 use crate::store::{
-    Attempted, Committed, InboxBatch, JournalRow, LedgerRow, NewOutbox, OutboxRow, OutboxState, OutboxUpdate,
-    SessionRow, SessionStatus, StepCommit, StoreError, TimerKind, TimerRow, TranscriptRow,
+    Accepted, Attempted, Committed, GIVEN_UP, HELD_MAX, InboxBatch, JournalRow, LedgerRow, NewOutbox,
+    OutboxRow, OutboxState, OutboxUpdate, SessionRow, SessionStatus, StepCommit, StoreError, TimerKind,
+    TimerRow, TranscriptRow,
 };
 
 fn refused<T>(reason: String) -> Result<T, StoreError> {
@@ -17,8 +18,8 @@ fn id_of(length: usize) -> i64 {
 }
 
 impl Tables {
-    pub(super) fn accept(&mut self, batch: InboxBatch) -> Vec<String> {
-        let mut keys: Vec<String> = Vec::new();
+    pub(super) fn accept(&mut self, batch: InboxBatch) -> Accepted {
+        let Accepted { mut keys, mut released } = Accepted::default();
         let stored_before = self.seen.len();
         for new in batch.messages {
             let name = (batch.channel.clone(), new.message.source_id.clone());
@@ -26,6 +27,7 @@ impl Tables {
                 continue;
             }
             self.seen.insert(name, batch.now_ms);
+            released.extend(new.spoke.iter().flat_map(|address| self.release(address)));
             self.insert_outbox(None, new.answers, batch.now_ms);
             let Some(key) = new.key else { continue };
             if !keys.contains(&key) {
@@ -41,7 +43,33 @@ impl Tables {
         if let Some(cursor) = batch.cursor {
             self.settings.insert(format!("{}/cursor", batch.channel), cursor);
         }
-        keys
+        Accepted { keys, released }
+    }
+
+    fn held(&mut self, chat: &Address) -> impl Iterator<Item = &mut OutboxRow> {
+        let is_there = move |row: &&mut OutboxRow| {
+            (&row.address.channel, &row.address.chat) == (&chat.channel, &chat.chat)
+        };
+        self.outbox.iter_mut().filter(|row| row.state == OutboxState::Held).filter(is_there)
+    }
+
+    /// Somebody wrote in a chat: what was held for it is to be sent.
+    fn release(&mut self, chat: &Address) -> Vec<(i64, Address)> {
+        let ready = |row: &mut OutboxRow| {
+            row.state = OutboxState::Ready;
+            (row.id, row.address.clone())
+        };
+        self.held(chat).map(ready).collect()
+    }
+
+    /// Gives up the oldest of what is held for a chat where there is too much of it; how many.
+    fn bound_held(&mut self, chat: &Address) -> usize {
+        let excess = self.held(chat).count().saturating_sub(HELD_MAX);
+        for row in self.held(chat).take(excess) {
+            row.state = OutboxState::Failed;
+            row.error = Some(GIVEN_UP.to_string());
+        }
+        excess
     }
 
     pub(super) fn insert_outbox(
@@ -51,14 +79,14 @@ impl Tables {
         created_ms: UnixMs,
     ) -> Vec<i64> {
         let mut ids = Vec::with_capacity(messages.len());
-        for NewOutbox { address, text } in messages {
+        for NewOutbox { address, text, held } in messages {
             let id = id_of(self.outbox.len() + 1);
             self.outbox.push(OutboxRow {
                 id,
                 session,
                 address,
                 text,
-                state: OutboxState::Ready,
+                state: if held { OutboxState::Held } else { OutboxState::Ready },
                 provider_id: None,
                 attempts: 0,
                 not_before_ms: 0,
@@ -128,7 +156,10 @@ impl Tables {
                 mail.consumed = true;
             }
         }
+        let held = commit.outbox.iter().filter(|new| new.held).map(|new| new.address.clone());
+        let mut given_up: Vec<Address> = held.collect();
         let outbox = self.insert_outbox(Some(session), commit.outbox, now_ms);
+        given_up.retain(|chat| self.bound_held(chat) > 0);
         for (id, text) in commit.close_streams {
             if let Some(row) = self.open_stream(id) {
                 if text.is_empty() && row.provider_id.is_none() {
@@ -177,7 +208,7 @@ impl Tables {
             updated_ms: now_ms,
         };
         self.sessions.insert(session, row);
-        Ok(Committed { session, step, outbox, questions, touched })
+        Ok(Committed { session, step, outbox, questions, touched, given_up })
     }
 
     fn append(&mut self, session: i64, commit: &StepCommit) {

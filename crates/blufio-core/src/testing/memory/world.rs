@@ -262,7 +262,7 @@ impl Tables {
         {
             return Some(touched);
         }
-        let new = NewOutbox { address: address.clone(), text: Some(text) };
+        let new = NewOutbox::now(address.clone(), text);
         let id = self.insert_outbox(Some(session), vec![new], now_ms).pop()?;
         self.world.progress.insert(session, id);
         Some((id, address))

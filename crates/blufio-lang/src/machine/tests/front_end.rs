@@ -8,7 +8,7 @@ use crate::effect::{Action, Event, Outcome};
 use crate::program::Program;
 use crate::program::assemble::assemble;
 use crate::source::SourceMap;
-use crate::typed::{Danger, EffectClass, Label, Who};
+use crate::typed::{Danger, Delivery, EffectClass, Label, Who};
 use crate::value::{Currency, FailureKind, ToolCall, Value};
 
 include!("../../../tests/environment.rs");
@@ -130,7 +130,7 @@ fn a_program_with_everything_that_runs_now() {
     let mut session = session(DESK);
     session.say("hello");
     mood(&mut session, 1);
-    assert!(session.last.actions.contains(&Action::Send(Who::Owner, "Angry: hello".into())));
+    assert!(session.last.actions.contains(&Action::Send(Who::Owner, "Angry: hello".into(), Delivery::Now)));
     refund(&mut session, "A7", 2_000, 2);
     assert_eq!((session.replies(), session.state()), (vec!["Noted A7 for 20.00 EUR."], "idle"));
     assert_eq!(session.slot("due"), Value::Moment(session.now_ms + 2 * 86_400_000));

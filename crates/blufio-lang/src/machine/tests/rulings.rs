@@ -4,7 +4,7 @@
 use super::{Session, failed, message};
 use crate::compile::fixture::*;
 use crate::effect::{Action, Disposition, Event, Fault, Outcome, Stop};
-use crate::typed::{ArithmeticOperator, HandlerAction, Trigger, Variable};
+use crate::typed::{ArithmeticOperator, Delivery, HandlerAction, Trigger, Variable, Who};
 use crate::value::{FailureKind, Value};
 
 #[test]
@@ -163,12 +163,11 @@ fn ruling_5_payload_named_like_slots_assigns_them() {
     let euro = crate::value::Currency::named("eur").unwrap();
     session.pick(1, vec![Value::Text("A7".into()), Value::Money(2_000, euro)]);
     assert_eq!(session.replies(), ["One moment."]);
-    assert!(
-        session
-            .last
-            .actions
-            .contains(&Action::Send(crate::typed::Who::Owner, "Refund of 20.00 EUR for A7".into()))
-    );
+    assert!(session.last.actions.contains(&Action::Send(
+        Who::Owner,
+        "Refund of 20.00 EUR for A7".into(),
+        Delivery::Now
+    )));
     assert_eq!((session.slot("order"), session.state()), (Value::Text("A7".into()), "idle"));
 }
 

@@ -30,7 +30,9 @@ fn decision(program: &Program, action: &Action) -> Option<String> {
     let at = civil::print_moment;
     Some(match action {
         Action::Reply(text) => format!("reply {}", quoted(text)),
-        Action::Send(whom, text) => format!("send {} {}", who(whom), quoted(text)),
+        Action::Send(whom, text, delivery) => {
+            format!("send {} {}{}", who(whom), quoted(text), delivery.words())
+        }
         Action::Show(text) => format!("show {}", quoted(text)),
         Action::Remember { text, scope } => format!("remember {} for {}", quoted(text), scope.word()),
         Action::ForgetMemory(scope) => format!("forget {}", scope.word()),

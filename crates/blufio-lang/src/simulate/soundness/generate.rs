@@ -269,7 +269,10 @@ impl Author<'_> {
                 format!("by[{key}] = {text} ")
             }
             5 => format!("n = n + length ({text}) "),
-            6 => format!("send owner {text} "),
+            6 => {
+                let delivery = if text.len().is_multiple_of(2) { "" } else { "with next message " };
+                format!("send owner {text} {delivery}")
+            }
             7 => format!("show {text} "),
             8 => {
                 let scope = self.dice.of(&["person", "chat", "all"]);
