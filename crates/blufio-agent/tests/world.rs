@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The scripted world.
 
+mod tools;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +19,6 @@ use blufio_core::model::{
 };
 use blufio_core::store::{JournalRow, Store};
 use blufio_core::testing::{ManualClock, MemoryStore};
-use blufio_core::tool::{EffectClass, ToolError, ToolHost, ToolManifest, ToolRequest};
 use blufio_lang::check::{Environment, Prices, ToolInfo, ToolScope, check};
 use blufio_lang::compile::compile;
 use blufio_lang::diagnostic::render;
@@ -25,6 +26,8 @@ use blufio_lang::machine::Machine;
 use blufio_lang::program::Program;
 use blufio_lang::source::SourceMap;
 use blufio_lang::typed::{Danger, EffectClass as EffectKind};
+
+pub use tools::FakeTools;
 
 pub const START_MS: i64 = 1_800_000_000_000;
 /// When the day ends at which everything begins.
@@ -289,66 +292,6 @@ impl Channel for FakeChannel {
     fn typing<'a>(&'a self, _: &'a Address) -> BoxFuture<'a, ()> {
         *self.typing.lock().unwrap() += 1;
         Box::pin(async {})
-    }
-}
-
-/// The tools: `time.now` looks, `files.read` looks in a folder, `post.send` must not be repeated.
-pub struct FakeTools {
-    pub calls: Mutex<Vec<ToolRequest>>,
-    /// A call of `post.send` never ends.
-    pub hang: Mutex<bool>,
-    /// A call of `time.now` panics.
-    pub panic: Mutex<bool>,
-    /// Answers of the next calls of `orders.find`, before it finds every order, and of `rota.current`, before it says "ben".
-    pub orders: Mutex<VecDeque<Result<String, ToolError>>>,
-}
-
-impl ToolHost for FakeTools {
-    fn manifest(&self, tool: &str) -> Option<ToolManifest> {
-        let empty = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
-        let path = r#"{"type":"object","properties":{"path":{"type":"string"}},"required":["path"],"additionalProperties":false}"#;
-        let order = r#"{"type":"object","properties":{"order":{"type":"string"}},"required":["order"],"additionalProperties":false}"#;
-        let text = r#"{"type":"object","properties":{"text":{"type":"string"}},"required":["text"],"additionalProperties":false}"#;
-        let (input_schema, effect) = match tool {
-            "time.now" => (empty, EffectClass::Read),
-            "files.read" => (path, EffectClass::Read),
-            "post.send" => (text, EffectClass::Once),
-            "orders.find" => (order, EffectClass::Read),
-            "files.write" => (path, EffectClass::Idempotent),
-            _ => return None,
-        };
-        Some(ToolManifest {
-            name: tool.into(),
-            description: "A tool.".into(),
-            input_schema: input_schema.into(),
-            effect,
-            dangerous: false,
-        })
-    }
-
-    fn call<'a>(&'a self, request: &'a ToolRequest) -> BoxFuture<'a, Result<String, ToolError>> {
-        Box::pin(async move {
-            self.calls.lock().unwrap().push(request.clone());
-            if request.tool == "post.send" && *self.hang.lock().unwrap() {
-                std::future::pending::<()>().await;
-            }
-            match request.tool.as_str() {
-                "time.now" if *self.panic.lock().unwrap() => panic!("the tool panics"),
-                "time.now" => Ok("12:00".into()),
-                "rota.current" => self.orders.lock().unwrap().pop_front().unwrap_or(Ok("ben".into())),
-                "post.send" => Ok("posted".into()),
-                "files.write" => Ok("written".into()),
-                "orders.find" => self.orders.lock().unwrap().pop_front().unwrap_or_else(|| {
-                    let order: serde_json::Value = serde_json::from_str(&request.arguments).unwrap();
-                    Ok(format!(r#"{{"id":{},"status":"paid"}}"#, order["order"]))
-                }),
-                "files.read" => Ok(format!(
-                    "from {}",
-                    request.folder.as_ref().map_or("?".into(), |f| f.display().to_string())
-                )),
-                other => Err(ToolError::Denied(other.into())),
-            }
-        })
     }
 }
 

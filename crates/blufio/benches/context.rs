@@ -219,7 +219,7 @@ fn memory() {
     let store = SqliteStore::open(folder.path(), &blufio_persist::Options::default()).unwrap();
     let clock = Arc::new(ManualClock::new(1_795_255_200_000));
     let model = Arc::new(Never::default());
-    let options = options(assistant(), model.clone(), Arc::new(Builtin), Arc::new(store), clock);
+    let options = options(agent(LONG), model.clone(), Arc::new(Builtin), Arc::new(store), clock);
     runtime.block_on(async {
         let handle = Runtime::start(options).await.unwrap();
         let at_work = async |number: usize| {
