@@ -11,7 +11,7 @@ cd "$here/../.."
 venv="${XDG_CACHE_HOME:-$HOME/.cache}/blufio-peers/cache-venv"
 if ! "$venv/bin/python" -c 'import langchain, langchain_anthropic' 2>/dev/null; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install -q langchain==1.5.0 langchain-anthropic==1.7.10
+    "$venv/bin/pip" install -q langchain==1.4.7 langchain-anthropic==1.7.7
 fi
 cargo build -q -p blufio-testkit --example emulators
 program="${CARGO_TARGET_DIR:-target}/debug/examples/emulators"

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use blufio_agent::{Handle, Runtime};
+use blufio_agent::{AgentProgram, Handle, Runtime};
 use blufio_core::BoxFuture;
 use blufio_core::model::{
     Block, ModelDelta, ModelError, ModelProvider, ModelReply, ModelRequest, RawContent, Role, StopReason,
@@ -22,7 +22,7 @@ use blufio_core::testing::{ManualClock, MemoryStore};
 use blufio_models::anthropic::request;
 use blufio_persist::SqliteStore;
 use blufio_skills::Builtin;
-use recorded::{Call, Player, agent, assistant, options, say, sessions};
+use recorded::{Call, Player, Recorded, agent, assistant, options, say, sessions};
 
 const TURNS: usize = 200;
 const ROUNDS: usize = 41;
@@ -52,18 +52,40 @@ fn info(name: &str, value: f64, unit: &str) {
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(mix());
+    runtime.block_on(mix_with_one_model());
     assembly(&runtime);
     streaming::measure(&runtime);
     memory();
 }
 
-async fn mix() {
-    let sessions = sessions();
-    let mut player = Player::start(assistant()).await;
+async fn played(program: AgentProgram, sessions: &[Recorded]) -> Vec<Call> {
+    let mut player = Player::start(program).await;
     let mut calls: Vec<Call> = Vec::new();
     for (number, session) in sessions.iter().enumerate() {
         calls.extend(player.play(number, session).await);
     }
+    calls
+}
+
+/// What other frameworks do: whoever asks, the same model answers. `contrib/peers/bench_cache.sh` is their side.
+async fn mix_with_one_model() {
+    let sessions = sessions();
+    let mut program = agent(&assistant().source.replace("using auto", "using smart"));
+    program.static_files = assistant().static_files;
+    let calls = played(program, &sessions).await;
+    let total = |of: &dyn Fn(&Call) -> u64| calls.iter().map(of).sum::<u64>() as f64;
+    let (prompt, read) = (total(&|call| call.prompt_tokens), total(&|call| call.row.usage.cache_read_tokens));
+    info("with one model: tokens a call", prompt / calls.len() as f64, "");
+    info("with one model: read from the cache / all tokens of prompts", read / prompt, "");
+    let readable = total(&|call| call.readable_tokens);
+    info("with one model: read / what could be read", read / readable, "");
+    let usd = calls.iter().filter_map(|call| call.row.usd_micros).sum::<i64>() as f64 / 1e6;
+    info("with one model: the whole mix", usd, "usd");
+}
+
+async fn mix() {
+    let sessions = sessions();
+    let calls = played(assistant(), &sessions).await;
     let messages: usize = sessions.iter().map(|session| session.messages.len()).sum();
     println!("{} sessions, {messages} messages, {} calls of models", sessions.len(), calls.len());
     figure(

@@ -174,6 +174,10 @@ impl PrefixCache {
                 add(if at == 0 { &part } else { "messages" }, block, self.words(block));
             }
         }
+        // A mark of the request itself stands for one on its last block.
+        if let (Some(last), Some(mark)) = (pieces.last_mut(), body.get("cache_control")) {
+            last.mark_ms = last.mark_ms.or(Some(lives_ms(mark)));
+        }
         pieces
     }
 
@@ -205,11 +209,15 @@ fn unmarked(block: &Value) -> (String, Option<i64>) {
         block = serde_json::json!({"type": "text", "text": text});
     }
     let mark = block.as_object_mut().and_then(|fields| fields.remove("cache_control"));
-    let lives_ms = mark.map(|mark| match mark.get("ttl").and_then(Value::as_str) {
+    (block.to_string(), mark.as_ref().map(lives_ms))
+}
+
+/// How long a mark keeps what is before it.
+fn lives_ms(mark: &Value) -> i64 {
+    match mark.get("ttl").and_then(Value::as_str) {
         Some("1h") => HOUR_MS,
         _ => FIVE_MINUTES_MS,
-    });
-    (block.to_string(), lives_ms)
+    }
 }
 
 #[cfg(test)]
@@ -246,6 +254,18 @@ mod tests {
         assert_eq!((third.cache_read, third.cache_write, third.input), (2_004, 0, 9));
         cache.advance(FIVE_MINUTES_MS);
         assert_eq!(cache.take(&request(&[marked("a")])).cache_read, 0);
+    }
+
+    #[test]
+    fn a_mark_of_the_request_stands_for_one_on_its_last_block() {
+        let mut cache = cache(Marks::AsRequested);
+        let plain = |texts: &[&str]| {
+            let turns: Vec<Value> =
+                texts.iter().map(|text| json!({"role": "user", "content": text})).collect();
+            json!({"model": "m", "cache_control": {"type": "ephemeral"}, "system": "s".repeat(2_000), "messages": turns})
+        };
+        assert_eq!(cache.take(&plain(&["a"])).cache_write, 2_009);
+        assert_eq!(cache.take(&plain(&["a", "b"])).cache_read, 2_009);
     }
 
     #[test]
