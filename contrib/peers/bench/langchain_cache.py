@@ -37,7 +37,7 @@ def play(middleware):
     results, number = {}, 0
     model = ChatAnthropic(model="claude-sonnet-5-5", base_url=emulators.addresses["anthropic"], api_key="key", max_retries=0, streaming=False)
     agent = create_agent(model, [tool(name, results) for name in TOOLS], system_prompt=f"{GOAL}\n\n{persona}", middleware=middleware())
-    prompt = read = calls = 0
+    prompt = read = written = output = calls = 0
     for session in sessions:
         history = []
         for at, message in enumerate(session["messages"]):
@@ -59,12 +59,17 @@ def play(middleware):
                 if usage:
                     calls += 1
                     prompt += usage["input_tokens"]
-                    read += usage.get("input_token_details", {}).get("cache_read", 0)
+                    output += usage["output_tokens"]
+                    details = usage.get("input_token_details", {})
+                    read += details.get("cache_read", 0)
+                    written += sum(details.get(kind, 0) for kind in ("cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"))
     assert emulators.do("violations")["anthropic"] == []
     emulators.stop()
-    return calls, prompt, read
+    # Prices of claude-sonnet-5-5 in crates/blufio-models/src/prices.toml.
+    usd = ((prompt - read - written) * 2.0 + read * 0.10 + written * 2.5 + output * 10.0) / 1e6
+    return calls, prompt, read, usd
 
 
 for name, middleware in [("defaults", lambda: []), ("caching middleware, its defaults", lambda: [AnthropicPromptCachingMiddleware()])]:
-    calls, prompt, read = play(middleware)
-    print(f"LangChain, {name}: {calls} calls, {prompt / calls:.0f} tokens a call, {read / prompt:.4f} of them read from the cache", flush=True)
+    calls, prompt, read, usd = play(middleware)
+    print(f"LangChain, {name}: {calls} calls, {prompt / calls:.0f} tokens a call, {read / prompt:.4f} of them read from the cache, {usd:.3f} usd", flush=True)

@@ -15,6 +15,7 @@ pub mod sse;
 pub mod stream;
 mod transport;
 mod vectors;
+mod waits;
 
 pub use http::ConfigError;
 pub use transport::Times;

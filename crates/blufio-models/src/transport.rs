@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::http::{ConfigError, client};
 use crate::limiter::Limiter;
+use crate::waits;
 
 /// Most bytes of a body that is not a stream.
 pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
@@ -165,7 +166,7 @@ impl Transport {
     async fn failure(&self, response: Response) -> ModelError {
         let status = response.status().as_u16();
         let request_id = self.request_id(&response);
-        let retry_after_ms = retry_after_ms(&response);
+        let retry_after_ms = waits::retry_after_ms(response.headers());
         let body = self.body(response, BODY_BYTES_MAX).await.ok();
         let body = body.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
         let failed = (self.explain)(&self.provider, &Refused { status, body });
@@ -247,18 +248,6 @@ fn header(response: &Response, name: &str) -> Option<String> {
     response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_string)
 }
 
-/// How long to wait: `retry-after-ms`, else `retry-after` in whole or decimal seconds (RFC 9110 10.2.3; none of the
-/// providers sends the form with a date). A day at most.
-fn retry_after_ms(response: &Response) -> Option<u64> {
-    let milliseconds = header(response, "retry-after-ms").and_then(|text| waiting_ms(&text, 1.0));
-    milliseconds.or_else(|| header(response, "retry-after").and_then(|text| waiting_ms(&text, 1_000.0)))
-}
-
-fn waiting_ms(text: &str, unit_ms: f64) -> Option<u64> {
-    let number: f64 = text.trim().parse().ok()?;
-    (number.is_finite() && number >= 0.0).then(|| (number * unit_ms).min(86_400_000.0).ceil() as u64)
-}
-
 /// The kind of an error that says nothing but its status.
 pub(crate) fn kind_of_status(status: u16) -> ModelErrorKind {
     match status {
@@ -301,31 +290,7 @@ pub(crate) fn printable(text: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn m02_waiting_times_are_seconds_or_milliseconds_and_never_absurd() {
-        let cases = [
-            ("7", Some(7_000)),
-            ("0.5", Some(500)),
-            ("1e9", Some(86_400_000)),
-            ("-1", None),
-            ("inf", None),
-            ("NaN", None),
-            ("Wed, 21 Oct 2026 07:28:00 GMT", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(waiting_ms(text, 1_000.0), expected, "{text}");
-        }
-        assert_eq!(waiting_ms("250", 1.0), Some(250));
-    }
-
     proptest::proptest! {
-        #[test]
-        fn m02_whatever_a_header_says_nobody_waits_longer_than_a_day(text in "[ 0-9.eE+-]{0,12}|.{0,20}") {
-            for unit_ms in [1.0, 1_000.0] {
-                proptest::prop_assert!(waiting_ms(&text, unit_ms).is_none_or(|ms| ms <= 86_400_000));
-            }
-        }
-
         #[test]
         fn words_from_outside_are_short_and_print(words in "(?s).{0,400}", status in 200..600_u16) {
             for shown in [outside_words("openai", status, &words), printable(&words)] {
