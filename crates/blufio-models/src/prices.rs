@@ -51,6 +51,8 @@ pub struct Window {
     pub context_tokens: u32,
     /// The longest answer, tokens.
     pub output_tokens_max: u32,
+    /// Least tokens of a prefix that the provider caches, where that is known.
+    pub cache_tokens_min: Option<u32>,
 }
 
 /// The dearest a million tokens can be, millionths of a US dollar: what a bound is made of.

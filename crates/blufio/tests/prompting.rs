@@ -58,11 +58,15 @@ fn the_next_prompt_is_shown_by_zones_and_as_it_will_be_sent() {
     assert_eq!(shown.len(), sent.len());
     assert_eq!(text_of(&shown[0]), text_of(&sent[0]));
 
+    // What was asked just now is read again, if it is as long as the model's cache wants it.
+    assert!(counted["expected_cache_read_tokens"].as_u64().unwrap() > 0, "{counted}");
+
     // What was read from the cache until now ends where the file begins that is another one.
     std::fs::write(world.path().join("agents/persona.md"), "You are short of words.").unwrap();
     assert_eq!(code(&world.run(&["reload"])), 0);
     let changed = stdout(&world.run(&["context", KEY]));
     assert!(changed.contains("CHANGED since the last call at `persona.md`: the "), "{changed}");
+    assert!(changed.contains("next cache   nothing is read: its beginning changed"), "{changed}");
 
     let none = world.run(&["context", "nobody"]);
     assert!(code(&none) == 2 && stderr(&none).contains("no session `nobody`"), "{}", stderr(&none));

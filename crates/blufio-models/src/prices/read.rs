@@ -11,7 +11,7 @@ const RATES: [&str; 5] = ["input", "output", "cache_read", "cache_write_5m", "ca
 const LONG_RATES: [&str; 5] =
     ["long_input", "long_output", "long_cache_read", "long_cache_write_5m", "long_cache_write_1h"];
 const LONG_ABOVE: &str = "long_above_tokens";
-const OTHERS: [&str; 4] = ["free", "date", "context_tokens", "output_tokens_max"];
+const OTHERS: [&str; 5] = ["free", "date", "context_tokens", "output_tokens_max", "cache_tokens_min"];
 
 /// No model costs a hundred thousand dollars a million tokens: more is a price in another unit.
 const DOLLARS_MAX: f64 = 100_000.0;
@@ -80,6 +80,10 @@ impl Model<'_> {
         let window = Window {
             context_tokens: self.tokens("context_tokens")?,
             output_tokens_max: self.tokens("output_tokens_max")?,
+            cache_tokens_min: match self.fields.contains_key("cache_tokens_min") {
+                true => Some(self.tokens("cache_tokens_min")?),
+                false => None,
+            },
         };
         if window.output_tokens_max > window.context_tokens {
             let value = Value::Integer(i64::from(window.output_tokens_max));

@@ -71,7 +71,7 @@ fn an_operator_adds_models_replaces_them_and_frees_them() {
     .unwrap();
     assert_eq!(prices.usd_micros("local/qwen", &usage(1_000_000, 9)), Some(0));
     assert!(prices.is_free("local/qwen") && !prices.is_free("openai/gpt-6-luna") && !prices.is_free("x/y"));
-    let window = Window { context_tokens: 32_768, output_tokens_max: 8_192 };
+    let window = Window { context_tokens: 32_768, output_tokens_max: 8_192, cache_tokens_min: None };
     assert_eq!(prices.window("local/qwen"), Some(window));
     assert_eq!(prices.window("local/other"), None);
     assert_eq!(prices.usd_micros("openai/gpt-6-luna", &usage(10, 10)), Some(35));

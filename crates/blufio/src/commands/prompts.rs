@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use blufio_agent::Limits;
 use blufio_agent::inspect::{Inspection, Zones};
+use blufio_core::clock::Clock as _;
 use blufio_core::model::{Support, Usage};
 use blufio_core::store::Store as _;
 use blufio_core::tool::ToolHost as _;
@@ -17,6 +18,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::Context;
+use crate::clock::SystemClock;
 use crate::control::client;
 use crate::models::Models;
 use crate::output::{self, DataArguments};
@@ -27,6 +29,8 @@ use crate::tools::Tools;
 const PICTURE_COLUMNS: u64 = 48;
 /// Longest wait for a provider that counts.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(10);
+const FIVE_MINUTES_MS: i64 = 300_000;
+const HOUR_MS: i64 = 3_600_000;
 
 /// Arguments of `context`.
 #[derive(Debug, Args)]
@@ -113,9 +117,42 @@ struct Report {
     /// How the zones were counted.
     counted: String,
     window: Option<Window>,
+    cached: Cached,
     /// Millionths of a US dollar: as it is likely to be, and the most that it can be.
     likely_usd_micros: Option<i64>,
     most_usd_micros: Option<i64>,
+}
+
+/// What of the next prompt the provider still has in its cache, if the same model is asked.
+struct Cached {
+    tokens: u64,
+    /// Why it is nothing.
+    why: &'static str,
+}
+
+impl Cached {
+    /// What was sent last is read, as long as it lives, is long enough, and nothing of it changed.
+    fn of(inspection: &Inspection, zones: &Zones, window: Option<Window>, now_ms: i64) -> Self {
+        let nothing = |why| Self { tokens: 0, why };
+        let Some(last) = &inspection.last else { return nothing("nothing was asked yet") };
+        if inspection.static_changed() != Some(false) {
+            return nothing("its beginning changed");
+        }
+        let age_ms = now_ms.saturating_sub(last.at_ms);
+        let fixed = zones.tools + zones.system;
+        let is_whole = age_ms < FIVE_MINUTES_MS && inspection.falls_out().is_none();
+        let tokens = match inspection.caches_for_an_hour() {
+            _ if is_whole => last.usage.prompt_tokens().min(zones.total()),
+            true if age_ms < HOUR_MS => fixed,
+            false if age_ms < FIVE_MINUTES_MS => fixed,
+            _ => return nothing("the last call is too long ago"),
+        };
+        let least = window.and_then(|window| window.cache_tokens_min).map_or(0, u64::from);
+        if tokens < least {
+            return nothing("what is the same is too short for this model's cache");
+        }
+        Self { tokens, why: "" }
+    }
 }
 
 impl Report {
@@ -128,16 +165,22 @@ impl Report {
         let model = inspection.model.as_str();
         let output_tokens = u64::from(Limits::default().turn_tokens_max);
         let last_output = inspection.last.as_ref().map_or(200, |row| row.usage.output_tokens);
-        // What was sent last is read from the cache, unless what every prompt begins with is another one.
-        let kept = inspection.static_changed() == Some(false);
-        let sent = inspection.last.as_ref().map_or(0, |row| row.usage.prompt_tokens());
-        let cache_read_tokens = if kept { sent.min(zones.total()) } else { 0 };
-        let cache_write_tokens = zones.total().saturating_sub(cache_read_tokens);
-        let likely =
-            Usage { cache_read_tokens, cache_write_tokens, output_tokens: last_output, ..Usage::default() };
-        let most = Usage { cache_write_tokens: zones.total(), output_tokens, ..Usage::default() };
+        let window = prices.window(model);
+        let cached = Cached::of(inspection, &zones, window, SystemClock.now_ms());
+        let cache_read_tokens = cached.tokens;
+        let fixed = if inspection.caches_for_an_hour() { zones.tools + zones.system } else { 0 };
+        let written = |tokens: u64, output_tokens: u64| Usage {
+            cache_write_tokens: tokens,
+            cache_write_1h_tokens: fixed.saturating_sub(zones.total().saturating_sub(tokens)),
+            output_tokens,
+            ..Usage::default()
+        };
+        let rest = zones.total().saturating_sub(cache_read_tokens);
+        let likely = Usage { cache_read_tokens, ..written(rest, last_output) };
+        let most = written(zones.total(), output_tokens);
         Self {
-            window: prices.window(model),
+            window,
+            cached,
             likely_usd_micros: prices.usd_micros(model, &likely),
             most_usd_micros: prices.usd_micros(model, &most),
             zones,
@@ -229,7 +272,20 @@ impl Report {
         let falls_out = inspection.falls_out().map(|turns| {
             format!("epoch        the cap is reached: {turns} turns fall out with the next step, the rest is read anew\n")
         });
-        format!("{price}{}{changed}{}", cached.unwrap_or_default(), falls_out.unwrap_or_default())
+        let least = self.window.and_then(|window| window.cache_tokens_min);
+        let least =
+            least.map_or(String::new(), |tokens| format!("; prefixes under {tokens} tokens are not cached"));
+        let expected = match (self.cached.tokens, self.cached.why) {
+            (0, why) => format!("next cache   nothing is read: {why}{least}\n"),
+            (tokens, _) => {
+                let share = tokens as f64 * 100.0 / self.zones.total().max(1) as f64;
+                format!(
+                    "next cache   {tokens} tokens are read ({share:.0} %) if the same model is asked{least}\n"
+                )
+            }
+        };
+        let told = [price, expected, cached.unwrap_or_default(), changed, falls_out.unwrap_or_default()];
+        told.concat()
     }
 
     fn json(&self, key: &str, inspection: &Inspection) -> serde_json::Value {
@@ -248,6 +304,8 @@ impl Report {
             "window_tokens": self.window.map(|window| window.context_tokens),
             "reported_by_estimated": inspection.ratio,
             "counted": self.counted,
+            "expected_cache_read_tokens": self.cached.tokens,
+            "cache_tokens_min": self.window.and_then(|window| window.cache_tokens_min),
             "static_changed": inspection.static_changed(),
             "change": inspection.change(),
             "turns_that_fall_out": inspection.falls_out(),
