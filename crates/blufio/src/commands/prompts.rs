@@ -131,20 +131,24 @@ struct Cached {
 }
 
 impl Cached {
-    /// What was sent last is read, as long as it lives, is long enough, and nothing of it changed.
+    /// What the last call read or wrote there is read, as long as it lives, is long enough, and nothing of it changed.
     fn of(inspection: &Inspection, zones: &Zones, window: Option<Window>, now_ms: i64) -> Self {
         let nothing = |why| Self { tokens: 0, why };
         let Some(last) = &inspection.last else { return nothing("nothing was asked yet") };
         if inspection.static_changed() != Some(false) {
             return nothing("its beginning changed");
         }
+        let kept = last.usage.cache_read_tokens.saturating_add(last.usage.cache_write_tokens);
+        if kept == 0 {
+            return nothing("nothing of the last call was cached");
+        }
         let age_ms = now_ms.saturating_sub(last.at_ms);
         let fixed = zones.tools + zones.system;
         let is_whole = age_ms < FIVE_MINUTES_MS && inspection.falls_out().is_none();
         let tokens = match inspection.caches_for_an_hour() {
-            _ if is_whole => last.usage.prompt_tokens().min(zones.total()),
-            true if age_ms < HOUR_MS => fixed,
-            false if age_ms < FIVE_MINUTES_MS => fixed,
+            _ if is_whole => kept.min(zones.total()),
+            true if age_ms < HOUR_MS => fixed.min(kept),
+            false if age_ms < FIVE_MINUTES_MS => fixed.min(kept),
             _ => return nothing("the last call is too long ago"),
         };
         let least = window.and_then(|window| window.cache_tokens_min).map_or(0, u64::from);
