@@ -12,6 +12,7 @@ use blufio_lang::program::Program;
 
 use crate::context;
 use crate::estimators::stored_ratio;
+use crate::media;
 use crate::options::Limits;
 use crate::perform::is_summary;
 use crate::prefix::{self, Change, Piece};
@@ -46,7 +47,7 @@ pub struct Inspection {
     pub model: String,
     /// Tokens that the provider reports for one that is estimated.
     pub ratio: f64,
-    /// The last answered attempt that read this history.
+    /// The last answered attempt that began as a `turn` does; of none, the last answered one.
     pub last: Option<LedgerRow>,
     /// What its prompt began with, piece by piece.
     pub last_prefix: Option<Vec<Piece>>,
@@ -72,6 +73,29 @@ impl Zones {
     }
 }
 
+/// The newest answered attempt whose prompt began as that of a `turn` does, with what it began with: other steps are asked
+/// without tools, and are cached apart.
+async fn last_with_tools(
+    store: &dyn Store,
+    answered: Vec<LedgerRow>,
+    has_no_tools: bool,
+) -> Result<(Option<LedgerRow>, Option<Vec<Piece>>), StoreError> {
+    let newest = answered.first().cloned();
+    let mut seen: Vec<String> = Vec::new();
+    for row in answered {
+        if seen.contains(&row.static_fingerprint) {
+            continue;
+        }
+        let pieces = prefix::stored(store, &row.static_fingerprint).await?;
+        let of_a_turn = |pieces: &Vec<Piece>| has_no_tools || pieces.iter().any(Piece::is_tool);
+        if pieces.as_ref().is_some_and(of_a_turn) {
+            return Ok((Some(row), pieces));
+        }
+        seen.push(row.static_fingerprint);
+    }
+    Ok((newest, None))
+}
+
 impl Inspection {
     /// Reads the newest live session of a key. `manifest` tells what tools are, given the folder of the program.
     pub async fn read(
@@ -89,9 +113,10 @@ impl Inspection {
         let summary = store.epoch(session.id, session.history_start).await?.map(|epoch| epoch.summary);
         let turns = rows.into_iter().map(|row| (Arc::new(row.turn), row.tokens)).collect();
         let window = Window { start: session.history_start, summary: None, turns };
-        let refused = Envelope::decode(&session.state).map_or(0, |known| known.notes.media_refused_before);
+        let notes = Envelope::decode(&session.state).map(|known| known.notes).unwrap_or_default();
         let ledger = store.ledger(Some(session.id), LEDGER_ROWS).await?;
-        let last = ledger.into_iter().find(|row| row.outcome == "ok" && !is_summary(row));
+        let answered = ledger.into_iter().filter(|row| row.outcome == "ok" && !is_summary(row)).collect();
+        let (last, last_prefix) = last_with_tools(store, answered, tools.is_empty()).await?;
         let first = || loaded.program.models.iter().find_map(|model| model.chain.first().cloned());
         let model = last.as_ref().map(|row| row.model_asked.clone()).or_else(first).unwrap_or_default();
         Ok(Some(Self {
@@ -101,13 +126,10 @@ impl Inspection {
             tools,
             summary: summary.map(Arc::new),
             start: session.history_start,
-            turns: window.to_prompt(usize::MAX, refused),
+            turns: window.to_prompt(usize::MAX, &notes.media_refused),
             ratio: stored_ratio(store, &model).await?,
             model,
-            last_prefix: match &last {
-                Some(row) => prefix::stored(store, &row.static_fingerprint).await?,
-                None => None,
-            },
+            last_prefix,
             last,
             program: loaded.program.clone(),
         }))
@@ -152,7 +174,7 @@ impl Inspection {
 
     /// Whether the static zone is another one than when the model was asked last; `None` before it was.
     pub fn static_changed(&self) -> Option<bool> {
-        let last = self.last.as_ref().filter(|row| !row.static_fingerprint.is_empty())?;
+        let last = self.last.as_ref().filter(|_| self.last_prefix.is_some())?;
         Some(last.static_fingerprint != prefix::fingerprint_of(&self.prefix()))
     }
 
@@ -185,6 +207,7 @@ impl Inspection {
     /// The history's part holds what is said next and what frames a request.
     pub async fn counted(&self, provider: &dyn ModelProvider) -> Result<Zones, ModelError> {
         let whole = self.request();
+        let whole = media::taken(&provider.capabilities(), &whole).unwrap_or(whole);
         let next = vec![Arc::new(text_turn(Role::User, NEXT_QUESTION))];
         let fixed = ModelRequest { turns: next, ..whole.clone() };
         let system = ModelRequest { tools: Vec::new(), ..fixed.clone() };

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use blufio_core::model::{Block, Capabilities, ModelRequest, Support, Turn};
+use blufio_core::model::{Block, Capabilities, ModelRequest, Role, Support, Turn};
 
 /// Most bytes of pictures and documents in one request, in base64: the Messages API takes requests of 32 MB
 /// (<https://platform.claude.com/docs/en/build-with-claude/pdf-support>), and the words of a prompt need room, too.
@@ -43,12 +43,19 @@ pub fn taken(can: &Capabilities, request: &ModelRequest) -> Option<ModelRequest>
 /// Why a picture or document is not there that a provider refused.
 const REFUSED: &str = "left out: the request was refused with it";
 
-/// The request without any picture or document, for a provider that refused it; `None` where there is none.
-pub(crate) fn without_any(request: &ModelRequest) -> Option<ModelRequest> {
-    replaced(request, |block| is_media(block).then_some(REFUSED))
+/// From which turn on pictures and documents are left out of a request that was refused: first what nobody has answered yet,
+/// which no provider has read; then all. `None` where there is none.
+pub(crate) fn refused_from(request: &ModelRequest) -> Option<usize> {
+    let holds = |turns: &[Arc<Turn>]| turns.iter().flat_map(|turn| &turn.blocks).any(is_media);
+    let answered = request.turns.iter().rposition(|turn| turn.role == Role::Assistant);
+    let unread = answered.map_or(0, |at| at + 1);
+    if holds(request.turns.get(unread..)?) {
+        return Some(unread);
+    }
+    holds(&request.turns).then_some(0)
 }
 
-/// Turns of a history that a provider refused, as [`without_any`] sends them: what was taken so stays so.
+/// Turns without their pictures and documents, which a provider refused.
 pub(crate) fn leave_out(turns: &mut [Arc<Turn>]) {
     for turn in turns.iter_mut().filter(|turn| turn.blocks.iter().any(is_media)) {
         for block in Arc::make_mut(turn).blocks.iter_mut().filter(|block| is_media(block)) {
@@ -114,7 +121,6 @@ fn replaced(
 
 #[cfg(test)]
 mod tests {
-    use blufio_core::model::Role;
 
     use super::*;
 

@@ -162,6 +162,8 @@ pub(crate) enum FromEffect {
     MediaRefused {
         /// Which effect.
         id: EffectId,
+        /// Only what came since the last answer: what was answered was read.
+        unread_only: bool,
         /// Completes when that is durable.
         acknowledge: oneshot::Sender<()>,
     },

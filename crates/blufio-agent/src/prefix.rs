@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::shared::lock;
 use crate::transcript::fingerprint;
 
+/// How the names of tools begin.
+const TOOL: &str = "tool ";
+
 /// A piece of the static zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
@@ -21,6 +24,13 @@ pub struct Piece {
     pub bytes: u64,
     /// Of its text.
     pub fingerprint: u64,
+}
+
+impl Piece {
+    /// Whether it is a tool.
+    pub(crate) fn is_tool(&self) -> bool {
+        self.name.starts_with(TOOL)
+    }
 }
 
 /// Where a static zone stopped to be the same.
@@ -42,7 +52,7 @@ pub(crate) fn pieces(tools: &[ToolOffer], system: &[String], names: &[String]) -
         fingerprint: fingerprint(&texts.join("\0")),
     };
     let tools = tools.iter().map(|tool| {
-        piece(format!("tool {}", tool.name), &[&tool.name, &tool.description, &tool.input_schema])
+        piece(format!("{TOOL}{}", tool.name), &[&tool.name, &tool.description, &tool.input_schema])
     });
     let system = system.iter().enumerate().map(|(at, text)| {
         let name = names.get(at).cloned();

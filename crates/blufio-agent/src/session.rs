@@ -376,7 +376,7 @@ impl Session {
         let sends = |notes: &EffectNotes| notes.prompt_turns;
         let sends = self.notes.at(id).and_then(sends).unwrap_or(usize::MAX);
         let window = self.window.as_ref().filter(|_| reads);
-        let mut turns = window.map_or_else(Vec::new, |w| w.to_prompt(sends, self.notes.media_refused_before));
+        let mut turns = window.map_or_else(Vec::new, |w| w.to_prompt(sends, &self.notes.media_refused));
         if !(reads && matches!(effect.purpose, ModelPurpose::Turn { .. })) {
             turns.extend(context::ask(effect, &turns).map(Arc::new));
         }

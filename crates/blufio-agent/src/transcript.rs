@@ -70,12 +70,15 @@ impl Window {
 const OWN: &str = "(runtime)";
 
 impl Window {
-    /// The same as a prompt holds it: what was refused before a turn of the transcript is words.
-    pub fn to_prompt(&self, count: usize, media_refused_before: i64) -> Vec<Arc<Turn>> {
+    /// The same as a prompt holds it: what was refused of some turns of the transcript is words.
+    pub fn to_prompt(&self, count: usize, media_refused: &[(i64, i64)]) -> Vec<Arc<Turn>> {
         let mut turns = self.to_turns(count);
-        let refused = usize::try_from(media_refused_before - self.start).unwrap_or(0);
-        let refused = (refused + usize::from(self.summary.is_some())).min(turns.len());
-        media::leave_out(&mut turns[..refused]);
+        let at = |number: i64| usize::try_from(number - self.start).unwrap_or(0);
+        let summaries = usize::from(self.summary.is_some());
+        for (from, before) in media_refused {
+            let before = (at(*before) + summaries).min(turns.len());
+            media::leave_out(turns.get_mut(at(*from) + summaries..before).unwrap_or_default());
+        }
         turns
     }
 }

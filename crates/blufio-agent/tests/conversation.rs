@@ -191,7 +191,7 @@ async fn stop_cancels_a_running_call_and_what_was_shown_stays_with_a_mark() {
     assert_eq!(world.state_of("assistant/telegram:7").await, "idle");
     say(&handle, 3, "7", "go").await;
     handle.quiet().await;
-    assert_eq!(world.texts("7")[2], "U:a story/U:/stop/A:Once upon a time ⏹/A:Stopped./U:go");
+    assert_eq!(world.texts("7")[2], "U:a story/A:Once upon a time ⏹/U:/stop/A:Stopped./U:go");
     let ledger = world.store.ledger(None, 10).await.unwrap();
     assert!(ledger.iter().any(|row| row.outcome == "cancelled"), "a cancelled call may have cost money");
 }

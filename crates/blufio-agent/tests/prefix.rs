@@ -332,9 +332,14 @@ fn in_words(text: &str) -> String {
     out
 }
 
-/// Whether a prompt begins with what was sent. Pictures that were refused are words from then on, and never pictures again.
+/// Whether a prompt begins with what was sent. Pictures that were refused are words from then on, and never pictures again:
+/// those that nobody had answered yet, and all only where it was refused without those, too.
 fn goes_on(now: &str, sent: &str) -> bool {
-    now.starts_with(sent) || now.starts_with(&in_words(sent))
+    let unread = sent.rfind(r#"{"role":"assistant""#).unwrap_or(0);
+    let (read, rest) = sent.split_at(unread);
+    now.starts_with(sent)
+        || now.starts_with(&format!("{read}{}", in_words(rest)))
+        || now.starts_with(&in_words(sent))
 }
 
 /// The rule that the module's comment tells.

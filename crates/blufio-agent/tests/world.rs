@@ -124,6 +124,7 @@ impl ModelProvider for FakeModel {
                     retry_after_ms,
                     usage: None,
                     request_id: None,
+                    status: (kind == ModelErrorKind::InvalidRequest).then_some(400),
                 }),
                 Answer::Hang(pieces) => {
                     let _hangs = self.hanging.clone();

@@ -224,6 +224,8 @@ pub struct ModelError {
     pub usage: Option<Usage>,
     /// The provider's id of the request.
     pub request_id: Option<String>,
+    /// The status with which the provider refused the request before it read it; `None` for everything else.
+    pub status: Option<u16>,
 }
 
 impl ModelErrorKind {
@@ -309,6 +311,7 @@ pub trait ModelProvider: Send + Sync {
                 retry_after_ms: None,
                 usage: None,
                 request_id: None,
+                status: None,
             })
         })
     }

@@ -32,7 +32,14 @@ mod tests {
     use super::*;
 
     fn error(kind: ModelErrorKind, retry_after_ms: Option<u64>) -> ModelError {
-        ModelError { kind, message: String::new(), retry_after_ms, usage: None, request_id: None }
+        ModelError {
+            kind,
+            message: String::new(),
+            retry_after_ms,
+            usage: None,
+            request_id: None,
+            status: None,
+        }
     }
 
     #[test]

@@ -91,7 +91,8 @@ impl ModelProvider for Anthropic {
         on_delta: &'a mut (dyn FnMut(ModelDelta) + Send),
     ) -> BoxFuture<'a, Result<ModelReply, ModelError>> {
         let body = request::body(request, true);
-        Box::pin(self.transport.answer::<SseParser>("/v1/messages", body, Assembler::default(), on_delta))
+        let assembler = Assembler::new(request.caches_static_for_an_hour);
+        Box::pin(self.transport.answer::<SseParser>("/v1/messages", body, assembler, on_delta))
     }
 
     fn count_tokens<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, Result<u64, ModelError>> {

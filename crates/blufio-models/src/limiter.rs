@@ -39,6 +39,7 @@ impl Limiter {
                 retry_after_ms: Some((at - now).as_millis() as u64 + 1),
                 usage: None,
                 request_id: None,
+                status: None,
             }),
             _ => Ok(()),
         }
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     fn error(kind: ModelErrorKind, retry_after_ms: Option<u64>) -> ModelError {
-        ModelError { kind, message: "m".into(), retry_after_ms, usage: None, request_id: None }
+        ModelError { kind, message: "m".into(), retry_after_ms, usage: None, request_id: None, status: None }
     }
 
     #[test]

@@ -21,7 +21,6 @@ struct Rates {
     output: f64,
     cache_read: f64,
     cache_write_5m: f64,
-    /// Read and checked, though nothing is charged at it yet: the providers here mark caches of five minutes only.
     cache_write_1h: f64,
 }
 

@@ -83,7 +83,14 @@ pub(crate) struct Transport {
 
 /// An error that carries nothing but kind and words.
 pub(crate) fn error(kind: ModelErrorKind, message: impl Into<String>) -> ModelError {
-    ModelError { kind, message: message.into(), retry_after_ms: None, usage: None, request_id: None }
+    ModelError {
+        kind,
+        message: message.into(),
+        retry_after_ms: None,
+        usage: None,
+        request_id: None,
+        status: None,
+    }
 }
 
 impl Transport {
@@ -171,7 +178,7 @@ impl Transport {
         let body = body.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
         let failed = (self.explain)(&self.provider, &Refused { status, body });
         let retry_after_ms = retry_after_ms.filter(|_| failed.kind.is_retryable());
-        ModelError { request_id, retry_after_ms, ..failed }
+        ModelError { request_id, retry_after_ms, status: Some(status), ..failed }
     }
 
     /// The id that the provider gave to a request.

@@ -331,3 +331,24 @@ fn m31_events_of_another_answer_are_none_of_this_one() {
     let behind = [this.clone(), other].concat().concat();
     assert_eq!(receive(behind.as_bytes(), 64).unwrap().turn.blocks, vec![text("this")]);
 }
+
+#[test]
+fn m13_what_is_cached_for_an_hour_is_what_was_told_else_all_that_was_written() {
+    let start = |usage: &str| {
+        let start = format!(
+            "event: message_start\ndata: {{\"type\":\"message_start\",\"message\":{{\"model\":\"m\",\"usage\":{usage}}}}}\n\n"
+        );
+        let rest = Answer::text("hi").events("m", 1).split_off(1).concat();
+        let asked = |keeps_an_hour: bool| {
+            let bytes = format!("{start}{rest}");
+            let assembler = Assembler::new(keeps_an_hour);
+            let reply = crate::fuzzed::streams::receive::<SseParser>(assembler, bytes.as_bytes(), &[64]);
+            reply.unwrap().usage.unwrap().cache_write_1h_tokens
+        };
+        (asked(true), asked(false))
+    };
+    let told = r#"{"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":90,"cache_creation":{"ephemeral_1h_input_tokens":40}}"#;
+    assert_eq!(start(told), (40, 40));
+    let untold = r#"{"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":90}"#;
+    assert_eq!(start(untold), (90, 0));
+}

@@ -76,6 +76,20 @@ pub(crate) fn record(connection: &Connection, attempt: &Attempted) -> Result<(),
     run(connection, sql, params![id, row.at_ms, to_json(row)?]).map(|_| ())
 }
 
+/// Forgets what is counted under names that begin so.
+pub(crate) fn forget(connection: &Connection, prefix: &str) -> Result<(), StoreError> {
+    // The sign behind the slash is the nought: what lies between begins with the slash.
+    let Some(end) = prefix.strip_suffix('/').map(|name| format!("{name}0")) else { return Ok(()) };
+    for table in ["spent", "uses"] {
+        run(
+            connection,
+            &format!("DELETE FROM {table} WHERE what >= ?1 AND what < ?2"),
+            params![prefix, end],
+        )?;
+    }
+    Ok(())
+}
+
 /// How many periods of one thing stay.
 fn kept_max() -> i64 {
     i64::try_from(PERIODS_KEPT_MAX).unwrap_or(i64::MAX)

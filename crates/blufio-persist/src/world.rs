@@ -81,6 +81,9 @@ pub(crate) fn apply(
         let sql = "INSERT OR REPLACE INTO epochs VALUES (?1, ?2, ?3, ?4)";
         run(connection, sql, params![session, start, to_json(summary)?, tokens])?;
     }
+    for prefix in &extra.forget_counts {
+        crate::spend::forget(connection, prefix)?;
+    }
     for change in &extra.progress {
         touched.extend(progress(connection, session, change, c.now_ms)?);
     }

@@ -62,8 +62,8 @@ pub(super) struct Attempts<'a> {
     pub journal: Vec<JournalRecord>,
     /// Where the session is told what must be on record before the next attempt; nowhere for what cannot come to that.
     pub session: Option<&'a mpsc::UnboundedSender<FromEffect>>,
-    /// Whether the pictures and documents of the prompt were refused.
-    pub media_refused: bool,
+    /// From which turn of the prompt on pictures and documents were refused.
+    pub media_refused: Option<usize>,
 }
 
 impl Attempts<'_> {
@@ -87,8 +87,8 @@ impl Attempts<'_> {
                     let mut plain = media::taken(&provider.capabilities(), request);
                     let asked = plain.as_mut().unwrap_or(&mut *request);
                     let answered = self.with_or_without_media(&**provider, name, asked).await;
-                    if self.media_refused {
-                        media::leave_out(&mut request.turns);
+                    if let Some(refused) = self.media_refused.and_then(|from| request.turns.get_mut(from..)) {
+                        media::leave_out(refused);
                     }
                     match answered {
                         Ok(reply) => return Ok(reply),
@@ -116,7 +116,7 @@ impl Attempts<'_> {
             let asked = bare.as_mut().unwrap_or(&mut *request);
             let answered = self.at_one_model(provider, name, asked).await;
             let less = match &answered {
-                answered if is_invalid(answered) => self.refused_media(asked).await,
+                answered if may_be_a_file(answered) => self.refused_media(asked).await,
                 Err(Missed::OverBudget(_)) => media::without_documents(asked),
                 _ => None,
             };
@@ -129,14 +129,15 @@ impl Attempts<'_> {
     /// The request without what was refused. That it is sent so from now on is on record before it is sent: what a
     /// provider has read is sent again unchanged, whatever becomes of this step.
     async fn refused_media(&mut self, asked: &ModelRequest) -> Option<ModelRequest> {
-        let less = media::without_any(asked)?;
+        let from = media::refused_from(asked)?;
         let (acknowledge, durable) = oneshot::channel();
-        let id = self.origin.id;
-        if self.session?.send(FromEffect::MediaRefused { id, acknowledge }).is_err() || durable.await.is_err()
-        {
+        let refused = FromEffect::MediaRefused { id: self.origin.id, unread_only: from > 0, acknowledge };
+        if self.session?.send(refused).is_err() || durable.await.is_err() {
             return None;
         }
-        self.media_refused = true;
+        self.media_refused = Some(from);
+        let mut less = asked.clone();
+        media::leave_out(less.turns.get_mut(from..)?);
         Some(less)
     }
 
@@ -400,8 +401,14 @@ fn is_same_model(asked: &str, answered: &str) -> bool {
     answered.strip_prefix(asked.as_str()).is_some_and(|rest| rest.is_empty() || is_date(rest))
 }
 
-fn is_invalid(answered: &Result<ModelReply, Missed>) -> bool {
-    matches!(answered, Err(Missed::Failed(error)) if error.kind == ModelErrorKind::InvalidRequest)
+/// Whether a file can be why a request was refused: bad content, too large, not to be processed. A model that is unknown or
+/// a request that never left this machine is no fault of a file.
+fn may_be_a_file(answered: &Result<ModelReply, Missed>) -> bool {
+    matches!(
+        answered,
+        Err(Missed::Failed(error))
+            if error.kind == ModelErrorKind::InvalidRequest && matches!(error.status, Some(400 | 413 | 422))
+    )
 }
 
 /// The provider of a model's name.

@@ -59,7 +59,7 @@ fn attempts<'a>(shared: &'a Arc<Shared>, origin: &'a Origin, step: &'static str)
         under_way: Arc::default(),
         journal: Vec::new(),
         session: None,
-        media_refused: false,
+        media_refused: None,
     }
 }
 

@@ -60,6 +60,12 @@ impl Session {
         day.into_iter().chain(of(&program.budget.month, Period::Month)).collect()
     }
 
+    /// How the names begin under which the session alone counts money and uses.
+    pub(super) fn counts(&self) -> Vec<String> {
+        let own = self.id.map(|id| format!("{id}/"));
+        own.into_iter().chain([format!("{}/{}/", self.key, self.notes.birth)]).collect()
+    }
+
     /// The caps on money that a model step counts against, those of who asked this agent included.
     pub(super) fn caps(&self, now_ms: i64) -> Vec<Cap> {
         let Self { key, notes, program, .. } = self;

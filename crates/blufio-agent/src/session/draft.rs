@@ -86,6 +86,9 @@ impl Driver {
         let status = session.status();
         let mut draft = std::mem::take(&mut self.draft);
         self.edits.consume(&mut draft.consumed);
+        if status != SessionStatus::Live {
+            draft.extra.forget_counts = session.counts();
+        }
         let after = After {
             quotes: std::mem::take(&mut draft.quotes),
             addresses: draft.outbox.iter().map(|new| new.address.clone()).collect(),

@@ -46,9 +46,9 @@ pub(crate) struct Notes {
     /// Fingerprint of what the last `turn` said: a reply with the same words is not repeated in the history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said: Option<u64>,
-    /// Pictures and documents of the turns before this one of the transcript were refused: words stand in their place.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub media_refused_before: i64,
+    /// Turns of the transcript, from and before, whose pictures and documents were refused: words stand in their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub media_refused: Vec<(i64, i64)>,
     /// Who wrote the message that was taken last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<SenderNote>,

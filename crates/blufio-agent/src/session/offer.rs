@@ -166,9 +166,9 @@ impl Driver {
                 // A dropped receiver is a cancelled effect.
                 let _ = acknowledge.send(());
             }
-            FromEffect::MediaRefused { id, acknowledge } => {
+            FromEffect::MediaRefused { id, unread_only, acknowledge } => {
                 let Some(session) = &mut self.session else { return Ok(true) };
-                session.refuse_media(id);
+                session.refuse_media(id, unread_only);
                 self.commit(self.shared.clock.now_ms()).await?;
                 let _ = acknowledge.send(());
             }

@@ -178,11 +178,12 @@ impl Driver {
             session.fresh.retain(|known| *known != id);
         }
         self.settle(id, Some(NO_LONGER_NEEDED));
+        self.draft.journal.push(journal::late("cancelled", id.visit, id.number));
+        // What was said of the answer comes before what was said meanwhile.
+        self.close_stream(Some(STOPPED));
         if let Some(session) = &mut self.session {
             session.release(&mut self.draft);
         }
-        self.draft.journal.push(journal::late("cancelled", id.visit, id.number));
-        self.close_stream(Some(STOPPED));
     }
 
     /// Closes the session's stream with what was shown; withdraws it when nothing can have been shown.
@@ -357,13 +358,19 @@ impl Session {
         }
     }
 
-    /// The turns that a step sent are sent without their pictures and documents from now on.
-    pub(super) fn refuse_media(&mut self, id: EffectId) {
+    /// The turns that a step sent are sent without their pictures and documents from now on; those that were answered
+    /// keep theirs where `unread_only`.
+    pub(super) fn refuse_media(&mut self, id: EffectId, unread_only: bool) {
         let sent = self.notes.at(id).and_then(|notes| notes.prompt_turns);
-        if let (Some(window), Some(sent)) = (&self.window, sent) {
-            let before = window.start + i64::try_from(sent.min(window.turns.len())).unwrap_or(0);
-            self.notes.media_refused_before = self.notes.media_refused_before.max(before);
-        }
+        let (Some(window), Some(sent)) = (&self.window, sent) else { return };
+        let turns = window.turns.get(..sent.min(window.turns.len())).unwrap_or_default();
+        let answered =
+            turns.iter().rposition(|(turn, _)| turn.role == Role::Assistant).filter(|_| unread_only);
+        let number = |at: usize| window.start + i64::try_from(at).unwrap_or(0);
+        let refused = (answered.map_or(0, |at| number(at + 1)), number(turns.len()));
+        let start = window.start;
+        self.notes.media_refused.retain(|(_, before)| *before > start);
+        self.notes.media_refused.push(refused);
     }
 
     pub(super) fn append(&mut self, draft: &mut Draft, turn: Turn) {

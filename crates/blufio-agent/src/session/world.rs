@@ -165,6 +165,7 @@ impl Driver {
         window.summary = None;
         session.history_start = window.start;
         session.notes.said = None;
+        session.notes.deferred.clear();
     }
 }
 

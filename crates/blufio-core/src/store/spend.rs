@@ -55,7 +55,8 @@ pub struct LedgerRow {
 /// Outcome of an announced attempt that is not settled.
 pub const OPEN: &str = "open";
 
-/// Of everything that is counted, the last begun so many periods are kept: two months of days.
+/// Of everything that is counted, the last begun so many periods are kept: two months of days. What a session alone counts
+/// goes with the session.
 pub const PERIODS_KEPT_MAX: usize = 64;
 
 /// A cap on money.

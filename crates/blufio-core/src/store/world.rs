@@ -201,6 +201,8 @@ pub struct StepExtra {
     pub timers: Vec<NewTimer>,
     /// What stands in prompts for the turns before the new start of the history.
     pub epoch: Option<Epoch>,
+    /// Uses and money that are counted under names that begin so, with a slash at their end, count no more: the session ended.
+    pub forget_counts: Vec<String>,
 }
 
 /// A new beginning of the history that prompts hold.

@@ -52,6 +52,7 @@ pub async fn store_conformance(make_store: MakeStore<'_>) {
     spend::caps_hold_and_are_all_or_nothing(&*make_store()).await;
     spend::settling_late_charges_no_later_period(&*make_store()).await;
     spend::a_step_settles_what_was_announced(&*make_store()).await;
+    spend::what_an_ended_session_counted_is_forgotten(&*make_store()).await;
     spend::periods_are_apart_until_there_are_too_many(&*make_store()).await;
     cost::costs_are_summed_by_group(&*make_store()).await;
     cost::costs_saturate(&*make_store()).await;

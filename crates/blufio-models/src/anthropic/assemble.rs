@@ -35,6 +35,10 @@ pub struct Assembler {
     model: String,
     stop: Option<StopReason>,
     usage: Option<Usage>,
+    /// Whether something of the prompt is to be cached for an hour.
+    keeps_an_hour: bool,
+    /// Whether the provider told how much of it was.
+    tells_how_long: bool,
     /// Whether the prompt was counted.
     has_input: bool,
     /// Whether the whole answer was counted: `message_start` has the count of its first token only.
@@ -50,10 +54,16 @@ fn incomplete(message: impl Into<String>) -> ModelError {
         retry_after_ms: None,
         usage: None,
         request_id: None,
+        status: None,
     }
 }
 
 impl Assembler {
+    /// Of an answer to a request of which something is to be cached for an hour, or not.
+    pub fn new(keeps_an_hour: bool) -> Self {
+        Self { keeps_an_hour, ..Self::default() }
+    }
+
     /// What the answer cost; `None` as long as a part of it is not known.
     fn counted(&self) -> Option<Usage> {
         self.usage.filter(|_| self.has_input && self.has_output)
@@ -107,6 +117,10 @@ impl Assembler {
         let kept = fields.get("cache_creation").and_then(|kept| kept.get("ephemeral_1h_input_tokens"));
         if let Some(kept) = kept.and_then(Value::as_u64) {
             so_far.cache_write_1h_tokens = kept.min(so_far.cache_write_tokens);
+            self.tells_how_long = true;
+        } else if self.keeps_an_hour && !self.tells_how_long {
+            // A proxy in between may leave it out: the dearer of the two.
+            so_far.cache_write_1h_tokens = so_far.cache_write_tokens;
         }
         self.usage = Some(so_far);
     }

@@ -104,3 +104,19 @@ pub(super) async fn a_step_settles_what_was_announced(store: &dyn Store) {
     assert_eq!((ledger[0].outcome.as_str(), ledger[0].session), ("ok", Some(committed.session)));
     assert_eq!(good(store.spent("day", 1_000).await), 30);
 }
+
+pub(super) async fn what_an_ended_session_counted_is_forgotten(store: &dyn Store) {
+    let names = ["desk/telegram:7/5/usd/event", "desk/telegram:7/51/usd/event", "desk/usd/day"];
+    for name in names {
+        granted(good(store.announce_attempt(announcement(10, vec![cap(name, 100, 1)])).await));
+        assert!(good(store.reserve(name, 1, "a", 1).await));
+    }
+    let mut step = first_step("a");
+    step.extra.forget_counts = vec!["desk/telegram:7/5/".to_string()];
+    good(store.commit(step).await);
+    let mut left = Vec::new();
+    for name in names {
+        left.push((good(store.spent(name, 1).await), good(store.used(name, 1).await)));
+    }
+    assert_eq!(left, [(0, 0), (10, 1), (10, 1)]);
+}

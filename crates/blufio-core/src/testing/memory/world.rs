@@ -92,6 +92,11 @@ impl World {
         count(self.uses.keys().filter(|(known, of, _)| known == what && *of == period))
     }
 
+    fn forget_counts(&mut self, prefix: &str) {
+        self.uses.retain(|(what, ..), _| !what.starts_with(prefix));
+        self.spent.retain(|(what, _), _| !what.starts_with(prefix));
+    }
+
     pub fn spent(&self, what: &str, period: i64) -> i64 {
         self.spent.get(&(what.to_string(), period)).map_or(0, |spent| spent.usd_micros)
     }
@@ -208,6 +213,9 @@ impl Tables {
                 let (received_ms, joined, consumed) = (now_ms, false, false);
                 self.inbox.push(Mail { key: mail.key, message: mail.message, received_ms, joined, consumed });
             }
+        }
+        for prefix in extra.forget_counts {
+            self.world.forget_counts(&prefix);
         }
         if let Some(epoch) = extra.epoch {
             self.world.epochs.insert((session, epoch.start), epoch);
