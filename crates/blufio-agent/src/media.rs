@@ -121,7 +121,6 @@ fn replaced(
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     fn document(name: &str, pages: u32, bytes: usize) -> Block {
